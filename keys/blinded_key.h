@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// keys/blinded_key.h — one identity, another public key each day (protocol.md 8; Tor rend-spec-v3 A.2 is the model).
+//
+//   h_e = reduce(H-512(key = "door", network, A, e as u64 little-endian))   A_e = h_e·A   a_e = h_e·a
+// Who knows A computes A_e; who sees A_e and A_f can neither link them nor find A.
+// a_e is as secret as a: it is made on the fly, and never stored, sent or delegated.
+#pragma once
+
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "keys/identity.h"
+
+namespace keys {
+
+// A_e. InvalidArgument if `identity` is no valid point.
+absl::StatusOr<PublicKey> BlindPublicKey(const PublicKey& identity, std::string_view network, uint64_t day);
+
+// Signs with a_e; the result verifies with Verify(A_e, ...) as plain Ed25519, and is verified before it is returned.
+absl::StatusOr<Signature> SignBlinded(const SigningKey& identity, std::string_view network, uint64_t day,
+                                      base::ByteView message, base::Rng& rng);
+
+}  // namespace keys

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// keys/onion_handshake.h — onx1: one round trip that gives a client and one relay fresh shared keys.
+//
+// Shape of ntor v3 (Tor proposal 332) with X25519 and keyed BLAKE2b: the relay is authenticated by its node key ID and its
+// onion key B (both out of its signed descriptor), the client is anonymous, the whole transcript is confirmed by AUTH.
+// Formulas: docs/wire.md, "onx1". No post-quantum secrecy: the suite byte leaves room for it.
+//
+//   client -> relay (kOnionSkinSize)          relay -> client (kOnionReplySize)
+//   offset size field                          offset size field
+//        0    1 suite (1)                           0   32 Y, relay's fresh X25519 key
+//        1   32 ID, relay's node key               32   32 AUTH
+//       33   32 B, relay's onion key               64   16 encrypted server data (zero: reserved)
+//       65   32 X, client's fresh X25519 key
+//       97   16 encrypted client data (zero: reserved)
+//      113   32 MAC
+// Pure functions; slow (three X25519, about 100 us at the relay): run them on a worker. Any thread.
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "base/bytes.h"
+#include "base/rng.h"
+#include "keys/identity.h"
+#include "keys/x25519.h"
+
+namespace keys {
+
+inline constexpr uint8_t kSuiteX25519HPolyC = 1;
+inline constexpr size_t kOnionSkinSize = 145, kOnionReplySize = 80;
+
+// What a handshake gives both sides: a key and a start tweak for each direction, and a value that names this very circuit hop.
+struct HopKeys {
+  WipedArray<32> forward_key, backward_key;
+  std::array<uint8_t, 16> forward_tweak, backward_tweak;
+  std::array<uint8_t, 32> channel_binding;  // KH
+};
+
+// Binds a handshake to one network and protocol version (VER).
+struct HandshakeContext {
+  std::string network;
+  uint16_t protocol_version = 1;
+};
+
+struct ClientHandshake {
+  PublicKey relay_id;
+  X25519Public relay_onion_key;
+  X25519KeyPair ephemeral;
+  std::array<uint8_t, 32> mac;
+};
+struct ClientStartResult {
+  ClientHandshake state;
+  base::Bytes onion_skin;
+};
+// Unauthenticated if the onion key is degenerate.
+absl::StatusOr<ClientStartResult> ClientStart(const HandshakeContext& context, const PublicKey& relay_id,
+                                              const X25519Public& relay_onion_key, base::Rng& rng);
+
+struct ServerReplyResult {
+  HopKeys keys;
+  base::Bytes reply;
+};
+// InvalidArgument for a wrong size or suite, Unauthenticated for all else (one text): drop the circuit in silence.
+// `onion_keys`: the current one first, then the previous one; B picks among them.
+absl::StatusOr<ServerReplyResult> ServerReply(const HandshakeContext& context, const PublicKey& own_id,
+                                              std::span<const X25519KeyPair> onion_keys, base::ByteView onion_skin,
+                                              base::Rng& rng);
+
+absl::StatusOr<HopKeys> ClientFinish(const HandshakeContext& context, const ClientHandshake& state, base::ByteView reply);
+
+}  // namespace keys

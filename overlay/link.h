@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// overlay/link.h — port to the links: authenticated connections that carry the cells of all circuits of a pair.
+//
+// The gRPC shell (grpc_link.h) and the tests' in-memory one implement it. All calls and callbacks on the loop's thread;
+// callbacks are never made from inside a call.
+#pragma once
+
+#include <functional>
+
+#include "overlay/cell.h"
+#include "overlay/descriptor.h"
+
+namespace overlay {
+
+using LinkId = uint64_t;  // never 0, never used twice by one process
+
+inline constexpr size_t kLinkQueueMax = 4 * 1024 * 1024 / kCellSize;  // 4 MiB; beyond it Send refuses
+
+struct LinkInfo {
+  LinkId id = 0;
+  keys::PublicKey peer_key;  // what TLS proved; for a node link the node key
+  bool is_node = false;      // false: a client, under tighter caps, behind a fresh key
+  bool high_ids = false;     // this side's TLS key is the greater: its circuit ids have the top bit set
+};
+
+class LinkListener {
+ public:
+  virtual ~LinkListener() = default;
+  virtual void OnLinkUp(const LinkInfo& link) = 0;
+  virtual void OnCell(LinkId link, const Cell& cell) = 0;
+  virtual void OnLinkDown(LinkId link) = 0;  // also for one that never came up; the id is dead
+};
+
+class Links {
+ public:
+  virtual ~Links() = default;
+  virtual void SetListener(LinkListener* listener) = 0;
+  // The link to that node: the one there is, or a new one that comes up (OnLinkUp) or fails (OnLinkDown within 5 s). Cells sent
+  // before it is up wait. The peer must prove the descriptor's node key. Dials are rate-limited by the caller.
+  virtual LinkId Connect(const Descriptor& to) = 0;
+  // False if the link is gone or its queue is full: the cell is dropped, and the circuit has to go.
+  virtual bool Send(LinkId link, const Cell& cell) = 0;
+  virtual void Close(LinkId link) = 0;
+  virtual const LinkInfo* Find(LinkId link) const = 0;  // null unless it is up
+};
+
+}  // namespace overlay
