@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "overlay/routing_table.h"
+
+#include <algorithm>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "overlay/signed_record.h"
+
+namespace overlay {
+namespace {
+
+constexpr char kLabel[] = "table";
+
+void WritePeers(const std::vector<Peer>& peers, base::ByteWriter& writer) {
+  writer.U8(static_cast<uint8_t>(peers.size()));
+  for (const Peer& peer : peers) EncodePeer(peer, writer);
+}
+
+absl::StatusOr<std::vector<Peer>> ReadPeers(const Network& network, base::ByteReader& reader) {
+  const size_t count = reader.U8();
+  if (count > kTableNeighbours) return absl::InvalidArgumentError("too many neighbours");
+  std::vector<Peer> peers;
+  for (size_t i = 0; i < count; ++i) {
+    ASSIGN_OR_RETURN(Peer peer, DecodePeer(network, reader));
+    peers.push_back(std::move(peer));
+  }
+  return peers;
+}
+
+absl::StatusOr<std::vector<Finger>> ReadFingers(const Network& network, base::ByteReader& reader) {
+  const size_t count = reader.U8();
+  if (count > kTableFingersMax) return absl::InvalidArgumentError("too many fingers");
+  std::vector<Finger> fingers;
+  for (size_t i = 0; i < count; ++i) {
+    const uint8_t exponent = reader.U8();
+    ASSIGN_OR_RETURN(Peer peer, DecodePeer(network, reader));
+    fingers.push_back({exponent, std::move(peer)});
+  }
+  return fingers;
+}
+
+// Nearest first, distinct processes, never the owner. Ring order is checked in the direction given.
+bool AreNeighbours(const Peer& owner, const std::vector<Peer>& peers, bool clockwise) {
+  absl::flat_hash_set<keys::PublicKey> seen = {owner.node_key};
+  const NodeId* last = nullptr;
+  for (const Peer& peer : peers) {
+    if (!seen.insert(peer.node_key).second) return false;
+    if (last != nullptr) {
+      const bool ordered = clockwise ? InOpen(*last, owner.point, peer.point) : InOpen(*last, peer.point, owner.point);
+      if (!ordered) return false;
+    }
+    last = &peer.point;
+  }
+  return true;
+}
+
+bool AreFingers(const Peer& owner, const std::vector<Finger>& fingers) {
+  const Finger* last = nullptr;
+  for (const Finger& finger : fingers) {
+    if (finger.peer.SameProcess(owner)) return false;
+    // At or after its ideal point, that is: the ideal point lies in (owner, finger].
+    if (!InHalfOpen(owner.point.PlusPowerOfTwo(finger.exponent), owner.point, finger.peer.point)) return false;
+    if (last != nullptr && (finger.exponent <= last->exponent || finger.peer == last->peer)) return false;
+    last = &finger;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool RoutingTable::CoversRing() const {
+  if (successors.empty() && predecessors.empty()) return true;  // alone
+  return std::any_of(predecessors.begin(), predecessors.end(), [&](const Peer& peer) {
+    return std::find(successors.begin(), successors.end(), peer) != successors.end();
+  });
+}
+
+std::vector<Peer> RoutingTable::Members() const {
+  std::vector<Peer> members = {owner};
+  members.insert(members.end(), successors.begin(), successors.end());
+  members.insert(members.end(), predecessors.begin(), predecessors.end());
+  for (const Finger& finger : fingers) members.push_back(finger.peer);
+  std::sort(members.begin(), members.end(), [](const Peer& a, const Peer& b) { return a.point < b.point; });
+  members.erase(std::unique(members.begin(), members.end()), members.end());
+  return members;
+}
+
+void SignTable(const Network& network, const keys::SigningKey& node_key, RoutingTable& table, absl::Time wall_now) {
+  CHECK(table.successors.size() <= kTableNeighbours && table.predecessors.size() <= kTableNeighbours);
+  CHECK(table.fingers.size() <= kTableFingersMax);
+  const int64_t issued = absl::ToUnixSeconds(wall_now);
+  const int64_t expires = issued + absl::ToInt64Seconds(network.descriptor_lifetime);
+  table.issued = absl::FromUnixSeconds(issued);
+  table.expires = absl::FromUnixSeconds(expires);
+  base::ByteWriter writer;
+  WriteRecordHead(network, writer);
+  EncodePeer(table.owner, writer);
+  writer.U64(static_cast<uint64_t>(issued)).U64(static_cast<uint64_t>(expires));
+  writer.U8(static_cast<uint8_t>(table.fingers.size()));
+  for (const Finger& finger : table.fingers) {
+    writer.U8(finger.exponent);
+    EncodePeer(finger.peer, writer);
+  }
+  WritePeers(table.successors, writer);
+  WritePeers(table.predecessors, writer);
+  table.encoded = SignRecord(kLabel, node_key, std::move(writer));
+}
+
+absl::StatusOr<RoutingTable> DecodeTable(const Network& network, base::ByteView bytes, absl::Time wall_now) {
+  if (bytes.size() > kTableMax) return absl::InvalidArgumentError(absl::StrCat("table of ", bytes.size(), " bytes"));
+  base::ByteReader reader(bytes);
+  RETURN_IF_ERROR(ReadRecordHead(network, reader));
+  RoutingTable table;
+  ASSIGN_OR_RETURN(table.owner, DecodePeer(network, reader));
+  const uint64_t issued = reader.U64(), expires = reader.U64();
+  ASSIGN_OR_RETURN(table.fingers, ReadFingers(network, reader));
+  ASSIGN_OR_RETURN(table.successors, ReadPeers(network, reader));
+  ASSIGN_OR_RETURN(table.predecessors, ReadPeers(network, reader));
+  reader.Take(sizeof(keys::Signature));
+  if (!reader.Done() || issued > INT32_MAX * 16ll || expires > INT32_MAX * 16ll) {
+    return absl::InvalidArgumentError("table of a wrong shape");
+  }
+  if (!AreNeighbours(table.owner, table.successors, /*clockwise=*/true) ||
+      !AreNeighbours(table.owner, table.predecessors, /*clockwise=*/false) || !AreFingers(table.owner, table.fingers)) {
+    return absl::InvalidArgumentError("table out of order");
+  }
+  table.issued = absl::FromUnixSeconds(static_cast<int64_t>(issued));
+  table.expires = absl::FromUnixSeconds(static_cast<int64_t>(expires));
+  RETURN_IF_ERROR(CheckLifetime(network, table.issued, table.expires, wall_now));
+  RETURN_IF_ERROR(VerifyRecord(kLabel, table.owner.node_key, bytes));
+  table.encoded = base::ToBytes(bytes);
+  return table;
+}
+
+std::vector<Peer> ResponsibleFor(const NodeId& point, std::vector<Peer> peers, size_t count) {
+  // The distance to a peer at the point itself is 0, so "at or after" sorts by the distance from the point.
+  std::sort(peers.begin(), peers.end(),
+            [&](const Peer& a, const Peer& b) { return Distance(point, a.point) < Distance(point, b.point); });
+  std::vector<Peer> responsible;
+  for (Peer& peer : peers) {
+    if (responsible.size() == count) break;
+    if (peer.role != Role::kStoring) continue;
+    const bool seen = std::any_of(responsible.begin(), responsible.end(), [&](const Peer& held) { return held.SameProcess(peer); });
+    if (!seen) responsible.push_back(std::move(peer));
+  }
+  return responsible;
+}
+
+}  // namespace overlay
