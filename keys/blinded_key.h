@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // keys/blinded_key.h — one identity, another public key each day (protocol.md 8; Tor rend-spec-v3 A.2 is the model).
 //
-//   h_e = reduce(H-512(key = "door", network, A, e as u64 little-endian))   A_e = h_e·A   a_e = h_e·a
+//   h_e = reduce(H-512("door", network, A, e as u64 little-endian))   A_e = h_e·A   a_e = h_e·a
+//   prefix_e = H-512(key = identity's nonce prefix, "blind-nonce", network, A_e)[0:32]
+//   nonce = reduce(SHA-512(prefix_e ‖ 32 random ‖ M))   k = reduce(SHA-512(R ‖ A_e ‖ M))   signature = R ‖ nonce + k·a_e
 // Who knows A computes A_e; who sees A_e and A_f can neither link them nor find A.
 // a_e is as secret as a: it is made on the fly, and never stored, sent or delegated.
 #pragma once

@@ -13,6 +13,17 @@
 //       65   32 X, client's fresh X25519 key
 //       97   16 encrypted client data (zero: reserved)
 //      113   32 MAC
+//
+// H is the labelled hash (hash.h), VER the three parts network, protocol version (2 bytes), suite (1 byte):
+//   Ke1 ‖ Km1 = H-512("onx1 phase1", X25519(x, B), ID, X, B, VER)
+//   MAC  = H(key = Km1, "onx1 client mac", ID, B, X, encrypted client data)
+//   seed = H-512("onx1 seed", X25519(x, Y), X25519(x, B), ID, B, X, Y, VER)
+//   K2   = H(key = seed, "onx1 server data")
+//   AUTH = H(key = H(key = seed, "onx1 verify"), "onx1 server", ID, B, Y, X, MAC, encrypted server data)
+//   keys = H(key = seed, "onx1 forward key"), "onx1 backward key", "onx1 channel binding"; the first 16 bytes of
+//          H(key = seed, "onx1 forward tweak"), "onx1 backward tweak"
+// Client data under Ke1 and server data under K2 by ChaCha20-IETF with the zero nonce; both keys are used once. Data that is not
+// zero is refused, and so is a Diffie-Hellman result of zero.
 // Pure functions; slow (three X25519, about 100 us at the relay): run them on a worker. Any thread.
 #pragma once
 
