@@ -43,6 +43,9 @@ struct RecordName {
 };
 
 inline constexpr size_t kRecordBodyMax = 64 * 1024;             // one record fits one call
+inline constexpr size_t kRecordHeaderSize = 1 + 32 + 32 + 8 + 4;
+inline constexpr size_t kRecordNameSize = 1 + 32 + 32;          // kind ‖ point ‖ id
+inline constexpr size_t kBlobsPerPoint = 64;                    // a quota for any one place, whatever may land there
 inline constexpr absl::Duration kTtlDefault = absl::Hours(14 * 24), kTtlMax = absl::Hours(30 * 24);
 inline constexpr absl::Duration kClockTolerance = absl::Hours(1);
 
@@ -54,8 +57,12 @@ struct Record {
   bool operator==(const Record&) const = default;
 };
 
+// A record of any kind number and length up to kRecordBodyMax; judging it is RecordKinds' work. InvalidArgument: truncated, left-over
+// bytes, an oversized body, a kind no version knows, an expiry beyond any clock.
 base::Bytes EncodeRecord(const Record& record);
 absl::StatusOr<Record> DecodeRecord(base::ByteView bytes);
+base::Bytes EncodeRecordName(const RecordName& name);
+absl::StatusOr<RecordName> DecodeRecordName(base::ByteView bytes);
 
 // Who brings a record: a client's put obeys tighter rules than a copy between replicas.
 enum class Source { kClient, kReplica };
@@ -86,7 +93,10 @@ class RecordKind {
   // expiry (not past, not beyond what the kind allows, both within kClockTolerance).
   virtual absl::Status Acceptable(const Record& record, Source source, absl::Time wall_now) const = 0;
   // For an acceptable record: what becomes of it at its place. Must be a merge: commutative, associative, idempotent.
+  // Unless a kind says otherwise: of the same name the later expiry stays, nothing gives way, and the place holds kBlobsPerPoint.
   virtual Admission Admit(const Record& record, Source source, const PlaceView& place) const;
+  // Whether anyone who knows the name may ask for it (Get). Envelopes and tombstones have no GET (protocol.md 7).
+  virtual bool AnswersGet() const { return false; }
 };
 
 // The kinds a node knows; those not registered are refused. The composition root fills it.

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dht/range_server.h"
+
+#include <algorithm>
+
+#include "base/status_macros.h"
+
+namespace dht {
+
+absl::Status RangeServer::Spend(const std::vector<overlay::Peer>& caller, const Moment& moment) {
+  if (caller.empty()) return absl::PermissionDeniedError("a client asks for a range");
+  if (budgets_.size() >= kRangeCallersMax) budgets_.clear();
+  Budget& budget = budgets_.try_emplace(caller.front().node_key, Budget{.since = moment.now}).first->second;
+  const double earned = absl::ToDoubleSeconds(moment.now - budget.since) * kRangeCallsPerSecond;
+  budget.calls = std::min(kRangeCallsBurst, budget.calls + earned);
+  budget.since = moment.now;
+  if (budget.calls < 1) return absl::ResourceExhaustedError("range calls too fast");
+  budget.calls -= 1;
+  return absl::OkStatus();
+}
+
+bool RangeServer::MayHold(const std::vector<overlay::Peer>& caller, const overlay::NodeId& point) const {
+  return std::any_of(caller.begin(), caller.end(), [&](const overlay::Peer& peer) { return replicas_.MayHold(peer, point); });
+}
+
+absl::StatusOr<DhtReply> RangeServer::Digest(const std::vector<overlay::Peer>& caller, const DigestRequest& request, bool serving,
+                                             const Moment& moment) {
+  RETURN_IF_ERROR(Spend(caller, moment));
+  if (!MayHold(caller, request.range.last) || !MayHold(caller, request.range.after.PlusOne())) {
+    return absl::PermissionDeniedError("not a holder of this range");
+  }
+  DigestReply reply{.responsible = serving && replicas_.IsResponsible(request.range.last)};
+  ASSIGN_OR_RETURN(reply.print, store_.Print(request.range, moment.wall_now));
+  return reply;
+}
+
+absl::StatusOr<DhtReply> RangeServer::Names(const std::vector<overlay::Peer>& caller, const NamesRequest& request,
+                                            const Moment& moment) {
+  RETURN_IF_ERROR(Spend(caller, moment));
+  NamesReply reply;
+  RETURN_IF_ERROR(store_.Scan(request.range, request.cursor, moment.wall_now, [&](const HeldName& held) {
+    if (!MayHold(caller, held.name.point)) return true;
+    reply.more = reply.names.size() == kNamesPageMax;
+    if (!reply.more) reply.names.push_back(held);
+    return !reply.more;
+  }));
+  return reply;
+}
+
+absl::StatusOr<DhtReply> RangeServer::Fetch(const std::vector<overlay::Peer>& caller, const FetchRequest& request,
+                                            const Moment& moment, std::vector<HeldName>& damaged) {
+  RETURN_IF_ERROR(Spend(caller, moment));
+  FetchReply reply;
+  size_t bytes = 0;
+  for (const RecordName& name : request.names) {
+    if (bytes > kFetchBytesMax) break;
+    if (!MayHold(caller, name.point)) continue;
+    absl::StatusOr<Record> held = store_.Get(name, moment.wall_now);
+    if (absl::IsDataLoss(held.status())) damaged.push_back({.name = name, .expiry = absl::InfinitePast()});
+    if (!held.ok()) continue;
+    bytes += held->body.size() + kRecordHeaderSize;
+    reply.records.push_back(*std::move(held));
+  }
+  return reply;
+}
+
+}  // namespace dht

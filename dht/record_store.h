@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// dht/record_store.h — port: the records one process keeps, in the order of the ring.
+//
+// Order: (point, kind, id). Implementations: memory_record_store.h, rocksdb_record_store.h; one test suite runs over both.
+// Reads are made on the loop's thread, Apply on any number of workers at once. An expired record is never returned: reads are
+// told the wall-clock time; absl::InfinitePast() shows expired ones too.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "dht/record.h"
+#include "overlay/node_id.h"
+
+namespace dht {
+
+struct HeldName {
+  RecordName name;
+  absl::Time expiry;
+  size_t body_size = 0;
+};
+
+struct WriteBatch {
+  std::vector<Record> puts;
+  std::vector<RecordName> removes;
+};
+
+// What a store holds, expired records that were not swept yet included.
+struct StoreCounts {
+  uint64_t records = 0;
+  uint64_t bytes = 0;  // bodies plus kRecordHeaderSize each
+};
+
+enum class StoreState {
+  kOk,
+  kFull,  // the disk refused a write; reads go on, writes are tried again
+};
+
+// Says whether two replicas hold the same (name, expiry) pairs of a range: their count and the sum modulo 2^256 of
+// H("print", name, expiry). A sum, so that it can be kept up per subtree later without another wire format.
+struct RangePrint {
+  uint64_t count = 0;
+  std::array<uint8_t, 32> sum{};
+
+  void Add(const RecordName& name, absl::Time expiry);
+  bool operator==(const RangePrint&) const = default;
+};
+
+bool ComesBefore(const RecordName& a, const RecordName& b);  // in (point, kind, id) order, not around the ring
+
+class RecordStore {
+ public:
+  using NameVisitor = std::function<bool(const HeldName&)>;  // false: enough
+
+  virtual ~RecordStore() = default;
+
+  // NotFound, or DataLoss when the stored bytes fail their checksum: then a replica has to be asked.
+  virtual absl::StatusOr<Record> Get(const RecordName& name, absl::Time wall_now) const = 0;
+  // Visits the names of a range in ring order from range.after, or from behind `cursor`, around zero if need be.
+  // DataLoss when part of the store cannot be read: what was visited is not all there is.
+  virtual absl::Status Scan(const overlay::RingRange& range, const std::optional<RecordName>& cursor, absl::Time wall_now,
+                            const NameVisitor& visit) const = 0;
+  // Everything of one kind at one point. Damaged records are left out.
+  virtual void ForEach(const overlay::NodeId& point, Kind kind, absl::Time wall_now,
+                       const std::function<void(const Record&)>& visit) const = 0;
+
+  // All or nothing, and durable when it returns OK. Puts replace. An empty batch is synced like any other, so that its time
+  // tells nothing. ResourceExhausted: no space left, nothing changed, try again later. Runs on workers; blocks.
+  virtual absl::Status Apply(const WriteBatch& batch) = 0;
+
+  virtual StoreCounts counts() const = 0;
+  virtual StoreState state() const = 0;
+  // True while the store may lack records it acknowledged (a damaged log was cut): it is no witness of absence until a full round
+  // of repair, after which ClearSuspect (on a worker) forgets the mark for good.
+  virtual bool suspect() const = 0;
+  virtual absl::Status ClearSuspect() = 0;
+
+  // Built on the above.
+  absl::StatusOr<RangePrint> Print(const overlay::RingRange& range, absl::Time wall_now) const;
+  bool Holds(const RecordName& name, absl::Time wall_now) const { return Get(name, wall_now).ok(); }
+};
+
+}  // namespace dht

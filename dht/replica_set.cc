@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dht/replica_set.h"
+
+#include <algorithm>
+
+#include "absl/container/flat_hash_set.h"
+
+namespace dht {
+
+using overlay::Neighbourhood;
+using overlay::NodeId;
+using overlay::Peer;
+using overlay::RingRange;
+
+bool ContainsProcess(const std::vector<Peer>& peers, const keys::PublicKey& node_key) {
+  return std::any_of(peers.begin(), peers.end(), [&](const Peer& peer) { return peer.node_key == node_key; });
+}
+
+std::vector<RingRange> PredecessorRanges(const Neighbourhood& neighbourhood, size_t count) {
+  std::vector<RingRange> ranges;
+  NodeId last = neighbourhood.self.point;
+  for (const Peer& predecessor : neighbourhood.predecessors) {
+    if (ranges.size() == count) return ranges;
+    ranges.push_back({.after = predecessor.point, .last = last});
+    last = predecessor.point;
+  }
+  if (ranges.size() < count) ranges.push_back({.after = neighbourhood.self.point, .last = last});  // once around the ring
+  return ranges;
+}
+
+bool ReplicaSet::Update(const Neighbourhood& neighbourhood) {
+  const auto [entry, is_new] = by_index_.try_emplace(neighbourhood.self.index, neighbourhood);
+  if (is_new) return true;
+  if (entry->second == neighbourhood) return false;
+  entry->second = neighbourhood;
+  return true;
+}
+
+bool ReplicaSet::IsMember() const {
+  return std::any_of(by_index_.begin(), by_index_.end(), [](const auto& entry) { return entry.second.member; });
+}
+
+bool ReplicaSet::IsStoring() const { return self() != nullptr && self()->role == overlay::Role::kStoring; }
+
+const Peer* ReplicaSet::self() const { return by_index_.empty() ? nullptr : &by_index_.begin()->second.self; }
+
+std::vector<Peer> ReplicaSet::Responsible(const NodeId& point, size_t count) const {
+  for (const auto& [index, neighbourhood] : by_index_) {
+    std::vector<Peer> peers = overlay::ResponsibleFor(point, neighbourhood, count);
+    if (!peers.empty()) return peers;
+  }
+  return {};
+}
+
+bool ReplicaSet::IsResponsible(const NodeId& point, size_t count) const {
+  if (!IsStoring()) return false;
+  for (const auto& [index, neighbourhood] : by_index_) {
+    if (!neighbourhood.member) continue;
+    if (ContainsProcess(overlay::ResponsibleFor(point, neighbourhood, count), neighbourhood.self.node_key)) return true;
+  }
+  return false;
+}
+
+std::optional<RingRange> ReplicaSet::OutsideRange() const {
+  if (by_index_.empty()) return std::nullopt;
+  const Neighbourhood& first = by_index_.begin()->second;
+  if (by_index_.size() > 1 || !IsStoring()) return RingRange{first.self.point, first.self.point};
+  const RingRange held = overlay::HeldRange(first, replica_count_);
+  if (held.IsWholeCircle()) return std::nullopt;
+  return RingRange{.after = held.last, .last = held.after};
+}
+
+std::vector<SharedRange> ReplicaSet::RepairPlan() const {
+  std::vector<SharedRange> plan;
+  for (const auto& [index, neighbourhood] : by_index_) {
+    if (!neighbourhood.member || !IsStoring()) continue;
+    std::vector<Peer> neighbours;
+    for (const auto* list : {&neighbourhood.successors, &neighbourhood.predecessors}) {
+      if (!list->empty() && !ContainsProcess(neighbours, list->front().node_key)) neighbours.push_back(list->front());
+    }
+    for (const RingRange& range : PredecessorRanges(neighbourhood, replica_count_)) {
+      const std::vector<Peer> holders = overlay::ResponsibleFor(range.last, neighbourhood, replica_count_);
+      for (const Peer& neighbour : neighbours) {
+        if (ContainsProcess(holders, neighbour.node_key)) plan.push_back({neighbour, range});
+      }
+    }
+  }
+  return plan;
+}
+
+std::vector<Peer> ReplicaSet::KnownStoring() const {
+  std::vector<Peer> known;
+  for (const auto& [index, neighbourhood] : by_index_) {
+    if (IsStoring()) known.push_back(neighbourhood.self);
+    known.insert(known.end(), neighbourhood.successors.begin(), neighbourhood.successors.end());
+    known.insert(known.end(), neighbourhood.predecessors.begin(), neighbourhood.predecessors.end());
+  }
+  return known;
+}
+
+bool ReplicaSet::MayHold(const Peer& candidate, const NodeId& point) const {
+  if (candidate.role != overlay::Role::kStoring) return false;
+  const NodeId reach = overlay::Distance(point, candidate.point);
+  absl::flat_hash_set<keys::PublicKey> before;
+  for (const Peer& peer : KnownStoring()) {
+    if (!peer.SameProcess(candidate) && overlay::Distance(point, peer.point) < reach) before.insert(peer.node_key);
+  }
+  return before.size() < replica_count_;
+}
+
+std::vector<Peer> ReplicaSet::Neighbours(const keys::PublicKey& node_key) const {
+  std::vector<Peer> found;
+  for (const Peer& peer : KnownStoring()) {
+    const bool seen = std::any_of(found.begin(), found.end(), [&](const Peer& other) { return other.point == peer.point; });
+    if (peer.node_key == node_key && !seen) found.push_back(peer);
+  }
+  return found;
+}
+
+}  // namespace dht
