@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "circuits/relay.h"
+
+#include <algorithm>
+
+#include "base/overloaded.h"
+#include "circuits/address_prefix.h"
+
+namespace circuits {
+namespace {
+
+using overlay::Cell;
+using overlay::CellCommand;
+using overlay::CircuitId;
+using overlay::LinkId;
+
+// Rates outside `local`, which has none (protocol.md 1).
+constexpr double kCreatesPerSecond = 4, kCreatesBurst = 64;            // of a client link: a poll's circuits at once
+constexpr double kNodeCreatesPerSecond = 200, kNodeCreatesBurst = 1000;  // a node link carries many clients' circuits
+constexpr double kDialsPerSecond = 4, kDialsBurst = 64;                // new links asked for over one link
+constexpr double kPrefixDialsPerSecond = 4, kPrefixDialsBurst = 32;    // new links to one prefix, whoever asks
+constexpr size_t kPrefixesMax = 4096;                                  // about 100 bytes each
+
+bool HasRates(const overlay::Network& network) { return !network.private_addresses; }
+
+void Append(RelayActions& to, RelayActions from) { std::move(from.begin(), from.end(), std::back_inserter(to)); }
+
+}  // namespace
+
+size_t Relay::CircuitsMaxOn(const overlay::LinkInfo& link) const {
+  return link.is_node ? static_cast<size_t>(options_.network.circuits_per_link) : kClientCircuitsMax;
+}
+
+RelayActions Relay::OnLinkUp(const overlay::LinkInfo& link, absl::Time now) {
+  const bool node = link.is_node;
+  links_.insert_or_assign(link.id, LinkState{.info = link,
+                                             .creates = node ? TokenBucket(kNodeCreatesPerSecond, kNodeCreatesBurst)
+                                                             : TokenBucket(kCreatesPerSecond, kCreatesBurst),
+                                             .dials = TokenBucket(kDialsPerSecond, kDialsBurst)});
+  RelayActions actions;
+  const auto waiting = dialing_.extract(link.id);
+  if (waiting.empty()) return actions;
+  for (uint64_t circuit : waiting.mapped()) {
+    const auto found = carried_.find(circuit);
+    if (found != carried_.end() && found->second->next_link == link.id) Append(actions, StartNext(circuit, *found->second, now));
+  }
+  return actions;
+}
+
+RelayActions Relay::OnLinkDown(LinkId link, const std::vector<CircuitEntry>& circuits) {
+  RelayActions actions;
+  const auto waiting = dialing_.extract(link);
+  if (!waiting.empty()) {
+    for (uint64_t circuit : waiting.mapped()) {
+      const auto found = carried_.find(circuit);
+      if (found != carried_.end() && found->second->next_link == link) Destroy(circuit, actions);
+    }
+  }
+  for (const CircuitEntry& entry : circuits) {
+    if (entry.end != CircuitEnd::kOrigin) Destroy(entry.circuit, actions);
+  }
+  links_.erase(link);
+  std::erase_if(actions, [&](const RelayAction& action) {
+    const auto* send = std::get_if<SendCell>(&action);
+    return send != nullptr && send->link == link;
+  });
+  return actions;
+}
+
+RelayActions Relay::OnCell(LinkId link, const Cell& cell, absl::Time now) {
+  if (cell.command() == CellCommand::kPadding) return {};
+  const CircuitEntry* entry = table_.Find(link, cell.circuit_id());
+  if (cell.command() == CellCommand::kCreate) {
+    if (entry != nullptr) return {CloseLink{link}};
+    return OnCreate(link, cell, now);
+  }
+  const auto found = entry == nullptr ? carried_.end() : carried_.find(entry->circuit);
+  if (found == carried_.end()) {
+    ++stats_.cells_unknown;
+    return {};
+  }
+  const uint64_t circuit = entry->circuit;
+  Carried& carried = *found->second;
+  RelayActions actions;
+  if (cell.command() == CellCommand::kDestroy) {
+    if (entry->end == CircuitEnd::kRelayNext) carried.next_id = 0;  // whoever said it needs no answer
+    if (entry->end == CircuitEnd::kRelayPrevious) carried.previous_id = 0;
+    table_.Erase(link, cell.circuit_id());
+    Destroy(circuit, actions);
+    return actions;
+  }
+  ++stats_.cells_relayed;
+  const bool forward = entry->end == CircuitEnd::kRelayPrevious;
+  return Translate(circuit, forward ? carried.core.OnForward(cell) : carried.core.OnBackward(cell), now);
+}
+
+absl::Status Relay::AdmitCreate(LinkState& link, absl::Time now) {
+  const bool node = link.info.is_node;
+  const bool full = carried_.size() >= kCarriedMax || table_.CountOn(link.info.id) >= CircuitsMaxOn(link.info);
+  const bool busy = unsettled_ >= kUnsettledMax || link.unsettled >= (node ? kUnsettledPerNodeLink : kUnsettledPerClientLink);
+  if (!options_.enabled || full || busy) return absl::ResourceExhaustedError("no room for a circuit");
+  if (HasRates(options_.network) && !link.creates.Take(now)) return absl::ResourceExhaustedError("circuits come too fast");
+  return absl::OkStatus();
+}
+
+RelayActions Relay::OnCreate(LinkId link, const Cell& cell, absl::Time now) {
+  const auto found = links_.find(link);
+  if (found == links_.end()) return {};
+  LinkState& state = found->second;
+  const CircuitId id = cell.circuit_id();
+  if (!IsPeersId(state.info, id)) return {CloseLink{link}};
+  if (!AdmitCreate(state, now).ok()) {
+    ++stats_.refused;
+    return {SendCell{link, Cell(id, CellCommand::kDestroy)}};
+  }
+  const uint64_t circuit = ++last_circuit_;
+  CHECK(table_.Insert(link, id, {CircuitEnd::kRelayPrevious, circuit}));
+  auto carried = std::unique_ptr<Carried>(new Carried{
+      .core = RelayCircuit({options_.own_key, state.info.peer_key, options_.answers_requests, &options_.records}, rng_),
+      .previous_link = link,
+      .previous_id = id,
+      .last_used = now,
+      .due = now + kSettleMax});
+  due_.emplace(carried->due, circuit);
+  carried_.emplace(circuit, std::move(carried));
+  ++state.unsettled, ++unsettled_, ++stats_.created;
+  return {ReplyToSkin{circuit, base::ToBytes(base::ByteView(cell.body()).first(keys::kOnionSkinSize))}};
+}
+
+RelayActions Relay::OnHandshake(uint64_t circuit, const absl::StatusOr<keys::ServerReplyResult>& result, absl::Time now) {
+  const auto found = carried_.find(circuit);
+  if (found == carried_.end()) return {};
+  return Translate(circuit, found->second->core.OnHandshake(result), now);
+}
+
+RelayActions Relay::OnTarget(uint64_t circuit, const absl::StatusOr<overlay::Descriptor>& target, absl::Time now) {
+  const auto found = carried_.find(circuit);
+  if (found == carried_.end()) return {};
+  return Translate(circuit, found->second->core.OnTarget(target), now);
+}
+
+RelayActions Relay::OnDialing(uint64_t circuit, LinkId link, absl::Time now) {
+  const auto found = carried_.find(circuit);
+  if (found == carried_.end()) return {};
+  found->second->next_link = link;
+  if (links_.contains(link)) return StartNext(circuit, *found->second, now);
+  dialing_[link].push_back(circuit);
+  return {};
+}
+
+RelayActions Relay::StartNext(uint64_t circuit, Carried& carried, absl::Time now) {
+  const overlay::LinkInfo& link = links_.at(carried.next_link).info;
+  const auto id = table_.Allocate(link, {CircuitEnd::kRelayNext, circuit}, CircuitsMaxOn(link), rng_);
+  carried.next_id = id.value_or(0);
+  return Translate(circuit, carried.core.OnDialed(id.has_value()), now);
+}
+
+RelayActions Relay::OnAnswer(uint64_t circuit, base::Bytes payload, absl::Time now) {
+  const auto found = carried_.find(circuit);
+  if (found == carried_.end()) return {};
+  return Translate(circuit, found->second->core.OnAnswer(std::move(payload)), now);
+}
+
+RelayActions Relay::OnSendFailed(LinkId link, CircuitId id) {
+  RelayActions actions;
+  const CircuitEntry* entry = table_.Find(link, id);
+  if (entry != nullptr && entry->end != CircuitEnd::kOrigin) Destroy(entry->circuit, actions);
+  return actions;
+}
+
+RelayActions Relay::OnTick(absl::Time now) {
+  RelayActions actions;
+  while (!due_.empty() && due_.begin()->first <= now) {
+    const uint64_t circuit = due_.begin()->second;
+    Carried& carried = *carried_.at(circuit);
+    due_.erase(due_.begin());
+    carried.due = carried.last_used + kIdleMax;
+    if (carried.unsettled || carried.due <= now) {
+      Destroy(circuit, actions);
+    } else {
+      due_.emplace(carried.due, circuit);
+    }
+  }
+  return actions;
+}
+
+absl::Time Relay::NextTick() const { return due_.empty() ? absl::InfiniteFuture() : due_.begin()->first; }
+
+// A circuit that starts to extend gets kSettleMax for all of it; one that rests lives until it is long unused.
+void Relay::Settle(uint64_t circuit, Carried& carried, absl::Time now) {
+  carried.last_used = now;
+  const bool unsettled = carried.core.IsUnsettled();
+  if (unsettled == carried.unsettled) return;
+  carried.unsettled = unsettled;
+  due_.erase({carried.due, circuit});
+  carried.due = now + (unsettled ? kSettleMax : kIdleMax);
+  due_.emplace(carried.due, circuit);
+  unsettled_ = unsettled ? unsettled_ + 1 : unsettled_ - 1;
+  if (const auto link = links_.find(carried.previous_link); link != links_.end()) {
+    link->second.unsettled = unsettled ? link->second.unsettled + 1 : link->second.unsettled - 1;
+  }
+}
+
+RelayActions Relay::Translate(uint64_t circuit, RelayCircuitActions steps, absl::Time now) {
+  RelayActions actions;
+  Carried& carried = *carried_.at(circuit);
+  bool destroyed = false;
+  for (RelayCircuitAction& step : steps) {
+    std::visit(base::Overloaded{[&](ToPrevious& a) {
+                                  a.cell.SetCircuitId(carried.previous_id);
+                                  actions.push_back(SendCell{carried.previous_link, a.cell});
+                                },
+                                [&](ToNext& a) {
+                                  a.cell.SetCircuitId(carried.next_id);
+                                  actions.push_back(SendCell{carried.next_link, a.cell});
+                                },
+                                [&](circuits::DropNext&) { DropNext(carried, actions); },
+                                [&](VerifyTarget& a) { actions.push_back(CheckTarget{circuit, std::move(a.descriptor)}); },
+                                [&](DialTarget& a) {
+                                  if (!AdmitDial(carried, a.target, now)) destroyed = true;
+                                  actions.push_back(Dial{circuit, std::move(a.target)});
+                                },
+                                [&](HandOver& a) { actions.push_back(AskEndpoint{circuit, a.channel_binding, std::move(a.payload)}); },
+                                [&](DestroyBoth&) { destroyed = true; }},
+               step);
+  }
+  if (!destroyed) {
+    Settle(circuit, carried, now);
+    return actions;
+  }
+  actions.clear();  // a circuit that breaks says nothing more
+  Destroy(circuit, actions);
+  return actions;
+}
+
+bool Relay::AdmitDial(const Carried& carried, const overlay::Descriptor& target, absl::Time now) {
+  if (!HasRates(options_.network)) return true;
+  for (const auto& [id, link] : links_) {
+    if (link.info.is_node && link.info.peer_key == target.node_key) return true;
+  }
+  const auto source = links_.find(carried.previous_link);
+  if (source == links_.end() || !source->second.dials.Take(now)) return false;
+  if (prefixes_.size() >= kPrefixesMax) prefixes_.clear();
+  const auto prefix = prefixes_.try_emplace(PrefixOf(target.address), kPrefixDialsPerSecond, kPrefixDialsBurst).first;
+  return prefix->second.Take(now);
+}
+
+void Relay::DropNext(Carried& carried, RelayActions& actions) {
+  if (carried.next_id != 0) {
+    actions.push_back(SendCell{carried.next_link, Cell(carried.next_id, CellCommand::kDestroy)});
+    table_.Erase(carried.next_link, carried.next_id);
+  }
+  carried.next_link = 0;
+  carried.next_id = 0;
+}
+
+void Relay::Destroy(uint64_t circuit, RelayActions& actions) {
+  const auto found = carried_.find(circuit);
+  if (found == carried_.end()) return;
+  Carried& carried = *found->second;
+  DropNext(carried, actions);
+  if (carried.previous_id != 0) {
+    actions.push_back(SendCell{carried.previous_link, Cell(carried.previous_id, CellCommand::kDestroy)});
+    table_.Erase(carried.previous_link, carried.previous_id);
+  }
+  if (carried.unsettled) {
+    --unsettled_;
+    if (const auto link = links_.find(carried.previous_link); link != links_.end()) --link->second.unsettled;
+  }
+  due_.erase({carried.due, circuit});
+  carried_.erase(found);
+}
+
+}  // namespace circuits

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "circuits/relay_circuit.h"
+
+#include <algorithm>
+
+namespace circuits {
+namespace {
+
+using overlay::Cell;
+using overlay::CellCommand;
+
+RelayCircuitActions Destroy() { return {DestroyBoth{}}; }
+
+// CREATE and CREATED: the handshake's bytes first, the rest of the body random.
+Cell HandshakeCell(CellCommand command, base::ByteView bytes, base::Rng& rng) {
+  Cell cell(0, command);
+  std::copy(bytes.begin(), bytes.end(), cell.body().begin());
+  rng.Fill(std::span<uint8_t>(cell.body()).subspan(bytes.size()));
+  return cell;
+}
+
+}  // namespace
+
+RelayCircuitActions RelayCircuit::OnHandshake(const absl::StatusOr<keys::ServerReplyResult>& result) {
+  if (state_ != State::kCreating || !result.ok()) return Destroy();
+  layer_.emplace(result->keys);
+  channel_binding_ = result->keys.channel_binding;
+  state_ = State::kOpen;
+  return {ToPrevious{HandshakeCell(CellCommand::kCreated, result->reply, rng_)}};
+}
+
+RelayCircuitActions RelayCircuit::OnForward(const Cell& cell) {
+  const CellCommand command = cell.command();
+  if (command != CellCommand::kRelay && command != CellCommand::kRelayEarly) return Destroy();
+  // While the client waits for EXTENDED it says nothing: whatever comes now is not its own.
+  if (IsUnsettled()) return Destroy();
+  if (command == CellCommand::kRelayEarly && ++early_seen_ > kRelayEarlyMax) return Destroy();
+  Cell copy = cell;
+  if (layer_->DecryptForward(command, copy.body())) return OnRecognised(command, copy.body());
+  if (state_ != State::kRelaying) return Destroy();
+  return {ToNext{copy}};
+}
+
+RelayCircuitActions RelayCircuit::OnBackward(const Cell& cell) {
+  if (state_ == State::kCreatingNext && cell.command() == CellCommand::kCreated) {
+    next_skin_.clear();
+    state_ = State::kRelaying;
+    return Say(RelayCommand::kExtended, {base::ToBytes(base::ByteView(cell.body()).first(keys::kOnionReplySize))});
+  }
+  if (state_ != State::kRelaying || cell.command() != CellCommand::kRelay) return Destroy();
+  Cell copy = cell;
+  layer_->EncryptBackward(CellCommand::kRelay, copy.body());
+  return {ToPrevious{copy}};
+}
+
+RelayCircuitActions RelayCircuit::OnRecognised(CellCommand command, RelayBodyView body) {
+  absl::StatusOr<RelayCell> cell = DecodeRelayCell(body);
+  if (!cell.ok()) return Destroy();
+  if (cell->command == RelayCommand::kSendme) return OnSendme(*cell);
+  if (request_pending_) return Destroy();  // one thing at a time
+  RelayCircuitActions actions;
+  if (const auto tail = receive_window_.OnReceived(TailOf(body))) actions.push_back(ToPrevious{Seal(RelayCommand::kSendme, *tail)});
+  RelayCircuitActions more;
+  switch (cell->command) {
+    case RelayCommand::kExtend:
+      more = OnExtend(command, *cell);
+      break;
+    case RelayCommand::kTable:
+      more = OnTableQuestion(*cell);
+      break;
+    case RelayCommand::kDescriptor:
+      more = OnDescriptorQuestion(*cell);
+      break;
+    case RelayCommand::kRequest:
+      more = OnRequest(*std::move(cell));
+      break;
+    default:
+      return Destroy();
+  }
+  std::move(more.begin(), more.end(), std::back_inserter(actions));
+  return actions;
+}
+
+RelayCircuitActions RelayCircuit::OnExtend(CellCommand command, const RelayCell& cell) {
+  absl::StatusOr<ExtendRequest> request = DecodeExtend(cell.payload);
+  if (!request.ok() || command != CellCommand::kRelayEarly) return Destroy();
+  RelayCircuitActions actions;
+  if (state_ == State::kRelaying) actions.push_back(DropNext{});
+  next_skin_ = std::move(request->onion_skin);
+  state_ = State::kVerifying;
+  actions.push_back(VerifyTarget{std::move(request->descriptor)});
+  return actions;
+}
+
+RelayCircuitActions RelayCircuit::OnTarget(const absl::StatusOr<overlay::Descriptor>& target) {
+  if (state_ != State::kVerifying || !target.ok()) return Destroy();
+  if (target->node_key == options_.own_key || target->node_key == options_.previous_key) return Destroy();
+  state_ = State::kDialing;
+  return {DialTarget{*target}};
+}
+
+RelayCircuitActions RelayCircuit::OnDialed(bool up) {
+  if (state_ != State::kDialing || !up) return Destroy();
+  state_ = State::kCreatingNext;
+  return {ToNext{HandshakeCell(CellCommand::kCreate, next_skin_, rng_)}};
+}
+
+RelayCircuitActions RelayCircuit::OnSendme(const RelayCell& cell) {
+  if (!send_window_.OnSendme(cell.payload)) return Destroy();
+  RelayCircuitActions actions;
+  Flush(actions);
+  return actions;
+}
+
+RelayCircuitActions RelayCircuit::OnTableQuestion(const RelayCell& cell) {
+  if (cell.payload.size() != 1) return Destroy();
+  return Say(RelayCommand::kTablePart, SplitTable(options_.records->table(cell.payload[0])));
+}
+
+RelayCircuitActions RelayCircuit::OnDescriptorQuestion(const RelayCell& cell) {
+  const absl::StatusOr<std::vector<keys::PublicKey>> wanted = DecodeDescriptorKeys(cell.payload);
+  if (!wanted.ok()) return Destroy();
+  std::vector<base::Bytes> descriptors;
+  for (const keys::PublicKey& key : *wanted) descriptors.push_back(options_.records->descriptor(key));
+  return Say(RelayCommand::kDescriptorReply, std::move(descriptors));
+}
+
+RelayCircuitActions RelayCircuit::OnRequest(RelayCell cell) {
+  if (!options_.answers_requests) return Destroy();
+  request_pending_ = true;
+  return {HandOver{channel_binding_, std::move(cell.payload)}};
+}
+
+RelayCircuitActions RelayCircuit::OnAnswer(base::Bytes payload) {
+  if (!request_pending_ || payload.size() > kRelayPayloadMax) return Destroy();
+  request_pending_ = false;
+  return Say(RelayCommand::kAnswer, {std::move(payload)});
+}
+
+RelayCircuitActions RelayCircuit::Say(RelayCommand command, std::vector<base::Bytes> payloads) {
+  if (queue_.size() + payloads.size() > kHopQueueMax) return Destroy();
+  for (base::Bytes& payload : payloads) queue_.push_back({command, std::move(payload)});
+  RelayCircuitActions actions;
+  Flush(actions);
+  return actions;
+}
+
+void RelayCircuit::Flush(RelayCircuitActions& actions) {
+  while (!queue_.empty() && send_window_.CanSend()) {
+    actions.push_back(ToPrevious{Seal(queue_.front().command, queue_.front().payload)});
+    send_window_.OnSent(last_tail_);
+    queue_.pop_front();
+  }
+}
+
+Cell RelayCircuit::Seal(RelayCommand command, base::ByteView payload) {
+  Cell cell(0, CellCommand::kRelay);
+  last_tail_ = EncodeRelayCell(command, payload, rng_, cell.body());
+  layer_->EncryptBackward(CellCommand::kRelay, cell.body());
+  return cell;
+}
+
+}  // namespace circuits
