@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "overlay/link_queue.h"
+
+#include <cstring>
+
+namespace overlay {
+
+bool LinkQueue::Push(const Cell& cell) {
+  const bool is_destroy = cell.command() == CellCommand::kDestroy;
+  if (size_ >= kLinkQueueMax + (is_destroy ? kDestroyReserve : 0)) return false;
+  const auto [entry, was_quiet] = waiting_.try_emplace(cell.circuit_id());
+  if (entry->second.size() >= kCircuitQueueMax + (is_destroy ? 1 : 0)) return false;
+  if (was_quiet) quiet_.push_back(cell.circuit_id());
+  entry->second.push_back(cell);
+  ++size_;
+  return true;
+}
+
+size_t LinkQueue::Pop(std::span<uint8_t> out) {
+  const size_t room = out.size() / kCellSize;
+  size_t quiet_left = (room + 1) / 2;
+  size_t popped = 0;
+  while (popped < room && size_ > 0) {
+    const bool from_quiet = !quiet_.empty() && (quiet_left > 0 || busy_.empty());
+    if (from_quiet && quiet_left > 0) --quiet_left;
+    if (PopOne(from_quiet, out.data() + popped * kCellSize)) ++popped;
+  }
+  return popped;
+}
+
+// Serves the first circuit of a list; false if that was a busy one that has nothing more, and is quiet from now on.
+bool LinkQueue::PopOne(bool from_quiet, uint8_t* out) {
+  std::deque<CircuitId>& list = from_quiet ? quiet_ : busy_;
+  const CircuitId circuit = list.front();
+  list.pop_front();
+  const auto entry = waiting_.find(circuit);
+  std::deque<Cell>& cells = entry->second;
+  if (cells.empty()) {
+    waiting_.erase(entry);
+    return false;
+  }
+  std::memcpy(out, cells.front().bytes.data(), kCellSize);
+  cells.pop_front();
+  --size_;
+  busy_.push_back(circuit);
+  return true;
+}
+
+}  // namespace overlay
