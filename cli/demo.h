@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// cli/demo.h — several nodes in one process: the newcomer's story, and a local network to play with.
+#pragma once
+
+#include <cstdint>
+
+#include "cli/home.h"
+#include "overlay/network.h"
+
+namespace cli {
+
+inline constexpr int kDemoNodesMin = 5, kDemoNodesMax = 64;  // a message needs 4 others; each node has a store and a thread
+
+struct DemoOptions {
+  int nodes = 8;
+  int kill = 1;       // mailbox nodes stopped in the last act
+  uint64_t seed = 0;  // of what the story draws; 0: another one each time
+  bool json = false;
+};
+// Returns 0 only if bob read the text, also after the failure.
+int RunDemo(const DemoOptions& options);
+
+struct UpOptions {
+  int nodes = 8;
+  uint16_t first_port = 10001;  // the next ones follow
+  overlay::Network network;
+  Home home{"/"};
+  bool json = false;
+};
+// Keeps the nodes running until SIGTERM or SIGINT.
+int RunUp(const UpOptions& options);
+
+}  // namespace cli

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/help.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "cli/errors.h"
+#include "cli/json.h"
+#include "cli/suggestion.h"
+#include "overlay/network.h"
+
+namespace cli {
+namespace {
+
+struct Page {
+  Command command;
+  const char* name;
+  const char* text;
+};
+
+constexpr char kOverview[] = R"(bulbil: anonymous chat in the terminal. Messages wait, sealed, in a ring of strangers' machines.
+
+usage: bulbil [GLOBAL] [COMMAND]
+
+Run      node      full node: stores and relays (the default command)
+         relay     ring and circuits only; stores nothing, holds no personal keys
+         demo      a small network in one process: see it work
+         up        keeps a local network running on ports 10001 and up
+Talk     send      ADDRESS [-m TEXT | < stdin]
+         poll      [--watch] [--wait 30s] [--keep]
+People   keys      new|list|show|export|import|rm
+Look     status    this node in one screen
+         ring      show|lookup POINT
+         dht       put < FILE, get KEY
+         health    exit code only
+         version   help [COMMAND]
+
+Try it:            bulbil demo
+Start a network:   bulbil
+                   bulbil --port 10002        (another terminal; and 10003, ...)
+)";
+
+constexpr char kGlobal[] = R"(
+global options
+  --home DIR          everything of one person under DIR (BULBIL_HOME)
+  --config FILE       configuration (BULBIL_CONFIG)
+  --json              machine-readable output; errors too, on stderr
+  -v, --verbose       more log: -v debug, -vv trace, -vvv every call
+  -q, --quiet         only warnings and errors
+  --color WHEN        auto, always or never (NO_COLOR)
+  --timeout DURATION  how long to wait for an answer, as 30s
+  --no-input          never ask; fail instead
+  -h, --help          this page
+  --version           version and protocol
+)";
+
+constexpr char kRun[] = R"(
+options
+  --port PORT            listen on localhost:PORT (10001; 0: any free port)
+  --bootstrap HOST:PORT  join through this node; may be repeated; "none" creates a ring.
+                         Without it: 10001 creates a ring, every other port joins localhost:10001
+  --listen IP:PORT       listen there instead
+  --advertise HOST:PORT  what others are told, if it differs
+  --network NAME         the network to be part of (local)
+  --join-timeout TIME    give up joining after this long (30s)
+  --unsafe-log           whole addresses and ids in the log; warns
+)";
+
+constexpr char kNodeOption[] = "  --node PORT|SOCKET     ask this local node (BULBIL_NODE); else the one that runs\n";
+constexpr char kPassphrase[] = R"(  --passphrase-fd N      read the passphrase from this file descriptor
+  --passphrase-file FILE read it from the first line of FILE (BULBIL_PASSPHRASE_FILE)
+)";
+
+const Page kPages[] = {
+    {Command::kNode, "node", R"(usage: bulbil [node] [--port PORT] [--bootstrap HOST:PORT|none]...
+
+A full node: member of the ring, stores records for others, relays their circuits. It serves until SIGTERM or Ctrl-C.
+
+  bulbil                                    first node: creates a ring on localhost:10001
+  bulbil --port 10002                       second node: joins it
+  bulbil --port 10003 -vvv                  third node, showing every call
+)"},
+    {Command::kRelay, "relay", R"(usage: bulbil relay --port PORT [--bootstrap HOST:PORT]...
+
+A node that forwards cells only: it stores no record, holds no identity and refuses client commands.
+
+  bulbil relay --port 10004
+)"},
+    {Command::kDemo, "demo", R"(usage: bulbil demo [--nodes N] [--kill K] [--seed S]
+
+A whole network in this process: ring, keys, a message, its reading, the failure of the node that held it.
+
+options
+  --nodes N              nodes in the network (8)
+  --kill K               nodes that fail in the last act (1)
+  --seed S               the same picture each time
+)"},
+    {Command::kUp, "up", R"(usage: bulbil up [--nodes N] [--port PORT]
+
+Keeps a local network running until Ctrl-C, to play with from another terminal.
+
+options
+  --nodes N              nodes in the network (8)
+  --port PORT            port of the first; the others follow (10001)
+  --network NAME         the network's name (local)
+  --unsafe-log           whole addresses and ids in the log; warns
+)"},
+    {Command::kSend, "send", R"(usage: bulbil send ADDRESS [-m TEXT | < stdin] [--sign]
+
+Leaves a message at ADDRESS, up to 16,384 bytes. It says who you are only with --sign.
+
+  bulbil send bulb1... < letter.txt
+  echo "hello" | bulbil send bulb1...
+
+options
+  -m, --message TEXT     the text; others on this machine can see it in the process list: better stdin
+  --sign                 put your address and signature inside the seal; cannot be denied later
+  --anon                 no sender at all (the default)
+  --reply                a one-conversation reply key; not available yet
+  --as NAME              sign as this identity (BULBIL_IDENTITY)
+)"},
+    {Command::kPoll, "poll", R"(usage: bulbil poll [--wait TIME | --watch] [--keep]      (also: recv, receive)
+
+Fetches new messages of an identity, shows each once, and removes them from the ring.
+
+options
+  --as NAME              read as this identity (BULBIL_IDENTITY)
+  --wait TIME            until the first message or for TIME, then exit 6
+  --watch                go on reading until Ctrl-C
+  --keep                 leave the messages in the ring
+)"},
+    {Command::kKeysNew, "keys new", R"(usage: bulbil keys new [--name NAME] [--no-passphrase]      (also: keygen)
+
+Makes an identity. Its address goes to stdout, all else to stderr.
+
+  bulbil keys new --no-input --no-passphrase --name ci > address
+
+options
+  --name NAME            letters, digits, - and _ (me)
+  --no-passphrase        protect the key by file permissions only
+)"},
+    {Command::kKeysList, "keys list", R"(usage: bulbil keys list
+
+All identities of this home.
+)"},
+    {Command::kKeysShow, "keys show", R"(usage: bulbil keys show [NAME] [--qr]      (also: id)
+
+The address of an identity: give it to people who should be able to write to you.
+
+options
+  --qr                   as a QR code for a dark terminal
+  --qr-invert            the same for a light terminal
+  --qr-margin N          quiet zone in modules (2; strict scanners want 4)
+)"},
+    {Command::kKeysExport, "keys export", R"(usage: bulbil keys export [NAME] [--secret]
+
+The address, or with --secret the secret key itself: whoever has that is you.
+
+options
+  --secret               print BULB-SECRET-KEY-1...
+)"},
+    {Command::kKeysImport, "keys import", R"(usage: bulbil keys import [--name NAME] < SECRET
+
+Takes a secret key (BULB-SECRET-KEY-1...) from stdin, never from the command line.
+
+options
+  --name NAME            letters, digits, - and _ (me)
+  --no-passphrase        protect the key by file permissions only
+)"},
+    {Command::kKeysRemove, "keys rm", R"(usage: bulbil keys rm NAME [--yes]
+
+Deletes an identity from this machine. Without a copy of its secret key its messages are lost.
+
+options
+  -y, --yes              do not ask
+)"},
+    {Command::kStatus, "status", R"(usage: bulbil status [--node PORT]
+
+The local node in one screen. Exits 4 if none runs.
+
+options
+)"},
+    {Command::kRingShow, "ring show", R"(usage: bulbil ring show [--node PORT]
+
+The members of the ring that the local node knows.
+
+options
+)"},
+    {Command::kRingLookup, "ring lookup", R"(usage: bulbil ring lookup POINT [--node PORT]
+
+Which node owns a point of the ring: 64 hex digits.
+
+options
+)"},
+    {Command::kDhtPut, "dht put", R"(usage: bulbil dht put < FILE
+
+Stores the bytes of stdin, up to 64 KiB, and prints their key. Nothing hides who asks: a debugging aid.
+
+options
+)"},
+    {Command::kDhtGet, "dht get", R"(usage: bulbil dht get KEY > FILE
+
+Fetches the bytes stored under a key of 64 hex digits.
+
+options
+)"},
+    {Command::kHealth, "health", R"(usage: bulbil health [--node PORT]
+
+Exits 0 if the local node serves, else 4.
+
+options
+)"},
+    {Command::kVersion, "version", R"(usage: bulbil version
+
+Version of the program and of the protocol.
+)"},
+    {Command::kHelp, "help", R"(usage: bulbil help [COMMAND]
+)"},
+};
+
+constexpr std::pair<const char*, const char*> kAliases[] = {
+    {"keygen", "keys new"}, {"id", "keys show"}, {"recv", "poll"}, {"receive", "poll"}};
+
+// Options that several commands share, after the page's own.
+std::string SharedOptions(Command command) {
+  switch (command) {
+    case Command::kNode:
+    case Command::kRelay: return kRun;
+    case Command::kSend:
+    case Command::kPoll:
+      return absl::StrCat(kPassphrase,
+                          "  --bootstrap HOST:PORT  use no local node: join through this one as a client; may be repeated\n"
+                          "  --network NAME         the network to be part of (local)\n",
+                          kNodeOption);
+    case Command::kStatus:
+    case Command::kRingShow:
+    case Command::kRingLookup:
+    case Command::kDhtPut:
+    case Command::kDhtGet:
+    case Command::kHealth: return kNodeOption;
+    case Command::kKeysNew:
+    case Command::kKeysImport:
+    case Command::kKeysExport: return absl::StrCat(kPassphrase, "  --as NAME              the identity (BULBIL_IDENTITY)\n");
+    case Command::kKeysList:
+    case Command::kKeysShow:
+    case Command::kKeysRemove: return "  --as NAME              the identity (BULBIL_IDENTITY)\n";
+    default: return "";
+  }
+}
+
+std::string GroupPage(const std::string& group) {
+  std::string text;
+  for (const Page& page : kPages) {
+    if (std::string(page.name).rfind(group + " ", 0) != 0) continue;
+    const std::string_view whole(page.text);
+    absl::StrAppend(&text, std::string(whole.substr(0, whole.find('\n') + 1)));
+  }
+  if (!text.empty()) absl::StrAppend(&text, "\nMore of each:  bulbil help ", group, " COMMAND\n", kGlobal);
+  return text;
+}
+
+std::string Canonical(const std::string& topic) {
+  for (const auto& [alias, name] : kAliases) {
+    if (topic == alias) return name;
+  }
+  return topic;
+}
+
+absl::Status UnknownTopic(const std::string& topic) {
+  std::vector<std::string> names = {"keys", "ring", "dht"};
+  for (const Page& page : kPages) names.push_back(page.name);
+  const std::string near = Nearest(topic, names);
+  return Fail({.exit = Exit::kUsage,
+               .what = absl::StrCat("there is no command \"", topic, "\"",
+                                    near.empty() ? "." : absl::StrCat(". Did you mean \"", near, "\"?")),
+               .fix = {"bulbil help"}});
+}
+
+}  // namespace
+
+std::string HelpText(Command command) {
+  const auto page = std::find_if(std::begin(kPages), std::end(kPages), [&](const Page& p) { return p.command == command; });
+  return page == std::end(kPages) ? kOverview : absl::StrCat(page->text, SharedOptions(command), kGlobal);
+}
+
+absl::StatusOr<std::string> HelpText(const std::vector<std::string>& topic) {
+  if (topic.empty()) return absl::StrCat(kOverview, kGlobal);
+  const std::string name = Canonical(absl::StrJoin(topic, " "));
+  for (const Page& page : kPages) {
+    if (name == page.name) return HelpText(page.command);
+  }
+  std::string group = GroupPage(name);
+  if (group.empty()) return UnknownTopic(name);
+  return group;
+}
+
+std::string ProgramVersion() { return BULBIL_VERSION; }
+
+std::string VersionText(bool json) {
+  if (json) {
+    return JsonObject()
+        .Add("schema", 1)
+        .Add("type", "version")
+        .Add("version", ProgramVersion())
+        .Add("protocol", overlay::kProtocolVersion)
+        .Add("compiler", __VERSION__)
+        .Line();
+  }
+  return absl::StrCat("bulbil ", ProgramVersion(), " (protocol ", overlay::kProtocolVersion, ")\nbuilt with g++ ", __VERSION__, "\n");
+}
+
+}  // namespace cli
