@@ -76,7 +76,8 @@ def check_strangers(cluster, mail):
     cluster.run("poll", "--as", "nobody", "--json", "--bootstrap", cluster.live()[0].address, "--home", stranger.home, expect=3)
 
 
-def run(program, messages, progress=print, seed=1):
+def measure(program, messages, progress=print, seed=1):
+    """Sends and polls through a death and two joins; counts what was lost or seen twice in the end."""
     chooser = random.Random(seed)
     with Cluster(program) as cluster:
         for _ in range(8):
@@ -113,11 +114,16 @@ def run(program, messages, progress=print, seed=1):
         for _ in range(3):
             mail.poll_all()
         progress(f"{mail.number} messages sent in all, {len(mail.lost())} lost, {len(mail.twice())} seen twice")
-        check(not mail.lost() and not mail.twice(), "lost", mail.lost(), "twice", mail.twice())
         for node in cluster.live():
             check(node.role != "relay" or node.status()["store"]["records"] == 0, "a relay stores records")
         cluster.live()[-1].terminate()
         return {"messages_sent": mail.number, "messages_lost": len(mail.lost()), "messages_twice": len(mail.twice())}
+
+
+def run(program, messages, progress=print):
+    report = measure(program, messages, progress)
+    check(not report["messages_lost"] and not report["messages_twice"], report)
+    return report
 
 
 if __name__ == "__main__":

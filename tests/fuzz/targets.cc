@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/fuzz/targets.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "base/check.h"
+#include "chat/mailbox_messages.h"
+#include "chat/note.h"
+#include "chat/tombstone.h"
+#include "circuits/relay_cell.h"
+#include "dht/receipt.h"
+#include "dht/record.h"
+#include "keys/address.h"
+#include "keys/certificate.h"
+#include "overlay/cell.h"
+#include "overlay/descriptor.h"
+#include "overlay/link_frame.h"
+#include "overlay/routing_table.h"
+#include "tests/support/seeded_rng.h"
+
+namespace fuzz {
+namespace {
+
+using base::Bytes;
+using base::ByteView;
+
+const absl::Time kNow = absl::FromUnixSeconds(1'795'000'000);
+const overlay::Network kNetwork = overlay::Network::Local();
+
+support::SeededRng& Rng() {
+  static support::SeededRng rng(99);
+  return rng;
+}
+const keys::SigningKey& Key() {
+  static const keys::SigningKey key = keys::SigningKey::Generate(Rng());
+  return key;
+}
+bool Same(ByteView a, ByteView b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
+Bytes Random(size_t size) {
+  Bytes bytes(size);
+  Rng().Fill(bytes);
+  return bytes;
+}
+
+void RunDescriptor(ByteView bytes) {
+  const auto decoded = overlay::DecodeDescriptor(kNetwork, bytes, kNow);
+  if (decoded.ok()) CHECK(Same(decoded->encoded, bytes));
+}
+std::vector<Bytes> ValidDescriptor() {
+  return {overlay::SignDescriptor(kNetwork, Key(), {1}, overlay::Role::kRelay, "127.0.0.1:1", {}, kNow).encoded,
+          overlay::SignDescriptor(kNetwork, Key(), {2}, overlay::Role::kStoring, "[::1]:65535", Random(128), kNow).encoded};
+}
+
+void RunTable(ByteView bytes) {
+  const auto decoded = overlay::DecodeTable(kNetwork, bytes, kNow);
+  if (decoded.ok()) CHECK(decoded->Members().size() <= 1 + 2 * overlay::kTableNeighbours + overlay::kTableFingersMax);
+}
+std::vector<Bytes> ValidTable() {
+  overlay::RoutingTable table;
+  table.owner = overlay::MakePeer(kNetwork, Key().public_key(), 0, overlay::Role::kStoring, "127.0.0.1:1");
+  overlay::SignTable(kNetwork, Key(), table, kNow);
+  const Bytes alone = table.encoded;
+  const keys::SigningKey other = keys::SigningKey::Generate(Rng());
+  table.successors = {overlay::MakePeer(kNetwork, other.public_key(), 0, overlay::Role::kRelay, "127.0.0.1:2")};
+  table.predecessors = table.successors;
+  overlay::SignTable(kNetwork, Key(), table, kNow);
+  return {alone, table.encoded};
+}
+
+void RunPeer(ByteView bytes) {
+  const auto decoded = overlay::DecodePeer(kNetwork, bytes);
+  if (decoded.ok()) CHECK(Same(overlay::EncodePeer(*decoded), bytes));
+}
+std::vector<Bytes> ValidPeer() {
+  return {overlay::EncodePeer(overlay::MakePeer(kNetwork, Key().public_key(), 0, overlay::Role::kStoring, "127.0.0.1:1", Random(20)))};
+}
+
+void RunCell(ByteView bytes) {
+  const auto decoded = overlay::DecodeCell(bytes);
+  if (decoded.ok()) CHECK(Same(decoded->bytes, bytes));
+}
+std::vector<Bytes> ValidCell() {
+  overlay::Cell cell(7, overlay::CellCommand::kRelay);
+  return {base::ToBytes(cell.bytes)};
+}
+
+void RunFrame(ByteView bytes) {
+  size_t cells = 0;
+  const size_t cut = bytes.size() / 3;
+  const auto read = overlay::ReadFrame({bytes.first(cut), bytes.subspan(cut)}, [&](const overlay::Cell&) { return ++cells < 100; });
+  if (read.ok()) CHECK(cells * overlay::kCellSize == bytes.size());
+}
+std::vector<Bytes> ValidFrame() {
+  Bytes frame = ValidCell()[0];
+  const Bytes second = frame;
+  frame.insert(frame.end(), second.begin(), second.end());
+  return {frame};
+}
+
+void RunRelayCell(ByteView bytes) {
+  if (bytes.size() < overlay::kCellBodySize) return;
+  const auto decoded = circuits::DecodeRelayCell(bytes.first<overlay::kCellBodySize>());
+  if (!decoded.ok()) return;
+  CHECK(decoded->payload.size() <= circuits::kRelayPayloadMax);
+  (void)circuits::DecodeExtend(decoded->payload);
+  (void)circuits::DecodeDescriptorKeys(decoded->payload);
+  circuits::TableAssembly assembly;
+  (void)assembly.Add(decoded->payload);
+}
+std::vector<Bytes> ValidRelayCell() {
+  std::vector<Bytes> cells;
+  const Bytes payloads[] = {circuits::EncodeExtend(Random(keys::kOnionSkinSize), ValidDescriptor()[0]),
+                            circuits::EncodeDescriptorKeys({Key().public_key()}), circuits::SplitTable(ValidTable()[1])[0]};
+  for (const Bytes& payload : payloads) {
+    Bytes body(overlay::kCellBodySize);
+    circuits::EncodeRelayCell(circuits::RelayCommand::kExtend, payload, Rng(), circuits::RelayBody(body));
+    cells.push_back(std::move(body));
+  }
+  return cells;
+}
+
+void RunRecord(ByteView bytes) {
+  static const dht::RecordKinds kinds;
+  const auto decoded = dht::DecodeRecord(bytes);
+  if (!decoded.ok()) return;
+  CHECK(Same(dht::EncodeRecord(*decoded), bytes));
+  (void)kinds.Check(*decoded, dht::Source::kClient, kNow);
+  (void)chat::ReadEnvelopeRecord(*decoded);
+  (void)chat::ReadTombstoneRecord(*decoded);
+}
+chat::Envelope AnEnvelope() {
+  const auto door = chat::DoorOf(Key().public_key(), kNetwork.name, 20775);
+  CHECK(door.ok());
+  chat::Envelope envelope;
+  envelope.door = *door;
+  envelope.sealed = Random(chat::kSealedSize);
+  return envelope;
+}
+chat::Tombstone ATombstone() {
+  auto tombstone = chat::SignTombstone(Key(), kNetwork.name, 20775, 1, {{1}, {2}}, Rng());
+  CHECK(tombstone.ok());
+  return *tombstone;
+}
+std::vector<Bytes> ValidRecord() {
+  return {dht::EncodeRecord(dht::MakeBlob(Random(40), kNow + absl::Hours(1))),
+          dht::EncodeRecord(chat::MakeEnvelopeRecord(AnEnvelope())), dht::EncodeRecord(chat::MakeTombstoneRecord(ATombstone()))};
+}
+
+void RunReceipt(ByteView bytes) { (void)dht::DecodeReceipt(bytes); }
+std::vector<Bytes> ValidReceipt() { return {Random(96)}; }
+
+void RunMailboxRequest(ByteView bytes) {
+  const auto decoded = chat::DecodeMailboxRequest(bytes);
+  if (decoded.ok()) CHECK(chat::DecodeMailboxRequest(chat::EncodeMailboxRequest(*decoded)).ok());
+}
+std::vector<Bytes> ValidMailboxRequest() {
+  const chat::Envelope envelope = AnEnvelope();
+  const auto list = chat::SignList(Key(), {kNetwork.name, {}, Key().public_key()}, envelope.door, 2, std::nullopt, Rng());
+  CHECK(list.ok());
+  return {chat::EncodeMailboxRequest(chat::PutRequest{envelope}), chat::EncodeMailboxRequest(*list),
+          chat::EncodeMailboxRequest(chat::DeleteRequest{ATombstone()})};
+}
+
+void RunMailboxAnswer(ByteView bytes) {
+  const auto decoded = chat::DecodeMailboxAnswer(bytes);
+  if (decoded.ok()) CHECK(chat::DecodeMailboxAnswer(chat::EncodeMailboxAnswer(*decoded)).value() == *decoded);
+}
+std::vector<Bytes> ValidMailboxAnswer() {
+  chat::MailboxAnswer page;
+  page.status = chat::MailboxStatus::kPage;
+  page.item = chat::MailboxAnswer::Item{0, {}, Random(chat::kSealedSize)};
+  return {chat::EncodeMailboxAnswer(page), chat::EncodeMailboxAnswer({})};
+}
+
+void RunFragment(ByteView bytes) {
+  const auto decoded = chat::DecodeFragment(bytes);
+  if (decoded.ok()) CHECK(Same(chat::EncodeFragment(*decoded), bytes));
+}
+std::vector<Bytes> ValidFragment() {
+  const Bytes text = Random(5000);
+  const auto fragments = chat::SplitNote(text, kNetwork.name, Key().public_key(), &Key(), kNow, Rng());
+  CHECK(fragments.ok());
+  std::vector<Bytes> plains;
+  for (const chat::Fragment& fragment : *fragments) plains.push_back(chat::EncodeFragment(fragment));
+  return plains;
+}
+
+void RunEnvelope(ByteView bytes) {
+  const auto decoded = chat::DecodeEnvelope(bytes);
+  if (decoded.ok()) CHECK(Same(chat::EncodeEnvelope(*decoded), bytes));
+  (void)chat::OpenEnvelope(Key(), kNetwork.name, Key().public_key(), bytes);
+}
+std::vector<Bytes> ValidEnvelope() { return {chat::EncodeEnvelope(AnEnvelope())}; }
+
+void RunAddress(ByteView bytes) {
+  const std::string text = base::ToString(bytes);
+  const auto address = keys::ParseAddress(text);
+  if (address.ok()) CHECK(keys::ParseAddress(keys::FormatAddress(*address)).value() == *address);
+  (void)keys::ParseSecretKey(text);
+}
+std::vector<Bytes> ValidAddress() {
+  return {base::ToBytes(base::AsBytes(keys::FormatAddress(Key().public_key()))), base::ToBytes(base::AsBytes(keys::FormatSecretKey(Key())))};
+}
+
+void RunCertificate(ByteView bytes) { (void)keys::KeyOfCertificate(base::AsText(bytes)); }
+std::vector<Bytes> ValidCertificate() {
+  return {base::ToBytes(base::AsBytes(keys::MakeTlsIdentity(Key(), Rng()).certificate_pem))};
+}
+
+void RunOnionSkin(ByteView bytes) {
+  static const keys::X25519KeyPair onion_key = keys::X25519KeyPair::Generate(Rng());
+  (void)keys::ServerReply({kNetwork.name}, Key().public_key(), {&onion_key, 1}, bytes, Rng());
+}
+std::vector<Bytes> ValidOnionSkin() { return {Random(keys::kOnionSkinSize)}; }
+
+}  // namespace
+
+const std::vector<Target>& Targets() {
+  static const std::vector<Target> targets = {
+      {"descriptor", RunDescriptor, ValidDescriptor},
+      {"table", RunTable, ValidTable},
+      {"peer", RunPeer, ValidPeer},
+      {"cell", RunCell, ValidCell},
+      {"frame", RunFrame, ValidFrame},
+      {"relay_cell", RunRelayCell, ValidRelayCell},
+      {"record", RunRecord, ValidRecord},
+      {"receipt", RunReceipt, ValidReceipt},
+      {"mailbox_request", RunMailboxRequest, ValidMailboxRequest},
+      {"mailbox_answer", RunMailboxAnswer, ValidMailboxAnswer},
+      {"fragment", RunFragment, ValidFragment},
+      {"envelope", RunEnvelope, ValidEnvelope},
+      {"address", RunAddress, ValidAddress},
+      {"certificate", RunCertificate, ValidCertificate},
+      {"onion_skin", RunOnionSkin, ValidOnionSkin},
+  };
+  return targets;
+}
+
+}  // namespace fuzz
