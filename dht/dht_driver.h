@@ -51,8 +51,8 @@ class DhtDriver {
   void PutHere(Record record, std::function<void(absl::StatusOr<PutOutcome>)> done);
   void Get(const RecordName& name, std::function<void(absl::StatusOr<GetOutcome>)> done);
   // Makes this replica's view of a place contain what another responsible replica holds there. False: nobody else answered, or
-  // this node is not responsible: a list would be incomplete. Empty `kinds`: all. Then read the place from store().
-  void SyncPlace(const overlay::NodeId& point, std::vector<Kind> kinds, std::function<void(bool complete)> done);
+  // this node is not responsible: a list would be incomplete. Then read the place from store().
+  void SyncPlace(const overlay::NodeId& point, std::function<void(bool complete)> done);
 
   const RecordStore& store() const { return store_; }
   // The responsible processes as this node knows them; empty if the point lies too far away.

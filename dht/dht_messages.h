@@ -59,6 +59,7 @@ struct DigestRequest {
 };
 struct DigestReply {
   bool responsible = false;  // the answerer is one of the holders of this range
+  bool suspect = false;      // and may lack records of it: no witness of absence (RecordStore::suspect)
   RangePrint print;
 };
 struct NamesRequest {

@@ -29,7 +29,7 @@ absl::StatusOr<DhtReply> RangeServer::Digest(const std::vector<overlay::Peer>& c
   if (!MayHold(caller, request.range.last) || !MayHold(caller, request.range.after.PlusOne())) {
     return absl::PermissionDeniedError("not a holder of this range");
   }
-  DigestReply reply{.responsible = serving && replicas_.IsResponsible(request.range.last)};
+  DigestReply reply{.responsible = serving && replicas_.IsResponsible(request.range.last), .suspect = store_.suspect()};
   ASSIGN_OR_RETURN(reply.print, store_.Print(request.range, moment.wall_now));
   return reply;
 }

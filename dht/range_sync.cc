@@ -49,15 +49,15 @@ void RangeSync::AskFetch(Id id) {
 }
 
 void RangeSync::OnDigest(Id id, const DigestReply& reply, const Moment& moment) {
-  if (!reply.responsible) return Finish(id, absl::UnavailableError("no holder of this range by its own account"), moment);
+  if (!reply.responsible || (pulls_.at(id).order.as_witness && reply.suspect)) {
+    return Finish(id, absl::UnavailableError("no holder of this range by its own account"), moment);
+  }
   const absl::StatusOr<RangePrint> own = store_.Print(pulls_.at(id).order.range, moment.wall_now);
   if (own.ok() && *own == reply.print) return Finish(id, absl::OkStatus(), moment);
   AskNames(id);
 }
 
-bool RangeSync::Wants(const Pull& pull, const HeldName& offered, const Moment& moment) const {
-  const std::vector<Kind>& kinds = pull.order.kinds;
-  if (!kinds.empty() && std::find(kinds.begin(), kinds.end(), offered.name.kind) == kinds.end()) return false;
+bool RangeSync::Wants(const HeldName& offered, const Moment& moment) const {
   if (kinds_.Find(offered.name.kind) == nullptr || offered.expiry <= moment.wall_now) return false;
   const auto declined = declined_.find(offered.name);
   if (declined != declined_.end() && declined->second > moment.now) return false;
@@ -71,7 +71,7 @@ void RangeSync::OnNames(Id id, const NamesReply& reply, const Moment& moment) {
     if (!pull.order.range.Contains(offered.name.point)) {
       return Finish(id, absl::UnavailableError("replica names records of another range"), moment);
     }
-    if (Wants(pull, offered, moment)) pull.missing.push_back(offered.name);
+    if (Wants(offered, moment)) pull.missing.push_back(offered.name);
   }
   // A page that says "more" but does not move the cursor would be asked for without end.
   pull.more = reply.more && !reply.names.empty() && reply.names.back().name != pull.cursor;

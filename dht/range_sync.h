@@ -25,7 +25,7 @@ struct SyncOrder {
   overlay::Peer from;
   overlay::RingRange range;
   bool compare_first = true;  // a Digest may show that there is nothing to do; false for a joiner, who has nothing
-  std::vector<Kind> kinds = {};  // empty: all
+  bool as_witness = false;    // the peer must be sure of what it lacks: a suspect store is not enough
 };
 
 class RangeSync {
@@ -62,7 +62,7 @@ class RangeSync {
   void AdmitOne(Id id, const Record& record, const Moment& moment);
   void Advance(Id id, const Moment& moment);
   void Finish(Id id, const absl::Status& status, const Moment& moment);
-  bool Wants(const Pull& pull, const HeldName& offered, const Moment& moment) const;
+  bool Wants(const HeldName& offered, const Moment& moment) const;
   void Decline(const RecordName& name, const Moment& moment);
   // Hands the answer on, or ends the pull if it is none.
   template <typename T>

@@ -70,6 +70,14 @@ std::optional<RingRange> ReplicaSet::OutsideRange() const {
   return RingRange{.after = held.last, .last = held.after};
 }
 
+std::vector<RingRange> ReplicaSet::OwnedRanges() const {
+  std::vector<RingRange> owned;
+  for (const auto& [index, neighbourhood] : by_index_) {
+    if (neighbourhood.member && IsStoring()) owned.push_back(PredecessorRanges(neighbourhood, 1).front());
+  }
+  return owned;
+}
+
 std::vector<SharedRange> ReplicaSet::RepairPlan() const {
   std::vector<SharedRange> plan;
   for (const auto& [index, neighbourhood] : by_index_) {

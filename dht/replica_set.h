@@ -40,6 +40,8 @@ class ReplicaSet {
   // nodes the range is the whole circle and IsResponsible decides.
   std::optional<overlay::RingRange> OutsideRange() const;
 
+  // The points whose owner is self, per virtual node.
+  std::vector<overlay::RingRange> OwnedRanges() const;
   // What repair compares: every predecessor range held here, with each of both storing neighbours that holds it too.
   std::vector<SharedRange> RepairPlan() const;
 

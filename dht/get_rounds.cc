@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dht/get_rounds.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace dht {
+
+using overlay::Peer;
+
+int WitnessesNeeded(const RecordStore& store) { return store.suspect() ? 2 : 1; }
+
+bool GetRounds::IsGood(const RecordName& name, const Record& record, const Moment& moment) const {
+  return record.name == name && kinds_.Check(record, Source::kReplica, moment.wall_now).ok();
+}
+
+void GetRounds::Start(RequestId request, const RecordName& name, bool serving, bool pass_on, const Moment& moment) {
+  const RecordKind* kind = kinds_.Find(name.kind);
+  if (kind == nullptr || !kind->AnswersGet()) return out_.Reply(request, absl::InvalidArgumentError("no GET for this kind"));
+  if (rounds_.size() >= kRoundsMax || passed_on_.size() >= kRoundsMax) {
+    return out_.Reply(request, absl::ResourceExhaustedError("too many gets under way"));
+  }
+  absl::StatusOr<Record> held = store_.Get(name, moment.wall_now);
+  if (absl::IsDataLoss(held.status())) admitter_.Remove({{.name = name, .expiry = absl::InfinitePast()}}, moment);
+  if (held.ok()) return out_.Reply(request, GetReply{.record = *std::move(held), .complete = true});
+  if (serving && replicas_.IsResponsible(name.point)) return StartHere(request, name, moment);
+  if (pass_on) return PassOn(request, name);
+  out_.Reply(request, GetReply{.responsible = replicas_.Responsible(name.point)});
+}
+
+void GetRounds::StartHere(RequestId request, const RecordName& name, const Moment& moment) {
+  const uint64_t id = out_.NextId();
+  Round round{.request = request, .name = name, .responsible = replicas_.Responsible(name.point)};
+  round.deadline = moment.now + kRoundTimeout;
+  for (const Peer& peer : round.responsible) {
+    if (peer.SameProcess(*replicas_.self())) continue;
+    round.waiting.insert(peer.node_key);
+    auto handle = [this, id, peer](const absl::StatusOr<DhtReply>& reply, const Moment& then) {
+      OnFetched(id, peer, AnswerAs<FetchReply>(reply), then);
+    };
+    out_.Ask(peer, FetchRequest{{name}}, std::move(handle));
+  }
+  const bool is_alone = round.waiting.empty();
+  rounds_.emplace(id, std::move(round));
+  if (is_alone) Finish(id, std::nullopt);
+}
+
+void GetRounds::OnFetched(uint64_t id, const Peer& holder, const FetchReply* reply, const Moment& moment) {
+  const auto found = rounds_.find(id);
+  if (found == rounds_.end()) return;
+  Round& round = found->second;
+  round.waiting.erase(holder.node_key);
+  if (reply != nullptr && !reply->records.empty() && IsGood(round.name, reply->records.front(), moment)) {
+    admitter_.Admit(reply->records.front(), Source::kReplica, nullptr, nullptr, moment);  // repaired in passing
+    return Finish(id, reply->records.front());
+  }
+  if (reply != nullptr && reply->records.empty()) ++round.witnesses;
+  if (round.waiting.empty()) return Finish(id, std::nullopt);
+  if (round.witnesses >= WitnessesNeeded(store_)) round.deadline = std::min(round.deadline, moment.now + kRoundGrace);
+}
+
+void GetRounds::Finish(uint64_t id, std::optional<Record> record) {
+  auto node = rounds_.extract(id);
+  Round& round = node.mapped();
+  const bool complete = record.has_value() || round.witnesses >= WitnessesNeeded(store_);
+  out_.Reply(round.request,
+             GetReply{.record = std::move(record), .complete = complete, .responsible = std::move(round.responsible)});
+}
+
+void GetRounds::OnTick(const Moment& moment) {
+  std::vector<uint64_t> due;
+  for (const auto& [id, round] : rounds_) {
+    if (round.deadline <= moment.now) due.push_back(id);
+  }
+  std::sort(due.begin(), due.end());
+  for (const uint64_t id : due) Finish(id, std::nullopt);
+}
+
+absl::Time GetRounds::NextTick() const {
+  absl::Time next = absl::InfiniteFuture();
+  for (const auto& [id, round] : rounds_) next = std::min(next, round.deadline);
+  return next;
+}
+
+void GetRounds::PassOn(RequestId request, const RecordName& name) {
+  const uint64_t id = out_.NextId();
+  passed_on_.emplace(id, PassedOn{.request = request, .name = name});
+  out_.AskOwners(name.point, [this, id](const absl::StatusOr<std::vector<Peer>>& owners, const Moment&) {
+    PassedOn& passed = passed_on_.at(id);
+    if (owners.ok()) passed.owners = *owners;
+    if (replicas_.self() != nullptr) {
+      std::erase_if(passed.owners, [&](const Peer& peer) { return peer.SameProcess(*replicas_.self()); });
+    }
+    TryNext(id);
+  });
+}
+
+void GetRounds::TryNext(uint64_t id) {
+  PassedOn& passed = passed_on_.at(id);
+  if (passed.tried == std::min(passed.owners.size(), kPassOnTries)) {
+    out_.Reply(passed.request, GetReply{.responsible = passed.owners});
+    passed_on_.erase(id);
+    return;
+  }
+  auto handle = [this, id](const absl::StatusOr<DhtReply>& reply, const Moment& moment) {
+    OnPassedOn(id, AnswerAs<GetReply>(reply), moment);
+  };
+  out_.Ask(passed.owners[passed.tried++], GetRequest{passed.name}, std::move(handle));
+}
+
+void GetRounds::OnPassedOn(uint64_t id, const GetReply* reply, const Moment& moment) {
+  PassedOn& passed = passed_on_.at(id);
+  const bool is_good = reply != nullptr && reply->record && IsGood(passed.name, *reply->record, moment);
+  const bool is_absent = reply != nullptr && !reply->record && reply->complete;
+  if (!is_good && !is_absent) return TryNext(id);
+  out_.Reply(passed.request, GetReply{.record = is_good ? reply->record : std::nullopt, .complete = true, .responsible = passed.owners});
+  passed_on_.erase(id);
+}
+
+}  // namespace dht

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dht/put_rounds.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace dht {
+
+using overlay::Peer;
+
+void PutRounds::Start(RequestId request, Record record, bool serving, bool pass_on, const Moment& moment) {
+  if (rounds_.size() >= kRoundsMax || passed_on_.size() >= kRoundsMax) {
+    return out_.Reply(request, absl::ResourceExhaustedError("too many puts under way"));
+  }
+  if (!kinds_.Check(record, Source::kClient, moment.wall_now).ok()) {
+    return out_.Reply(request, PutReply{.result = PutResult::kRefused});
+  }
+  if (serving && replicas_.IsResponsible(record.name.point)) return StartHere(request, std::move(record), moment);
+  if (pass_on) return PassOn(request, std::move(record));
+  out_.Reply(request,
+             PutReply{.result = PutResult::kNotResponsible, .responsible = replicas_.Responsible(record.name.point)});
+}
+
+void PutRounds::StartHere(RequestId request, Record record, const Moment& moment) {
+  const uint64_t id = out_.NextId();
+  Round round{.request = request, .record = record, .responsible = replicas_.Responsible(record.name.point)};
+  for (const Peer& peer : round.responsible) round.waiting.insert(peer.node_key);
+  round.deadline = moment.now + kRoundTimeout;
+  rounds_.emplace(id, std::move(round));
+  admitter_.Admit(
+      std::move(record), Source::kClient, [this, id](const Moment&) { SendCopies(id); },
+      [this, id](const AdmitOutcome& outcome, const Moment& then) { OnLocal(id, outcome, then); }, moment);
+}
+
+void PutRounds::SendCopies(uint64_t id) {
+  const auto found = rounds_.find(id);
+  if (found == rounds_.end() || std::exchange(found->second.copies_sent, true)) return;
+  const Round& round = found->second;
+  for (const Peer& peer : round.responsible) {
+    if (peer.SameProcess(*replicas_.self())) continue;
+    auto handle = [this, id, peer](const absl::StatusOr<DhtReply>& reply, const Moment& moment) {
+      OnCopy(id, peer, AnswerAs<ReplicateReply>(reply), moment);
+    };
+    out_.Ask(peer, ReplicateRequest{round.record}, std::move(handle));
+  }
+}
+
+void PutRounds::OnLocal(uint64_t id, const AdmitOutcome& outcome, const Moment& moment) {
+  const auto found = rounds_.find(id);
+  if (found == rounds_.end()) return;
+  Round& round = found->second;
+  round.waiting.erase(node_key_.public_key());
+  switch (outcome.result) {
+    case AdmitResult::kStored:
+    case AdmitResult::kAlready:
+      round.receipts.push_back(SignReceipt(network_.name, node_key_, round.record.name, round.record.expiry));
+      break;
+    case AdmitResult::kFull:
+      out_.Reply(round.request, PutReply{.result = PutResult::kFull, .detail = outcome.detail});
+      rounds_.erase(found);
+      return;
+    case AdmitResult::kNoSpace:
+      round.without_receipts = PutResult::kNoSpace;
+      break;
+    case AdmitResult::kFailed:
+      break;
+  }
+  SendCopies(id);  // also when there is no room here: the others may have some
+  Progress(id, moment);
+}
+
+void PutRounds::OnCopy(uint64_t id, const Peer& holder, const ReplicateReply* reply, const Moment& moment) {
+  const auto found = rounds_.find(id);
+  if (found == rounds_.end()) return;
+  Round& round = found->second;
+  if (round.waiting.erase(holder.node_key) == 0) return;
+  if (reply != nullptr && reply->result == PutResult::kStored && reply->receipt && reply->receipt->node_key == holder.node_key &&
+      VerifyReceipt(network_.name, *reply->receipt, round.record.name, round.record.expiry)) {
+    round.receipts.push_back(*reply->receipt);
+  }
+  Progress(id, moment);
+}
+
+void PutRounds::Progress(uint64_t id, const Moment& moment) {
+  Round& round = rounds_.at(id);
+  if (round.waiting.empty()) return Finish(id);
+  if (round.receipts.size() >= static_cast<size_t>(network_.write_quorum)) {
+    round.deadline = std::min(round.deadline, moment.now + kRoundGrace);
+  }
+}
+
+void PutRounds::Finish(uint64_t id) {
+  auto node = rounds_.extract(id);
+  Round& round = node.mapped();
+  const PutResult result = round.receipts.empty() ? round.without_receipts : PutResult::kStored;
+  out_.Reply(round.request, PutReply{.result = result,
+                                     .receipts = std::move(round.receipts),
+                                     .responsible = std::move(round.responsible)});
+}
+
+void PutRounds::OnTick(const Moment& moment) {
+  std::vector<uint64_t> due;
+  for (const auto& [id, round] : rounds_) {
+    if (round.deadline <= moment.now) due.push_back(id);
+  }
+  std::sort(due.begin(), due.end());
+  for (const uint64_t id : due) Finish(id);
+}
+
+absl::Time PutRounds::NextTick() const {
+  absl::Time next = absl::InfiniteFuture();
+  for (const auto& [id, round] : rounds_) next = std::min(next, round.deadline);
+  return next;
+}
+
+void PutRounds::PassOn(RequestId request, Record record) {
+  const uint64_t id = out_.NextId();
+  const overlay::NodeId point = record.name.point;
+  passed_on_.emplace(id, PassedOn{.request = request, .record = std::move(record)});
+  out_.AskOwners(point, [this, id](const absl::StatusOr<std::vector<Peer>>& owners, const Moment&) {
+    PassedOn& passed = passed_on_.at(id);
+    if (owners.ok()) passed.owners = *owners;
+    if (replicas_.self() != nullptr) {
+      std::erase_if(passed.owners, [&](const Peer& peer) { return peer.SameProcess(*replicas_.self()); });
+    }
+    TryNext(id);
+  });
+}
+
+void PutRounds::TryNext(uint64_t id) {
+  PassedOn& passed = passed_on_.at(id);
+  if (passed.tried == std::min(passed.owners.size(), kPassOnTries)) {
+    out_.Reply(passed.request, PutReply{.result = PutResult::kUnknown, .responsible = passed.owners});
+    passed_on_.erase(id);
+    return;
+  }
+  auto handle = [this, id](const absl::StatusOr<DhtReply>& reply, const Moment&) { OnPassedOn(id, AnswerAs<PutReply>(reply)); };
+  out_.Ask(passed.owners[passed.tried++], PutRequest{passed.record}, std::move(handle));
+}
+
+void PutRounds::OnPassedOn(uint64_t id, const PutReply* reply) {
+  PassedOn& passed = passed_on_.at(id);
+  if (reply == nullptr || reply->result == PutResult::kNotResponsible || reply->result == PutResult::kUnknown) return TryNext(id);
+  PutReply answer = *reply;
+  answer.responsible = passed.owners;
+  answer.receipts =
+      CountableReceipts(network_.name, reply->receipts, passed.record.name, passed.record.expiry, passed.owners);
+  out_.Reply(passed.request, std::move(answer));
+  passed_on_.erase(id);
+}
+
+}  // namespace dht

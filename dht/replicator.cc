@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dht/replicator.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/overloaded.h"
+#include "dht/get_rounds.h"
+#include "dht/offers.h"
+#include "dht/place_syncs.h"
+#include "dht/put_rounds.h"
+#include "dht/range_server.h"
+#include "dht/range_sync.h"
+#include "dht/repairer.h"
+
+namespace dht {
+
+using overlay::Peer;
+
+struct Replicator::Impl {
+  Impl(ReplicatorOptions options_in, const keys::SigningKey& node_key_in, const RecordKinds& kinds_in, const RecordStore& store_in,
+       base::Rng& rng);
+
+  bool Serving() const { return replicas.IsMember() && replicas.IsStoring() && !offers.leaving(); }
+  std::vector<Peer> Verified(const DhtCaller& caller) const;
+  void Replicate(RequestId request, const std::vector<Peer>& caller, Record record, const Moment& moment);
+  bool TakesCopyFrom(const std::vector<Peer>& caller, const overlay::NodeId& point) const;
+  void Fetch(RequestId request, const std::vector<Peer>& caller, const FetchRequest& message, const Moment& moment);
+  void Sweep(const Moment& moment);
+  uint64_t Count(const overlay::RingRange& range, bool spare_only, absl::Time wall_now) const;
+
+  const ReplicatorOptions options;
+  const keys::SigningKey& node_key;
+  const RecordKinds& kinds;
+  const RecordStore& store;
+  Outbox out;
+  ReplicaSet replicas;
+  Admitter admitter;
+  RangeServer server;
+  RangeSync sync;
+  Repairer repairer;
+  Offers offers;
+  PutRounds puts;
+  GetRounds gets;
+  PlaceSyncs places;
+  absl::Time next_sweep = absl::InfinitePast();
+  std::optional<RecordName> sweep_cursor;
+};
+
+Replicator::Impl::Impl(ReplicatorOptions options_in, const keys::SigningKey& node_key_in, const RecordKinds& kinds_in,
+                       const RecordStore& store_in, base::Rng& rng)
+    : options(std::move(options_in)),
+      node_key(node_key_in),
+      kinds(kinds_in),
+      store(store_in),
+      replicas(static_cast<size_t>(options.network.replica_count)),
+      admitter(kinds, store, options.bytes_max, out),
+      server(replicas, store),
+      sync(kinds, store, admitter, out),
+      repairer(replicas, sync, out, rng, [this] {
+        if (store.suspect()) out.Add(ClearSuspect{});
+      }),
+      offers(options.network.name, static_cast<size_t>(options.network.replica_count), replicas, store, admitter, out),
+      puts(options.network, node_key, kinds, replicas, admitter, out),
+      gets(kinds, store, replicas, admitter, out),
+      places(store, replicas, sync, out) {}
+
+Replicator::Replicator(ReplicatorOptions options, const keys::SigningKey& node_key, const RecordKinds& kinds,
+                       const RecordStore& store, base::Rng& rng)
+    : impl_(std::make_unique<Impl>(std::move(options), node_key, kinds, store, rng)) {}
+
+Replicator::~Replicator() = default;
+
+// A neighbour is known by the ring, anyone else by the descriptor that the driver verified.
+std::vector<Peer> Replicator::Impl::Verified(const DhtCaller& caller) const {
+  std::vector<Peer> peers = replicas.Neighbours(caller.node_key);
+  return peers.empty() ? caller.peers : peers;
+}
+
+// Copies are taken from neighbours (who may hold a spare one) and from whoever may hold the record; for a place this node is
+// responsible for, or will be once the caller, one of its holders, has left.
+bool Replicator::Impl::TakesCopyFrom(const std::vector<Peer>& caller, const overlay::NodeId& point) const {
+  if (caller.empty()) return false;
+  const keys::PublicKey& key = caller.front().node_key;
+  const auto count = static_cast<size_t>(options.network.replica_count);
+  const bool is_holder =
+      std::any_of(caller.begin(), caller.end(), [&](const Peer& peer) { return replicas.MayHold(peer, point); });
+  if (replicas.IsResponsible(point, count)) return is_holder || !replicas.Neighbours(key).empty();
+  return replicas.IsResponsible(point, count + 1) && ContainsProcess(replicas.Responsible(point, count), key);
+}
+
+void Replicator::Impl::Replicate(RequestId request, const std::vector<Peer>& caller, Record record, const Moment& moment) {
+  if (!kinds.Check(record, Source::kReplica, moment.wall_now).ok()) {
+    return out.Reply(request, ReplicateReply{.result = PutResult::kRefused});
+  }
+  if (!Serving() || !TakesCopyFrom(caller, record.name.point)) {
+    return out.Reply(request, ReplicateReply{.result = PutResult::kNotResponsible});
+  }
+  auto done = [this, request, name = record.name, expiry = record.expiry](const AdmitOutcome& outcome, const Moment&) {
+    ReplicateReply reply{.detail = outcome.detail};
+    switch (outcome.result) {
+      case AdmitResult::kStored:
+      case AdmitResult::kAlready:
+        reply.result = PutResult::kStored;
+        reply.receipt = SignReceipt(options.network.name, node_key, name, expiry);
+        break;
+      case AdmitResult::kFull:
+        reply.result = PutResult::kFull;
+        break;
+      case AdmitResult::kNoSpace:
+        reply.result = PutResult::kNoSpace;
+        break;
+      case AdmitResult::kFailed:
+        break;
+    }
+    out.Reply(request, std::move(reply));
+  };
+  admitter.Admit(std::move(record), Source::kReplica, nullptr, std::move(done), moment);
+}
+
+void Replicator::Impl::Fetch(RequestId request, const std::vector<Peer>& caller, const FetchRequest& message,
+                             const Moment& moment) {
+  std::vector<HeldName> damaged;
+  absl::StatusOr<DhtReply> reply = server.Fetch(caller, message, moment, damaged);
+  if (!damaged.empty()) admitter.Remove(damaged, moment);
+  // Nothing found counts as a witness of absence, so only who is one may say it.
+  const auto* fetched = AnswerAs<FetchReply>(reply);
+  const bool is_witness = replicas.IsMember() && !store.suspect() && damaged.empty();
+  if (fetched != nullptr && fetched->records.empty() && !is_witness) reply = absl::UnavailableError("no witness of absence");
+  out.Reply(request, std::move(reply));
+}
+
+void Replicator::Impl::Sweep(const Moment& moment) {
+  next_sweep = moment.now + kSweepEvery;
+  std::vector<HeldName> expired;
+  size_t seen = 0;
+  const overlay::NodeId zero;
+  const absl::Status status = store.Scan({zero, zero}, sweep_cursor, absl::InfinitePast(), [&](const HeldName& held) {
+    if (seen == kSweepNames) return false;
+    ++seen;
+    sweep_cursor = held.name;
+    if (held.expiry <= moment.wall_now) expired.push_back(held);
+    return true;
+  });
+  if (seen < kSweepNames || !status.ok()) sweep_cursor.reset();
+  if (!expired.empty()) admitter.Remove(expired, moment);
+}
+
+uint64_t Replicator::Impl::Count(const overlay::RingRange& range, bool spare_only, absl::Time wall_now) const {
+  uint64_t count = 0;
+  const absl::Status status = store.Scan(range, std::nullopt, wall_now, [&](const HeldName& held) {
+    if (!spare_only || !replicas.IsResponsible(held.name.point)) ++count;
+    return true;
+  });
+  status.IgnoreError();  // of a store that cannot be read to its end, what can be read
+  return count;
+}
+
+DhtActions Replicator::OnNeighbourhood(const overlay::Neighbourhood& neighbourhood, const Moment& moment) {
+  if (impl_->replicas.Update(neighbourhood)) {
+    impl_->repairer.OnNeighbourhood(moment);
+    impl_->offers.OnNeighbourhood(moment);
+    impl_->places.OnNeighbourhood();
+  }
+  return impl_->out.Take();
+}
+
+DhtActions Replicator::OnPut(RequestId request, Record record, bool pass_on, const Moment& moment) {
+  impl_->puts.Start(request, std::move(record), impl_->Serving(), pass_on, moment);
+  return impl_->out.Take();
+}
+
+DhtActions Replicator::OnGet(RequestId request, const RecordName& name, bool pass_on, const Moment& moment) {
+  impl_->gets.Start(request, name, impl_->Serving(), pass_on, moment);
+  return impl_->out.Take();
+}
+
+DhtActions Replicator::OnSyncPlace(RequestId request, const overlay::NodeId& point, const Moment& moment) {
+  impl_->places.Start(request, point, impl_->Serving(), moment);
+  return impl_->out.Take();
+}
+
+DhtActions Replicator::OnRequest(RequestId request, const DhtCaller& caller, DhtRequest message, const Moment& moment) {
+  const std::vector<Peer> peers = impl_->Verified(caller);
+  if (peers.empty()) {
+    impl_->out.Reply(request, absl::PermissionDeniedError("a client link may not use the store"));
+    return impl_->out.Take();
+  }
+  std::visit(base::Overloaded{
+                 [&](PutRequest& m) { impl_->puts.Start(request, std::move(m.record), impl_->Serving(), /*pass_on=*/false, moment); },
+                 [&](GetRequest& m) { impl_->gets.Start(request, m.name, impl_->Serving(), /*pass_on=*/false, moment); },
+                 [&](ReplicateRequest& m) { impl_->Replicate(request, peers, std::move(m.record), moment); },
+                 [&](FetchRequest& m) { impl_->Fetch(request, peers, m, moment); },
+                 [&](DigestRequest& m) { impl_->out.Reply(request, impl_->server.Digest(peers, m, impl_->Serving(), moment)); },
+                 [&](NamesRequest& m) { impl_->out.Reply(request, impl_->server.Names(peers, m, moment)); },
+             },
+             message);
+  return impl_->out.Take();
+}
+
+DhtActions Replicator::OnReply(CallId call, const absl::StatusOr<DhtReply>& reply, const Moment& moment) {
+  impl_->out.Deliver(call, reply, moment);
+  return impl_->out.Take();
+}
+
+DhtActions Replicator::OnOwners(CallId lookup, const absl::StatusOr<std::vector<Peer>>& owners, const Moment& moment) {
+  impl_->out.DeliverOwners(lookup, owners, moment);
+  return impl_->out.Take();
+}
+
+DhtActions Replicator::OnApplied(WriteId write, const absl::Status& status, const Moment& moment) {
+  impl_->admitter.OnApplied(write, status, moment);
+  return impl_->out.Take();
+}
+
+DhtActions Replicator::PrepareJoin(const overlay::Neighbourhood& future, const Moment& moment) {
+  impl_->repairer.StartJoin(future, static_cast<size_t>(impl_->options.network.replica_count), moment);
+  return impl_->out.Take();
+}
+
+DhtActions Replicator::HandOver(absl::Time deadline, const Moment& moment) {
+  impl_->offers.StartLeaving(deadline, moment);
+  return impl_->out.Take();
+}
+
+DhtActions Replicator::OnTick(const Moment& moment) {
+  impl_->puts.OnTick(moment);
+  impl_->gets.OnTick(moment);
+  impl_->places.OnTick(moment);
+  impl_->repairer.OnTick(moment);
+  impl_->offers.OnTick(moment);
+  if (moment.now >= impl_->next_sweep) impl_->Sweep(moment);
+  return impl_->out.Take();
+}
+
+absl::Time Replicator::NextTick() const {
+  return std::min({impl_->puts.NextTick(), impl_->gets.NextTick(), impl_->places.NextTick(), impl_->repairer.NextTick(),
+                   impl_->offers.NextTick(), impl_->next_sweep});
+}
+
+const ReplicaSet& Replicator::replicas() const { return impl_->replicas; }
+
+ReplicatorStats Replicator::Stats(absl::Time wall_now) const {
+  const overlay::NodeId zero;
+  ReplicatorStats stats{.records = impl_->Count({zero, zero}, /*spare_only=*/false, wall_now),
+                        .bytes = impl_->store.counts().bytes,
+                        .repaired = impl_->sync.pulled()};
+  for (const overlay::RingRange& range : impl_->replicas.OwnedRanges()) {
+    stats.owned += impl_->Count(range, /*spare_only=*/false, wall_now);
+  }
+  const auto outside = impl_->replicas.IsMember() ? impl_->replicas.OutsideRange() : std::nullopt;
+  if (outside) stats.misplaced = impl_->Count(*outside, /*spare_only=*/true, wall_now);
+  const bool is_full = impl_->store.state() == StoreState::kFull || stats.bytes >= impl_->options.bytes_max;
+  const bool is_relay = impl_->replicas.self() != nullptr && !impl_->replicas.IsStoring();
+  stats.state = is_relay ? "none" : is_full ? "full" : impl_->store.suspect() ? "suspect" : "ok";
+  return stats;
+}
+
+}  // namespace dht
