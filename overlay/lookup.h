@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// overlay/lookup.h — one iterative find_successor: whom to ask next, until the predecessor of the point has answered.
+//
+// Source: Stoica et al., "Chord", ToN 2003, section IV; the asker drives, so it sees, times and checks every step.
+// An answer has to make progress: peers it names must lie between the answerer and the point, an owner at or after it. What does
+// not is dropped. A peer that fails, or is no member, is passed over for the next best one known; the lookup fails only when
+// nobody is left to ask. Hostile answers can end it in a wrong place on the ring but not make it loop: every peer is asked once.
+// Memory: at most kLookupCandidatesMax peers.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "overlay/ring_messages.h"
+
+namespace overlay {
+
+inline constexpr size_t kLookupCandidatesMax = 64;  // the closest are kept: several times what one answer brings
+inline constexpr int kLookupAsksMax = 96;           // 30 hops reach any owner among 10^9 nodes; the rest is for dead peers
+
+struct LookupResult {
+  Peer owner;                    // first at or after the point
+  std::vector<Peer> successors;  // the owner and who follows it
+  std::vector<Peer> storing;     // the first R + 1 storing processes at or after the point
+  Peer predecessor;              // who said so
+  int hops = 0;                  // answers that were needed; the step to the owner itself is not counted
+};
+
+class Lookup {
+ public:
+  // `asker` is never asked; it may be the point itself (a joiner looks for its own place).
+  Lookup(const NodeId& point, const NodeId& asker) : point_(point), asker_(asker) {}
+
+  void AddCandidates(const std::vector<Peer>& peers);
+  // The next to ask; nothing if the lookup is over (result() is set then).
+  std::optional<Peer> Next();
+  // What the peer that Next() gave answered, or why it did not.
+  void OnAnswer(const Peer& from, absl::StatusOr<NextHopReply> answer);
+
+  const NodeId& point() const { return point_; }
+  // Unavailable: nobody left to ask. Worth another try after a pause, when the ring has repaired itself.
+  const std::optional<absl::StatusOr<LookupResult>>& result() const { return result_; }
+
+ private:
+  void Add(const Peer& peer);
+  void Finish(const Peer& from, NextHopReply& answer);
+
+  NodeId point_, asker_;
+  std::vector<Peer> candidates_;   // not yet asked
+  std::vector<NodeId> asked_;
+  int hops_ = 0;
+  std::optional<absl::StatusOr<LookupResult>> result_;
+};
+
+}  // namespace overlay

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "overlay/successor_list.h"
+
+#include <algorithm>
+
+namespace overlay {
+namespace {
+
+bool ContainsProcess(const std::vector<Peer>& peers, const Peer& peer) {
+  return std::any_of(peers.begin(), peers.end(), [&](const Peer& other) { return other.SameProcess(peer); });
+}
+
+// Whether `next` lies beyond `last` and before `self`, seen in that direction.
+bool GoesOn(const NodeId& self, const NodeId& last, const NodeId& next, Direction direction) {
+  return direction == Direction::kClockwise ? InOpen(next, last, self) : InOpen(next, self, last);
+}
+
+int CountOtherProcesses(const Peer& self, const std::vector<Peer>& peers) {
+  int count = 0;
+  for (size_t i = 0; i < peers.size(); ++i) {
+    const bool seen = std::any_of(peers.begin(), peers.begin() + static_cast<std::ptrdiff_t>(i),
+                                  [&](const Peer& other) { return other.SameProcess(peers[i]); });
+    if (!seen && !peers[i].SameProcess(self)) ++count;
+  }
+  return count;
+}
+
+}  // namespace
+
+void SuccessorList::Assign(const Peer& self, const Peer& first, const std::vector<Peer>& rest, int successor_count) {
+  std::vector<Peer> peers;
+  peers.reserve(static_cast<size_t>(successor_count));
+  int processes = 0;
+  const auto append = [&](const Peer& peer) {
+    const NodeId& last = peers.empty() ? self.point : peers.back().point;
+    if (processes == successor_count || !InOpen(peer.point, last, self.point)) return false;
+    if (!peer.SameProcess(self) && !ContainsProcess(peers, peer)) ++processes;
+    peers.push_back(peer);
+    return true;
+  };
+  if (append(first)) {
+    for (const Peer& peer : rest) {
+      if (!append(peer)) break;
+    }
+  }
+  peers_ = std::move(peers);
+}
+
+bool SuccessorList::Contains(const NodeId& point) const { return ContainsPoint(peers_, point); }
+
+bool SuccessorList::IsClosed(const Peer& self, int successor_count) const {
+  return static_cast<int>(peers_.size()) < successor_count || CountOtherProcesses(self, peers_) < successor_count;
+}
+
+std::vector<Peer> Chain(const Peer& self, const Peer& first, const std::vector<Peer>& rest, Direction direction, size_t count,
+                        bool storing_only) {
+  std::vector<Peer> chain;
+  const NodeId* last = &self.point;
+  const auto append = [&](const Peer& peer) {
+    if (chain.size() == count || !GoesOn(self.point, *last, peer.point, direction)) return false;
+    last = &peer.point;
+    if (storing_only && peer.role != Role::kStoring) return true;
+    if (!peer.SameProcess(self) && !ContainsProcess(chain, peer)) chain.push_back(peer);
+    return true;
+  };
+  if (append(first)) {
+    for (const Peer& peer : rest) {
+      if (!append(peer)) break;
+    }
+  }
+  return chain;
+}
+
+bool SamePeers(const std::vector<Peer>& a, const std::vector<Peer>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Peer& x, const Peer& y) { return x.point == y.point && x.address == y.address && x.role == y.role; });
+}
+
+bool ContainsPoint(const std::vector<Peer>& peers, const NodeId& point) {
+  return std::any_of(peers.begin(), peers.end(), [&](const Peer& peer) { return peer.point == point; });
+}
+
+}  // namespace overlay
