@@ -5,7 +5,9 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <mutex>
 #include <utility>
+#include <vector>
 
 namespace keys {
 namespace {
@@ -26,11 +28,54 @@ uint8_t* AllocateGuarded(size_t size) {
   return data;
 }
 
+// Slots for the secrets of ordinary size, many to a guarded page; a slot is all zero while it is free. Pages are kept for reuse,
+// so their number is that of the most secrets ever held at once, divided by kSlotsPerPage.
+class SlotPool {
+ public:
+  static constexpr size_t kSlotSize = 32;
+  static constexpr size_t kSlotsPerPage = 127;  // with libsodium's canary of 16 bytes just under 4,096
+
+  static SlotPool& Get() {
+    static SlotPool* const pool = new SlotPool;  // never destroyed: static secrets may outlive it
+    return *pool;
+  }
+
+  uint8_t* Take() {
+    const std::lock_guard lock(mutex_);
+    if (free_.empty()) AddPage();
+    uint8_t* const slot = free_.back();
+    free_.pop_back();
+    return slot;
+  }
+  void Return(uint8_t* slot) {
+    sodium_memzero(slot, kSlotSize);
+    const std::lock_guard lock(mutex_);
+    free_.push_back(slot);
+  }
+
+ private:
+  void AddPage() {
+    uint8_t* const page = AllocateGuarded(kSlotSize * kSlotsPerPage);
+    for (size_t i = kSlotsPerPage; i > 0; --i) free_.push_back(page + (i - 1) * kSlotSize);
+  }
+
+  std::mutex mutex_;
+  std::vector<uint8_t*> free_;
+};
+
 }  // namespace
 
-SecretBytes::SecretBytes(size_t size) : data_(AllocateGuarded(size)), size_(size) {}
+SecretBytes::SecretBytes(size_t size)
+    : data_(size <= SlotPool::kSlotSize ? SlotPool::Get().Take() : AllocateGuarded(size)), size_(size) {}
 
-SecretBytes::~SecretBytes() { sodium_free(data_); }
+SecretBytes::~SecretBytes() {
+  if (data_ == nullptr) return;
+  if (size_ <= SlotPool::kSlotSize) {
+    SlotPool::Get().Return(data_);
+  } else {
+    sodium_free(data_);
+  }
+}
 
 SecretBytes::SecretBytes(SecretBytes&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}

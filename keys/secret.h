@@ -11,7 +11,8 @@
 namespace keys {
 
 // Guarded memory from libsodium (sodium_malloc: locked, guard pages, canary). A failed lock ends the process with a message:
-// a secret that may reach the swap is no secret.
+// a secret that may reach the swap is no secret. Secrets of up to 32 bytes share such pages, 127 to a page: with a page each, a
+// process under the usual limits (8 MiB locked, 65,530 mappings) could hold 2,000 of them, and simulations hold 10,000 nodes.
 class SecretBytes {
  public:
   explicit SecretBytes(size_t size);

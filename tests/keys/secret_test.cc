@@ -7,6 +7,7 @@
 
 #include <new>
 #include <type_traits>
+#include <vector>
 
 #include "keys/system_rng.h"
 #include "tests/support/seeded_rng.h"
@@ -29,11 +30,26 @@ TEST(Secret, StartsAsZeros) {
   EXPECT_EQ(base::ToBytes(secret.view()), base::Bytes(100));
 }
 
+TEST(Secret, ThousandsFitUnderTheUsualLimits) {
+  support::SeededRng rng(1);
+  std::vector<Secret<32>> secrets;
+  for (int i = 0; i < 50'000; ++i) secrets.push_back(Secret<32>::Random(rng));
+  support::SeededRng again(1);
+  for (const Secret<32>& secret : secrets) ASSERT_TRUE(ConstantTimeEqual(secret.view(), again.Array<32>()));
+}
+
+TEST(Secret, AFreedOneLeavesNothingForTheNext) {
+  support::SeededRng rng(1);
+  for (int i = 0; i < 3; ++i) Secret<32>::Random(rng);
+  const Secret<32> next;
+  EXPECT_EQ(base::ToBytes(next.view()), base::Bytes(32));
+}
+
 TEST(SecretDeathTest, ReadingPastTheEndEndsTheProcess) {
   EXPECT_DEATH(
       {
-        SecretBytes secret(32);
-        volatile uint8_t byte = secret.view().data()[32];
+        SecretBytes secret(100);
+        volatile uint8_t byte = secret.view().data()[100];
         (void)byte;
       },
       "");
