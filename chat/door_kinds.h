@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// chat/door_kinds.h — what a storing node accepts at a door place, and what gives way to what (protocol.md 8).
+//
+// Envelopes: a place holds the first kDoorEnvelopesMax in the order of Rank (envelope.h), deleted ids left out. A client's
+// envelope that finds the place full is stored only if its effort is greater than the least one held, which then gives way
+// ("outbid"); at equal effort it is refused with the effort needed. Copies between replicas are truncated by the same order,
+// so replicas that exchange what they hold come to hold the same.
+// Tombstones: beat the envelopes they name in every merge, also those not there yet. A place keeps the first ones in the order
+// (fewer ids, smaller record id) whose ids together are at most kDoorDeletedMax; with the smaller ones first this truncation
+// of a union does not depend on the order of merging. A client's tombstone beyond it is refused as full.
+// Both are pure functions of what is held and what comes; the union of two replicas is the merge. Where a full place and
+// deletions meet, an envelope outranked earlier comes back only from a replica that still holds it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "chat/envelope.h"
+#include "chat/tombstone.h"
+#include "dht/record.h"
+
+namespace chat {
+
+inline constexpr size_t kDoorEnvelopesMax = 768;  // 1.5 MB a place
+inline constexpr size_t kDoorDeletedMax = 4096;   // ids a place; more deletions than that in one day wait for expiry
+
+// Whether the stamp proves the claimed effort. NoEffort is the one of networks that ask for no work: it accepts effort 0 with a
+// zero stamp and nothing else, since an unproved claim would buy rank for nothing.
+using StampCheck = std::function<bool(const Envelope&)>;
+bool NoEffort(const Envelope& envelope);
+
+class EnvelopeKind : public dht::RecordKind {
+ public:
+  explicit EnvelopeKind(StampCheck stamp_check = NoEffort) : stamp_check_(std::move(stamp_check)) {}
+
+  // A client's envelope must be for yesterday's, today's or tomorrow's door; a replica's for any door not expired.
+  absl::Status Acceptable(const dht::Record& record, dht::Source source, absl::Time wall_now) const override;
+  dht::Admission Admit(const dht::Record& record, dht::Source source, const dht::PlaceView& place) const override;
+
+ private:
+  const StampCheck stamp_check_;
+};
+
+class TombstoneKind : public dht::RecordKind {
+ public:
+  explicit TombstoneKind(std::string network) : network_(std::move(network)) {}
+
+  absl::Status Acceptable(const dht::Record& record, dht::Source source, absl::Time wall_now) const override;
+  dht::Admission Admit(const dht::Record& record, dht::Source source, const dht::PlaceView& place) const override;
+
+ private:
+  const std::string network_;
+};
+
+// Both into `kinds`, for the composition root.
+void RegisterDoorKinds(dht::RecordKinds& kinds, const std::string& network);
+
+}  // namespace chat

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "chat/inbox.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "base/byte_reader.h"
+#include "base/byte_writer.h"
+#include "base/status_macros.h"
+#include "keys/aead.h"
+#include "keys/hash.h"
+
+namespace chat {
+
+namespace {
+
+constexpr uint8_t kPoll = 's', kFragment = 'f', kFinished = 'n', kUnshown = 'u', kMessage = 'm';
+
+absl::Status Damaged() { return absl::DataLossError("an entry of the inbox does not open: damaged, or of another identity"); }
+
+keys::Secret<32> Derive(const keys::SigningKey& identity, std::string_view label) {
+  keys::Digest digest = keys::Hasher(label, identity.seed().view()).Finish();
+  keys::Secret<32> secret{base::ByteView(digest)};
+  keys::Wipe(digest);
+  return secret;
+}
+
+uint64_t Seconds(absl::Time time) { return static_cast<uint64_t>(std::max<int64_t>(0, absl::ToUnixSeconds(time))); }
+absl::Time FromSeconds(uint64_t seconds) { return absl::FromUnixSeconds(static_cast<int64_t>(seconds & INT64_MAX)); }
+
+base::Bytes FragmentName(const NoteId& id, uint8_t index) { return base::ByteWriter().Append(id).U8(index).Take(); }
+
+base::Bytes EncodeMessage(const Message& message) {
+  base::ByteWriter out;
+  out.Append(message.id).U64(Seconds(message.received)).U32(message.sent_hour).U8(message.from ? 1 : 0);
+  out.Append(message.from.value_or(keys::PublicKey{}).view()).Append(message.text);
+  return out.Take();
+}
+
+absl::StatusOr<Message> DecodeMessage(base::ByteView bytes) {
+  base::ByteReader in(bytes);
+  Message message;
+  message.id = in.Array<16>();
+  message.received = FromSeconds(in.U64());
+  message.sent_hour = in.U32();
+  const bool is_signed = in.U8() == 1;
+  const keys::PublicKey from{in.Array<32>()};
+  if (is_signed) message.from = from;
+  if (!in.ok()) return Damaged();
+  message.text = base::ToBytes(in.Rest());
+  return message;
+}
+
+void SortByTime(std::vector<Message>& messages) {
+  std::sort(messages.begin(), messages.end(), [](const Message& a, const Message& b) {
+    return std::tie(a.sent_hour, a.received, a.id) < std::tie(b.sent_hour, b.received, b.id);
+  });
+}
+
+}  // namespace
+
+bool InboxChange::empty() const {
+  return messages.empty() && finished.empty() && fragments.empty() && forgotten.empty() && shown.empty() && !last_complete_poll;
+}
+
+Inbox::Inbox(InboxStore& store, const keys::SigningKey& identity, base::Rng& rng)
+    : store_(store), rng_(rng), seal_key_(Derive(identity, "inbox")), index_key_(Derive(identity, "inbox-index")) {}
+
+base::Bytes Inbox::KeyOf(uint8_t type, base::ByteView name) const {
+  base::ByteWriter key;
+  key.U8(type).Append(keys::KeyedHash(index_key_.view(), "inbox-name", {base::ByteView(&type, 1), name}));
+  return key.Take();
+}
+
+InboxWrite Inbox::Put(uint8_t type, base::ByteView name, base::ByteView value) {
+  const base::Bytes key = KeyOf(type, name);
+  const keys::SealNonce nonce = rng_.Array<24>();
+  base::ByteWriter sealed;
+  sealed.Append(nonce).Append(keys::Seal(seal_key_.view(), nonce, key, value));
+  return {key, sealed.Take()};
+}
+
+absl::StatusOr<base::Bytes> Inbox::OpenEntry(base::ByteView key, base::ByteView value) const {
+  base::ByteReader in(value);
+  const keys::SealNonce nonce = in.Array<24>();
+  if (!in.ok()) return Damaged();
+  auto plain = keys::Open(seal_key_.view(), nonce, key, in.Rest());
+  if (!plain.ok()) return Damaged();
+  return plain;
+}
+
+absl::Status Inbox::ForEach(uint8_t type, const std::function<absl::Status(base::ByteView)>& visit) const {
+  absl::Status first_error;
+  RETURN_IF_ERROR(store_.ForEach(type, [&](base::ByteView key, base::ByteView value) {
+    const auto plain = OpenEntry(key, value);
+    first_error.Update(plain.ok() ? visit(*plain) : plain.status());
+  }));
+  return first_error;
+}
+
+absl::Status Inbox::LoadFinished(absl::Time wall_now, InboxState& state) {
+  std::vector<InboxWrite> outdated;
+  RETURN_IF_ERROR(ForEach(kFinished, [&](base::ByteView value) {
+    base::ByteReader in(value);
+    FinishedNote note{in.Array<16>(), FromSeconds(in.U64())};
+    if (!in.Done()) return Damaged();
+    if (note.expiry > wall_now) {
+      state.finished.push_back(note);
+    } else {
+      outdated.push_back(Erase(kFinished, note.id));
+    }
+    return absl::OkStatus();
+  }));
+  return outdated.empty() ? absl::OkStatus() : store_.Apply(outdated);
+}
+
+absl::StatusOr<InboxState> Inbox::Load(absl::Time wall_now) {
+  InboxState state;
+  RETURN_IF_ERROR(LoadFinished(wall_now, state));
+  RETURN_IF_ERROR(ForEach(kPoll, [&](base::ByteView value) {
+    base::ByteReader in(value);
+    state.last_complete_poll = FromSeconds(in.U64());
+    return in.Done() ? absl::OkStatus() : Damaged();
+  }));
+  RETURN_IF_ERROR(ForEach(kFragment, [&](base::ByteView value) {
+    base::ByteReader in(value);
+    const absl::Time expiry = FromSeconds(in.U64());
+    auto fragment = DecodeFragment(in.Rest());
+    if (!fragment.ok()) return Damaged();
+    state.fragments.push_back({*std::move(fragment), expiry});
+    return absl::OkStatus();
+  }));
+  RETURN_IF_ERROR(ForEach(kUnshown, [&](base::ByteView id) {
+    const base::Bytes key = KeyOf(kMessage, id);
+    ASSIGN_OR_RETURN(const base::Bytes value, store_.Get(key));
+    ASSIGN_OR_RETURN(const base::Bytes plain, OpenEntry(key, value));
+    ASSIGN_OR_RETURN(Message message, DecodeMessage(plain));
+    state.unshown.push_back(std::move(message));
+    return absl::OkStatus();
+  }));
+  SortByTime(state.unshown);
+  return state;
+}
+
+void Inbox::EraseFragments(const NoteId& id, std::vector<InboxWrite>& writes) const {
+  for (uint8_t i = 0; i < kFragmentsMax; ++i) writes.push_back(Erase(kFragment, FragmentName(id, i)));
+}
+
+absl::Status Inbox::Apply(const InboxChange& change) {
+  std::vector<InboxWrite> writes;
+  for (const HeldFragment& held : change.fragments) {
+    const base::Bytes name = FragmentName(held.fragment.note_id, held.fragment.index);
+    writes.push_back(Put(kFragment, name,
+                         base::ByteWriter().U64(Seconds(held.expiry)).Append(EncodeFragment(held.fragment)).bytes()));
+  }
+  for (const FinishedNote& note : change.finished) {
+    EraseFragments(note.id, writes);
+    writes.push_back(Put(kFinished, note.id, base::ByteWriter().Append(note.id).U64(Seconds(note.expiry)).bytes()));
+  }
+  for (const Message& message : change.messages) {
+    writes.push_back(Put(kMessage, message.id, EncodeMessage(message)));
+    writes.push_back(Put(kUnshown, message.id, message.id));
+  }
+  for (const NoteId& id : change.forgotten) EraseFragments(id, writes);
+  for (const NoteId& id : change.shown) writes.push_back(Erase(kUnshown, id));
+  if (change.last_complete_poll) {
+    writes.push_back(Put(kPoll, {}, base::ByteWriter().U64(Seconds(*change.last_complete_poll)).bytes()));
+  }
+  return writes.empty() ? absl::OkStatus() : store_.Apply(writes);
+}
+
+absl::StatusOr<std::vector<Message>> Inbox::Messages() const {
+  std::vector<Message> messages;
+  RETURN_IF_ERROR(ForEach(kMessage, [&](base::ByteView value) {
+    ASSIGN_OR_RETURN(Message message, DecodeMessage(value));
+    messages.push_back(std::move(message));
+    return absl::OkStatus();
+  }));
+  SortByTime(messages);
+  return messages;
+}
+
+}  // namespace chat

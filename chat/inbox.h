@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// chat/inbox.h — what one identity has received, kept here before it is deleted from the ring (protocol.md 9).
+//
+// Holds whole messages, shown or not yet, fragments of incomplete notes, ids of finished notes until nothing of them can come
+// again, and when the last complete poll was. Entries of an InboxStore:
+//   key    type 1 ‖ H(key = K_index, "inbox-name", type, name) 32      K_index = H(key = identity seed, "inbox-index")
+//   value  nonce 24 ‖ XChaCha20-Poly1305 under K = H(key = identity seed, "inbox"), associated data = key
+//   type 's' last poll 8 | 'f' expiry 8 ‖ fragment 1,807 | 'n' note id 16 ‖ expiry 8 | 'u' note id 16: not shown yet
+//        'm' note id 16 ‖ received 8 ‖ sent hour 4 ‖ signed 1 ‖ sender 32 ‖ text      times: seconds since 1970
+// Who takes the disk sees how many entries there are and how long, nothing else. Any thread; calls block on the store.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/rng.h"
+#include "chat/inbox_store.h"
+#include "chat/note.h"
+#include "keys/identity.h"
+#include "keys/secret.h"
+
+namespace chat {
+
+struct Message {
+  NoteId id{};
+  base::Bytes text;  // as it was sent: sanitise it before it meets a terminal (base/terminal_text.h)
+  uint32_t sent_hour = 0;
+  std::optional<keys::PublicKey> from;  // the verified sender of a signed note
+  absl::Time received;
+
+  bool operator==(const Message&) const = default;
+};
+struct HeldFragment {
+  Fragment fragment;
+  absl::Time expiry;
+};
+struct FinishedNote {
+  NoteId id{};
+  absl::Time expiry;
+};
+
+// What a poll has to know of earlier ones.
+struct InboxState {
+  std::optional<absl::Time> last_complete_poll;
+  std::vector<HeldFragment> fragments;
+  std::vector<FinishedNote> finished;
+  std::vector<Message> unshown;  // by sent hour
+};
+
+// One step of a poll, written all or nothing.
+struct InboxChange {
+  std::vector<Message> messages;        // whole and not shown yet
+  std::vector<FinishedNote> finished;   // their fragments go
+  std::vector<HeldFragment> fragments;
+  std::vector<NoteId> forgotten;        // incomplete notes given up: their fragments go
+  std::vector<NoteId> shown;
+  std::optional<absl::Time> last_complete_poll;
+
+  bool empty() const;
+};
+
+class Inbox {
+ public:
+  // Store and rng outlive the inbox.
+  Inbox(InboxStore& store, const keys::SigningKey& identity, base::Rng& rng);
+
+  // Ids of finished notes that cannot come again are dropped. DataLoss if an entry does not open: damaged, or of another identity.
+  absl::StatusOr<InboxState> Load(absl::Time wall_now);
+  absl::Status Apply(const InboxChange& change);
+  // Everything received, by sent hour, then by time of receipt.
+  absl::StatusOr<std::vector<Message>> Messages() const;
+
+ private:
+  base::Bytes KeyOf(uint8_t type, base::ByteView name) const;
+  InboxWrite Put(uint8_t type, base::ByteView name, base::ByteView value);
+  InboxWrite Erase(uint8_t type, base::ByteView name) const { return {KeyOf(type, name), std::nullopt}; }
+  absl::StatusOr<base::Bytes> OpenEntry(base::ByteView key, base::ByteView value) const;
+  absl::Status ForEach(uint8_t type, const std::function<absl::Status(base::ByteView value)>& visit) const;
+  void EraseFragments(const NoteId& id, std::vector<InboxWrite>& writes) const;
+  absl::Status LoadFinished(absl::Time wall_now, InboxState& state);
+
+  InboxStore& store_;
+  base::Rng& rng_;
+  keys::Secret<32> seal_key_;
+  keys::Secret<32> index_key_;
+};
+
+}  // namespace chat

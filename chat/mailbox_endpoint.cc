@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "chat/mailbox_endpoint.h"
+
+#include "base/overloaded.h"
+#include "chat/mailbox.h"
+
+namespace chat {
+
+struct MailboxEndpoint::State : std::enable_shared_from_this<State> {
+  using Answer = std::function<void(base::Bytes)>;
+
+  State(base::EventLoop& event_loop, PlaceStore& place_store, const dht::RecordKinds& record_kinds, std::string network_name,
+        const keys::PublicKey& self_key)
+      : loop(event_loop), store(place_store), kinds(record_kinds), network(std::move(network_name)), self(self_key) {}
+
+  void Start(circuits::EndpointRequest request);
+  void Act(MailboxDecision decision, Answer answer);
+  void List(const ListPlace& list, Answer answer);
+  void Reply(const Answer& answer, const MailboxAnswer& reply) {
+    --pending;
+    answer(EncodeMailboxAnswer(reply));
+  }
+
+  base::EventLoop& loop;
+  PlaceStore& store;
+  const dht::RecordKinds& kinds;
+  const std::string network;
+  const keys::PublicKey self;
+  int pending = 0;
+  bool stopped = false;
+};
+
+void MailboxEndpoint::State::Start(circuits::EndpointRequest request) {
+  if (++pending > kPendingRequestsMax) return Reply(request.answer, {MailboxStatus::kUnavailable});
+  struct Job {
+    circuits::EndpointRequest request;
+    MailboxDecision decision;
+  };
+  auto job = std::make_shared<Job>(Job{std::move(request), {}});
+  const absl::Time wall_now = loop.WallNow();
+  loop.RunSlow(
+      [state = shared_from_this(), job, wall_now] {
+        const ListContext context{state->network, job->request.channel_binding, state->self};
+        job->decision = JudgeRequest(job->request.payload, context, state->kinds, wall_now);
+      },
+      [state = shared_from_this(), job] {
+        if (!state->stopped) state->Act(std::move(job->decision), std::move(job->request.answer));
+      });
+}
+
+void MailboxEndpoint::State::Act(MailboxDecision decision, Answer answer) {
+  std::visit(base::Overloaded{[&](RefuseRequest) { Reply(answer, {MailboxStatus::kRefused}); },
+                              [&](ListPlace& list) { List(list, std::move(answer)); },
+                              [&](StoreRecord& put) {
+                                store.Put(std::move(put.record), [weak = weak_from_this(), answer = std::move(answer)](
+                                                                     const absl::StatusOr<dht::PutReply>& outcome) {
+                                  if (auto state = weak.lock()) state->Reply(answer, AnswerOfPut(outcome));
+                                });
+                              }},
+             decision);
+}
+
+void MailboxEndpoint::State::List(const ListPlace& list, Answer answer) {
+  store.SyncPlace(list.point, [weak = weak_from_this(), list, answer = std::move(answer)](bool complete) {
+    const auto state = weak.lock();
+    if (!state || state->stopped) return;
+    const EnvelopeSource envelopes = [&](const std::function<void(const dht::Record&)>& visit) {
+      state->store.ForEachEnvelope(list.point, visit);
+    };
+    state->Reply(answer, MakePage(list, complete, envelopes));
+  });
+}
+
+MailboxEndpoint::MailboxEndpoint(base::EventLoop& loop, PlaceStore& store, const dht::RecordKinds& kinds, std::string network,
+                                 const keys::PublicKey& self)
+    : state_(std::make_shared<State>(loop, store, kinds, std::move(network), self)) {}
+
+MailboxEndpoint::~MailboxEndpoint() { state_->stopped = true; }
+
+void MailboxEndpoint::OnEndpointRequest(circuits::EndpointRequest request) { state_->Start(std::move(request)); }
+
+}  // namespace chat

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// chat/mailbox_endpoint.h — the mailbox at the end of circuits: requests to the store of this node and back.
+//
+// Every request is answered, with kMailboxMessageSize bytes; none is logged. Signatures are checked on workers.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/event_loop.h"
+#include "chat/place_store.h"
+#include "circuits/endpoint.h"
+#include "dht/record.h"
+#include "keys/identity.h"
+
+namespace chat {
+
+inline constexpr int kPendingRequestsMax = 1024;  // about 4 KB each; beyond it the answer is "unavailable" at once
+
+class MailboxEndpoint : public circuits::EndpointHandler {
+ public:
+  // All references outlive the endpoint. `self`: the node key of this node, which listings are signed for.
+  MailboxEndpoint(base::EventLoop& loop, PlaceStore& store, const dht::RecordKinds& kinds, std::string network,
+                  const keys::PublicKey& self);
+  ~MailboxEndpoint() override;
+
+  void OnEndpointRequest(circuits::EndpointRequest request) override;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;  // work under way on a worker holds it too
+};
+
+}  // namespace chat

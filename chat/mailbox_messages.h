@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// chat/mailbox_messages.h — one request to a door place and its answer, as they travel at the end of a circuit.
+//
+// Requests and answers are exactly kMailboxMessageSize bytes, zero-padded, big-endian; other padding is refused.
+//   request   op 1: 1 PUT     ‖ envelope record body 1,913 (envelope.h)
+//                   2 LIST    ‖ A_e 32 ‖ day 4 ‖ place 1 ‖ has cursor 1 ‖ cursor: effort 4, id 32 ‖ signature 64
+//                   3 DELETE  ‖ tombstone record body (tombstone.h)
+//   LIST is signed by a_e over H("door-list", network, KH, storing node's key, A_e, day, place, has cursor, effort, id): good for
+//   this circuit and this node only, and never stored.
+//   answer    status 1, then for kPage   flags 1 (1 complete, 2 more, 4 an envelope follows) ‖ effort 4 ‖ stamp 16 ‖ sealed 1,856
+//                       for kStored, kFull  detail 4 (the effort needed) ‖ count 1 (0..3) ‖ receipts 96 each (dht/receipt.h)
+//                       for kRefused, kUnavailable  nothing: the same bytes whatever lies in the door
+// A page holds the first envelope behind the cursor in the order of Rank; there is no other way to get one.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "chat/envelope.h"
+#include "chat/tombstone.h"
+#include "circuits/endpoint.h"
+#include "dht/receipt.h"
+
+namespace chat {
+
+inline constexpr size_t kMailboxMessageSize = circuits::kEndpointPayloadMax;
+inline constexpr size_t kAnswerReceiptsMax = 3;  // R
+
+// Where a listing goes on: behind this envelope.
+struct ListCursor {
+  uint32_t effort = 0;
+  dht::RecordId id{};
+
+  bool operator==(const ListCursor&) const = default;
+};
+
+struct PutRequest {
+  Envelope envelope;
+};
+struct ListRequest {
+  Door door;
+  uint8_t place = 0;
+  std::optional<ListCursor> cursor;
+  keys::Signature signature{};
+};
+struct DeleteRequest {
+  Tombstone tombstone;
+};
+using MailboxRequest = std::variant<PutRequest, ListRequest, DeleteRequest>;
+
+base::Bytes EncodeMailboxRequest(const MailboxRequest& request);
+// InvalidArgument for anything EncodeMailboxRequest does not write.
+absl::StatusOr<MailboxRequest> DecodeMailboxRequest(base::ByteView bytes);
+
+// What a LIST is bound to, beside its own fields.
+struct ListContext {
+  std::string network;
+  std::array<uint8_t, 32> channel_binding{};
+  keys::PublicKey storage_node;
+};
+absl::StatusOr<ListRequest> SignList(const keys::SigningKey& identity, const ListContext& context, const Door& door, uint8_t place,
+                                     std::optional<ListCursor> cursor, base::Rng& rng);
+bool VerifyList(const ListRequest& request, const ListContext& context);
+
+enum class MailboxStatus : uint8_t {
+  kStored = 1,       // stored, or held already, or deleted before: the same answer
+  kFull = 2,
+  kRefused = 3,      // malformed, wrong signature, wrong day: do not try again
+  kPage = 4,
+  kUnavailable = 5,  // this node cannot do it now; another replica may
+};
+
+struct MailboxAnswer {
+  MailboxStatus status = MailboxStatus::kRefused;
+  // kStored, kFull
+  uint32_t detail = 0;
+  std::vector<dht::Receipt> receipts;
+  // kPage
+  bool complete = false;  // the union of two replicas; else more may lie there
+  bool more = false;
+  struct Item {
+    uint32_t effort = 0;
+    std::array<uint8_t, kStampSize> stamp{};
+    base::Bytes sealed;
+
+    bool operator==(const Item&) const = default;
+  };
+  std::optional<Item> item;
+
+  bool operator==(const MailboxAnswer&) const = default;
+};
+
+base::Bytes EncodeMailboxAnswer(const MailboxAnswer& answer);
+// InvalidArgument for anything EncodeMailboxAnswer does not write.
+absl::StatusOr<MailboxAnswer> DecodeMailboxAnswer(base::ByteView bytes);
+
+}  // namespace chat
