@@ -73,7 +73,8 @@ absl::Status NeverUsed(size_t place, char c) {
   if (!absl::ascii_isgraph(static_cast<unsigned char>(c)) || c == '"') {
     return absl::InvalidArgumentError(absl::StrCat("character ", place, " is never used in addresses"));
   }
-  return absl::InvalidArgumentError(absl::StrCat("character ", place, ": \"", std::string(1, c), "\" is never used in addresses"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("character ", place, ": \"", std::string(1, c), "\" is never used in addresses"));
 }
 
 // The place in `groups` where another character would make the checksum right. At most one place does: two would be two right
@@ -114,7 +115,8 @@ std::string EncodeBech32m(std::string_view prefix, base::ByteView data) {
   const size_t data_groups = groups.size();
   groups.resize(data_groups + kChecksumSize);
   const uint32_t check = Checksum(prefix, groups) ^ kConstant;
-  for (size_t i = 0; i < kChecksumSize; ++i) groups[data_groups + i] = static_cast<uint8_t>(check >> (5 * (kChecksumSize - 1 - i)) & 31);
+  for (size_t i = 0; i < kChecksumSize; ++i)
+    groups[data_groups + i] = static_cast<uint8_t>(check >> (5 * (kChecksumSize - 1 - i)) & 31);
   std::string text = std::string(prefix) + "1";
   for (uint8_t group : groups) text.push_back(kCharset[group]);
   return text;

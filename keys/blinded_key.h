@@ -19,7 +19,7 @@ namespace keys {
 absl::StatusOr<PublicKey> BlindPublicKey(const PublicKey& identity, std::string_view network, uint64_t day);
 
 // Signs with a_e; the result verifies with Verify(A_e, ...) as plain Ed25519, and is verified before it is returned.
-absl::StatusOr<Signature> SignBlinded(const SigningKey& identity, std::string_view network, uint64_t day,
-                                      base::ByteView message, base::Rng& rng);
+absl::StatusOr<Signature> SignBlinded(const SigningKey& identity, std::string_view network, uint64_t day, base::ByteView message,
+                                      base::Rng& rng);
 
 }  // namespace keys

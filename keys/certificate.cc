@@ -89,7 +89,8 @@ base::Bytes ToBeSigned(const PublicKey& key, base::Rng& rng) {
 
 // PKCS#8 (RFC 8410, section 7): everything before the seed is constant.
 std::string PrivateKeyPem(const SigningKey& key) {
-  static constexpr uint8_t kPrefix[] = {0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20};
+  static constexpr uint8_t kPrefix[] = {0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06,
+                                        0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20};
   WipedArray<sizeof kPrefix + 32> der;
   const auto seed = der.mutable_view().subspan<sizeof kPrefix>();
   std::copy(std::begin(kPrefix), std::end(kPrefix), der.mutable_view().begin());

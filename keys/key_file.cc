@@ -178,7 +178,8 @@ absl::StatusOr<KeyFileInfo> DecodeKeyFileInfo(std::string_view text) {
 absl::StatusOr<LoadedKey> DecodeKeyFile(std::string_view text, const std::optional<std::string>& passphrase) {
   ASSIGN_OR_RETURN(const Parsed parsed, Parse(text));
   if (parsed.info.sealed && !passphrase) return absl::InvalidArgumentError("the key is sealed: its passphrase is needed");
-  absl::StatusOr<SigningKey> key = parsed.info.sealed ? OpenSeed(parsed, *passphrase) : SigningKey(Secret<32>(parsed.seed.view()));
+  absl::StatusOr<SigningKey> key =
+      parsed.info.sealed ? OpenSeed(parsed, *passphrase) : SigningKey(Secret<32>(parsed.seed.view()));
   if (!key.ok()) return key.status();
   if (key->public_key() != parsed.info.public_key) return Refused();
   return LoadedKey{parsed.info, *std::move(key)};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // keys/key_store.h — identities and node keys on disk: owner-only files, sealed by default.
 //
-// DIR/NAME.key, 0600 in a 0700 directory, made by O_EXCL | O_NOFOLLOW, fsync of file and directory, rename. Text, one item a line,
-// in this order (docs/wire.md, "key file"):
+// DIR/NAME.key, 0600 in a 0700 directory, made by O_EXCL | O_NOFOLLOW, fsync of file and directory, rename. Text, one item a
+// line, in this order (docs/wire.md, "key file"):
 //   bulbil-key 1                                 format version
 //   address bulb1...                             the public key
 //   created 2026-11-23T14:00:00Z                 UTC
@@ -53,12 +53,15 @@ class FileKeyStore {
   explicit FileKeyStore(std::string directory, KeyStoreOptions options = {})
       : directory_(std::move(directory)), options_(options) {}
 
-  // Makes the directory if it is missing. passphrase: nullopt = unsealed. info.name, .created and .imported count; the rest follows
-  // from the key. AlreadyExists if the name is taken, InvalidArgument for a bad name ([A-Za-z0-9_-]{1,32}), FailedPrecondition with
-  // E6's text and fix if the directory is readable by others, ResourceExhausted without memory for Argon2id.
+  // Makes the directory if it is missing. passphrase: nullopt = unsealed. info.name, .created and .imported count; the rest
+  // follows from the key. AlreadyExists if the name is taken, InvalidArgument for a bad name ([A-Za-z0-9_-]{1,32}),
+  // FailedPrecondition with E6's text and fix if the directory is readable by others, ResourceExhausted without memory for
+  // Argon2id.
   absl::Status Save(const KeyFileInfo& info, const SigningKey& key, const std::optional<std::string>& passphrase, base::Rng& rng);
-  // The same over a file that exists (another passphrase): the old file stays until the new one is on disk. NotFound if none does.
-  absl::Status Replace(const KeyFileInfo& info, const SigningKey& key, const std::optional<std::string>& passphrase, base::Rng& rng);
+  // The same over a file that exists (another passphrase): the old file stays until the new one is on disk. NotFound if none
+  // does.
+  absl::Status Replace(const KeyFileInfo& info, const SigningKey& key, const std::optional<std::string>& passphrase,
+                       base::Rng& rng);
   // NotFound; FailedPrecondition (E6: mode, owner, symlink, not a file); Unauthenticated (wrong passphrase or altered file: one
   // text); InvalidArgument if it is sealed and no passphrase was given. A passphrase for an unsealed file is ignored. Slow when
   // sealed (Argon2id, 256 MiB).
@@ -75,8 +78,8 @@ class FileKeyStore {
   KeyStoreOptions options_;
 };
 
-// The node's own key: DIR/node.key, unsealed (a node starts unattended), made on first use. DIR is made if it is missing; it may be
-// readable by others (it holds the store too), but not writable. Errors as of Load.
+// The node's own key: DIR/node.key, unsealed (a node starts unattended), made on first use. DIR is made if it is missing; it may
+// be readable by others (it holds the store too), but not writable. Errors as of Load.
 absl::StatusOr<SigningKey> LoadOrCreateNodeKey(const std::string& directory, base::Rng& rng);
 
 }  // namespace keys

@@ -65,7 +65,8 @@ absl::StatusOr<OnionReply> DecodeOnionReply(base::ByteView bytes) {
 
 // VER: what both sides must agree on before anything else.
 void AddVersion(const HandshakeContext& context, Hasher& hasher) {
-  const uint8_t version[2] = {static_cast<uint8_t>(context.protocol_version >> 8), static_cast<uint8_t>(context.protocol_version)};
+  const uint8_t version[2] = {static_cast<uint8_t>(context.protocol_version >> 8),
+                              static_cast<uint8_t>(context.protocol_version)};
   hasher.Add(context.network).Add(base::ByteView(version)).Add(base::ByteView(&kSuiteX25519HPolyC, 1));
 }
 
@@ -134,7 +135,8 @@ HopKeys MakeHopKeys(const WipedArray<64>& seed) {
 }
 
 const X25519KeyPair* FindOnionKey(std::span<const X25519KeyPair> onion_keys, const X25519Public& named) {
-  const auto it = std::find_if(onion_keys.begin(), onion_keys.end(), [&](const X25519KeyPair& pair) { return pair.public_key == named; });
+  const auto it =
+      std::find_if(onion_keys.begin(), onion_keys.end(), [&](const X25519KeyPair& pair) { return pair.public_key == named; });
   return it == onion_keys.end() ? nullptr : &*it;
 }
 

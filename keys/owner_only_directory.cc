@@ -41,7 +41,8 @@ absl::Status SystemError(const std::string& what, const std::string& path) {
 }
 
 absl::Status Unsafe(const std::string& path, const std::string& what, const std::string& fix = "") {
-  return absl::FailedPreconditionError(absl::StrCat(path, " ", what, fix.empty() ? "" : absl::StrCat("\n  fix: ", fix, " ", path)));
+  return absl::FailedPreconditionError(
+      absl::StrCat(path, " ", what, fix.empty() ? "" : absl::StrCat("\n  fix: ", fix, " ", path)));
 }
 
 std::string ModeText(const struct stat& status) { return absl::StrFormat("(mode %04o)", status.st_mode & 07777); }

@@ -33,10 +33,11 @@ class OwnerOnlyDirectory {
   // The whole of a plain file of mode 0600 or less. NotFound; FailedPrecondition (mode, owner, symbolic link, no plain file,
   // longer than size_max). Never blocks on a FIFO.
   absl::StatusOr<std::string> Read(const std::string& name, size_t size_max) const;
-  // On disk when it returns, or as it was before. WriteNew: AlreadyExists if the name is taken. Overwrite: replaces what is there.
+  // On disk when it returns, or as it was before. WriteNew: AlreadyExists if the name is taken. Overwrite: replaces what is
+  // there.
   absl::Status WriteNew(const std::string& name, const std::string& content, base::Rng& rng) const;
   absl::Status Overwrite(const std::string& name, const std::string& content, base::Rng& rng) const;
-  absl::Status Remove(const std::string& name) const;  // NotFound
+  absl::Status Remove(const std::string& name) const;     // NotFound
   absl::StatusOr<std::vector<std::string>> List() const;  // sorted; no hidden names
 
  private:

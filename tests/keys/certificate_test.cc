@@ -59,11 +59,11 @@ TEST_F(CertificateTest, TwoOfOneKeyDifferOnlyInSerialAndSignature) {
 
 TEST_F(CertificateTest, GarbageNamesNoKey) {
   const std::string& pem = identity_.certificate_pem;
-  for (const std::string& garbage : {std::string(), std::string("-----BEGIN CERTIFICATE-----"), identity_.private_key_pem,
-                                     std::string("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"),
-                                     std::string("-----END CERTIFICATE-----\n-----BEGIN CERTIFICATE-----\n"),
-                                     std::string("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"),
-                                     std::string(9000, 'A') + pem}) {
+  for (const std::string& garbage :
+       {std::string(), std::string("-----BEGIN CERTIFICATE-----"), identity_.private_key_pem,
+        std::string("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"),
+        std::string("-----END CERTIFICATE-----\n-----BEGIN CERTIFICATE-----\n"),
+        std::string("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"), std::string(9000, 'A') + pem}) {
     EXPECT_EQ(KeyOfCertificate(garbage), std::nullopt) << garbage.substr(0, 80);
   }
   for (size_t size = 0; size + 2 < pem.size(); ++size) ASSERT_EQ(KeyOfCertificate(pem.substr(0, size)), std::nullopt) << size;

@@ -228,8 +228,8 @@ TEST_F(KeyStoreTest, AlteredParametersAreRefusedBeforeTheyCostAnything) {
   Save("secret");
   const std::string text = Text();
   ASSERT_TRUE(absl::StrContains(text, "\nargon2id 1 8192\n")) << text;
-  for (const char* parameters : {"2 8192", "1 16384", "0 8192", "1 8191", "17 8192", "1 1073741825", "4294967296 8192", "-1 8192", "1",
-                                 "1 8192 1", "01 8192", "1 18446744073709551616", " "}) {
+  for (const char* parameters : {"2 8192", "1 16384", "0 8192", "1 8191", "17 8192", "1 1073741825", "4294967296 8192", "-1 8192",
+                                 "1", "1 8192 1", "01 8192", "1 18446744073709551616", " "}) {
     SetText(absl::StrReplaceAll(text, {{"argon2id 1 8192", absl::StrCat("argon2id ", parameters)}}));
     EXPECT_STATUS(LoadError("secret"), kUnauthenticated) << parameters;
   }

@@ -49,7 +49,9 @@ TEST(OnionHandshake, AgreesWithTheReference) {
 // One client and one relay, both random but repeatable.
 class OnionHandshakeTest : public testing::Test {
  protected:
-  absl::StatusOr<ServerReplyResult> Reply(base::ByteView skin) { return ServerReply(context_, relay_id_, onion_keys_, skin, rng_); }
+  absl::StatusOr<ServerReplyResult> Reply(base::ByteView skin) {
+    return ServerReply(context_, relay_id_, onion_keys_, skin, rng_);
+  }
 
   support::SeededRng rng_{11};
   HandshakeContext context_{"local", 1};
