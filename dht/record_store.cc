@@ -20,6 +20,30 @@ void RangePrint::Add(const RecordName& name, absl::Time expiry) {
   ++count;
 }
 
+namespace {
+
+// Behind every record of this point, before those of any later one.
+RecordName LastNameAt(const overlay::NodeId& point) {
+  RecordName name{.kind = static_cast<Kind>(0xff), .point = point, .id = {}};
+  name.id.fill(0xff);
+  return name;
+}
+
+overlay::NodeId LastPoint() {
+  overlay::NodeId point;
+  point.bytes.fill(0xff);
+  return point;
+}
+
+}  // namespace
+
+std::vector<Stretch> StretchesOf(const overlay::RingRange& range, const std::optional<RecordName>& cursor) {
+  const RecordName from = cursor.value_or(LastNameAt(range.after));
+  const bool passes_zero = range.last <= range.after && (!cursor || cursor->point > range.after);
+  if (!passes_zero) return {{.from = from, .last = range.last}};
+  return {{.from = from, .last = LastPoint()}, {.from = RecordName{}, .inclusive = true, .last = range.last}};
+}
+
 bool ComesBefore(const RecordName& a, const RecordName& b) {
   return std::tie(a.point, a.kind, a.id) < std::tie(b.point, b.kind, b.id);
 }

@@ -37,7 +37,8 @@ struct StoreCounts {
 
 enum class StoreState {
   kOk,
-  kFull,  // the disk refused a write; reads go on, writes are tried again
+  kFull,     // no space on the disk; reads go on, writes are tried again
+  kFailing,  // the disk refuses writes for another reason; the same
 };
 
 // Says whether two replicas hold the same (name, expiry) pairs of a range: their count and the sum modulo 2^256 of
@@ -49,6 +50,14 @@ struct RangePrint {
   void Add(const RecordName& name, absl::Time expiry);
   bool operator==(const RangePrint&) const = default;
 };
+
+// A range as one or two stretches that do not pass zero: names behind (or from) `from`, up to all of point `last`.
+struct Stretch {
+  RecordName from;
+  bool inclusive = false;
+  overlay::NodeId last;
+};
+std::vector<Stretch> StretchesOf(const overlay::RingRange& range, const std::optional<RecordName>& cursor);
 
 bool ComesBefore(const RecordName& a, const RecordName& b);  // in (point, kind, id) order, not around the ring
 

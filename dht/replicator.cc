@@ -252,7 +252,8 @@ ReplicatorStats Replicator::Stats(absl::Time wall_now) const {
   if (outside) stats.misplaced = impl_->Count(*outside, /*spare_only=*/true, wall_now);
   const bool is_full = impl_->store.state() == StoreState::kFull || stats.bytes >= impl_->options.bytes_max;
   const bool is_relay = impl_->replicas.self() != nullptr && !impl_->replicas.IsStoring();
-  stats.state = is_relay ? "none" : is_full ? "full" : impl_->store.suspect() ? "suspect" : "ok";
+  const bool is_failing = impl_->store.state() == StoreState::kFailing;
+  stats.state = is_relay ? "none" : is_full ? "full" : is_failing ? "failing" : impl_->store.suspect() ? "suspect" : "ok";
   return stats;
 }
 

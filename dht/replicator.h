@@ -42,7 +42,7 @@ struct ReplicatorStats {
   uint64_t misplaced = 0;  // of these, spare copies: held for others until they have them
   uint64_t bytes = 0;
   uint64_t repaired = 0;   // pulled from other replicas since the start
-  std::string state;       // "ok", "full", "suspect", "none" (stores nothing)
+  std::string state;       // "ok", "full", "failing", "suspect", "none" (stores nothing)
 };
 
 // Who asks: a node by the key that TLS proved, with its verified virtual nodes, or a client (none).

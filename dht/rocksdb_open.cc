@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dht/rocksdb_open.h"
+
+#include <fcntl.h>
+#include <rocksdb/cache.h>
+#include <rocksdb/compaction_filter.h>
+#include <rocksdb/db.h>
+#include <rocksdb/env.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/byte_reader.h"
+#include "base/status_macros.h"
+
+namespace dht {
+namespace {
+
+namespace fs = std::filesystem;
+
+// RocksDB's own log would hold paths and keys.
+class NoLogger : public rocksdb::Logger {
+ public:
+  NoLogger() : rocksdb::Logger(rocksdb::InfoLogLevel::HEADER_LEVEL) {}
+  using rocksdb::Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
+
+class ExpiryFilter : public rocksdb::CompactionFilter {
+ public:
+  explicit ExpiryFilter(std::function<absl::Time()> clock) : clock_(std::move(clock)) {}
+  const char* Name() const override { return "bulbil.expiry"; }
+  bool Filter(int, const rocksdb::Slice&, const rocksdb::Slice& value, std::string*, bool*) const override {
+    base::ByteReader reader({reinterpret_cast<const uint8_t*>(value.data()), value.size()});
+    const uint64_t expiry = reader.U64();
+    return reader.ok() && absl::FromUnixSeconds(static_cast<int64_t>(expiry)) < clock_() - kFilterGrace;
+  }
+
+ private:
+  const std::function<absl::Time()> clock_;
+};
+
+rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env) {
+  rocksdb::DBOptions options;
+  if (env != nullptr) options.env = env;
+  options.create_if_missing = true;
+  options.create_missing_column_families = true;
+  options.info_log = std::make_shared<NoLogger>();
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  options.max_open_files = 128;
+  options.max_background_jobs = 2;
+  options.max_total_wal_size = 16 << 20;
+  options.max_manifest_file_size = 4 << 20;
+  options.atomic_flush = true;  // else a log cut between the two families would not open at all
+  options.track_and_verify_wals_in_manifest = true;  // a log that is missing as a whole is noticed
+  return options;
+}
+
+rocksdb::ColumnFamilyOptions FamilyOptions(size_t buffer_bytes) {
+  rocksdb::ColumnFamilyOptions options;
+  options.write_buffer_size = buffer_bytes;
+  options.compression = rocksdb::kNoCompression;  // sealed bodies do not compress
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = rocksdb::NewLRUCache(8 << 20);
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  table.cache_index_and_filter_blocks = true;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return options;
+}
+
+rocksdb::Status TryOpen(const std::string& path, rocksdb::Env* env, rocksdb::WALRecoveryMode mode, OpenedRocksdb& opened) {
+  rocksdb::DBOptions options = DatabaseOptions(env);
+  options.wal_recovery_mode = mode;
+  rocksdb::ColumnFamilyOptions records = FamilyOptions(8 << 20);
+  records.compaction_filter = opened.filter.get();
+  const std::vector<rocksdb::ColumnFamilyDescriptor> families = {{rocksdb::kDefaultColumnFamilyName, records},
+                                                                 {"meta", FamilyOptions(1 << 20)}};
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status status = rocksdb::DB::Open(options, path, families, &handles, &db);
+  if (!status.ok()) return status;
+  opened.db.reset(db);
+  opened.records = handles[0];
+  opened.meta = handles[1];
+  return status;
+}
+
+bool IsLocked(const rocksdb::Status& status) {
+  const std::string text = status.ToString();
+  return status.IsIOError() && (absl::StrContains(text, "lock ") || absl::StrContains(text, "LOCK"));
+}
+
+absl::Status LockedError(const std::string& path) {
+  std::string who = "another process";
+  const int file = open((path + "/LOCK").c_str(), O_RDONLY | O_CLOEXEC);
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  if (file >= 0 && fcntl(file, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK) absl::StrAppend(&who, " (pid ", lock.l_pid, ")");
+  if (file >= 0) close(file);
+  return absl::FailedPreconditionError(absl::StrCat("node store is locked by ", who));
+}
+
+bool IsDamage(const rocksdb::Status& status) {
+  return status.IsCorruption() || status.IsNotFound() || status.IsPathNotFound() || status.IsInvalidArgument();
+}
+
+absl::Status OpenError(const rocksdb::Status& status) {
+  if (status.IsNoSpace()) return absl::ResourceExhaustedError("no space left on the disk of the node store");
+  if (absl::StrContains(status.ToString(), "ermission denied")) return absl::PermissionDeniedError("node store may not be written");
+  return absl::InternalError(absl::StrCat("node store does not open: ", status.ToString()));
+}
+
+// RocksDB takes a directory without CURRENT for a new one, and would clear away the files of the old.
+bool LacksCurrent(const std::string& path) {
+  std::error_code error;
+  if (fs::exists(fs::path(path) / "CURRENT", error)) return false;
+  for (const auto& entry : fs::directory_iterator(path, error)) {
+    const std::string name = entry.path().filename().string();
+    if (absl::StartsWith(name, "MANIFEST-") || absl::EndsWith(name, ".sst") || absl::EndsWith(name, ".log")) return true;
+  }
+  return false;
+}
+
+absl::Status MoveAside(const std::string& path) {
+  for (int n = 1;; ++n) {
+    const std::string aside = absl::StrCat(path, ".damaged-", n);
+    std::error_code error;
+    if (fs::exists(aside, error)) continue;
+    fs::rename(path, aside, error);
+    if (error) return absl::InternalError("a damaged node store cannot be moved aside");
+    fs::create_directories(path, error);
+    fs::permissions(path, fs::perms::owner_all, error);
+    return absl::OkStatus();
+  }
+}
+
+absl::Status MakeDirectory(const std::string& path) {
+  std::error_code error;
+  if (!fs::create_directories(path, error)) {
+    return error ? absl::PermissionDeniedError("node store cannot be created") : absl::OkStatus();
+  }
+  fs::permissions(path, fs::perms::owner_all, error);
+  return absl::OkStatus();
+}
+
+absl::Status OpenInOrder(const std::string& path, rocksdb::Env* env, OpenedRocksdb& opened) {
+  using Mode = rocksdb::WALRecoveryMode;
+  if (!LacksCurrent(path)) {
+    for (const Mode mode : {Mode::kAbsoluteConsistency, Mode::kPointInTimeRecovery, Mode::kSkipAnyCorruptedRecords}) {
+      const rocksdb::Status status = TryOpen(path, env, mode, opened);
+      if (status.ok()) return absl::OkStatus();
+      if (IsLocked(status)) return LockedError(path);
+      if (!IsDamage(status)) return OpenError(status);
+      opened.suspect = true;
+    }
+  }
+  opened.suspect = true;
+  RETURN_IF_ERROR(MoveAside(path));
+  const rocksdb::Status status = TryOpen(path, env, Mode::kAbsoluteConsistency, opened);
+  return status.ok() ? absl::OkStatus() : OpenError(status);
+}
+
+absl::Status CheckFormatAndMark(OpenedRocksdb& opened) {
+  std::string value;
+  const rocksdb::Status format = opened.db->Get(rocksdb::ReadOptions(), opened.meta, kFormatKey, &value);
+  if (format.ok() && value != kFormatVersion) {
+    return absl::FailedPreconditionError("node store has a format of another version of this program");
+  }
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  if (format.IsNotFound() && !opened.db->Put(synced, opened.meta, kFormatKey, kFormatVersion).ok()) {
+    return absl::ResourceExhaustedError("node store cannot be written");
+  }
+  const bool was_suspect = opened.db->Get(rocksdb::ReadOptions(), opened.meta, kSuspectKey, &value).ok();
+  if (opened.suspect && !was_suspect && !opened.db->Put(synced, opened.meta, kSuspectKey, "1").ok()) {
+    return absl::ResourceExhaustedError("node store cannot be written");
+  }
+  opened.suspect |= was_suspect;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+OpenedRocksdb::OpenedRocksdb() = default;
+
+OpenedRocksdb::OpenedRocksdb(OpenedRocksdb&& other) noexcept
+    : filter(std::move(other.filter)),
+      db(std::move(other.db)),
+      records(std::exchange(other.records, nullptr)),
+      meta(std::exchange(other.meta, nullptr)),
+      suspect(other.suspect) {}
+
+OpenedRocksdb::~OpenedRocksdb() {
+  if (db == nullptr) return;
+  db->DestroyColumnFamilyHandle(records).PermitUncheckedError();
+  db->DestroyColumnFamilyHandle(meta).PermitUncheckedError();
+  db->Close().PermitUncheckedError();
+}
+
+absl::StatusOr<OpenedRocksdb> OpenRocksdb(const std::string& path, rocksdb::Env* env, std::function<absl::Time()> clock) {
+  RETURN_IF_ERROR(MakeDirectory(path));
+  OpenedRocksdb opened;
+  opened.filter = std::make_unique<ExpiryFilter>(std::move(clock));
+  RETURN_IF_ERROR(OpenInOrder(path, env, opened));
+  RETURN_IF_ERROR(CheckFormatAndMark(opened));
+  return opened;
+}
+
+}  // namespace dht
