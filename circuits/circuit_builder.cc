@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "circuits/circuit_builder.h"
+
+#include <algorithm>
+
+#include "base/overloaded.h"
+#include "base/status_macros.h"
+
+namespace circuits {
+
+using overlay::Descriptor;
+using overlay::Peer;
+using overlay::RoutingTable;
+
+struct CircuitBuilder::Task {
+  TableWalk walk;
+  Peer guard;
+  uint64_t circuit = 0;
+  Done done;
+};
+
+CircuitBuilder::CircuitBuilder(const overlay::Network& network, std::optional<keys::PublicKey> own_key, base::EventLoop& loop,
+                               OwnCircuits& own, RingView& view, PeerBook& book, IntroduceFunction introduce, base::Rng& rng)
+    : network_(network),
+      own_key_(own_key),
+      loop_(loop),
+      own_(own),
+      view_(view),
+      book_(book),
+      introduce_(std::move(introduce)),
+      rng_(rng) {}
+
+void CircuitBuilder::Build(const Request& request, const std::vector<const RoutingTable*>& start_tables, Done done) {
+  const auto refuse = [&](absl::Status why) { loop_.Post([done = std::move(done), why] { done(why); }); };
+  if (building_ >= kBuildsMax) return refuse(absl::ResourceExhaustedError("enough circuits are being built"));
+  TableWalk::Options options{.rules = {.never = request.never,
+                                       .shun = book_.Blamed(loop_.Now()),
+                                       .distinct_prefixes = network_.distinct_prefixes,
+                                       .prefixes = {}},
+                             .not_last = request.not_last};
+  if (own_key_.has_value()) options.rules.never.insert(*own_key_);
+  TableWalk walk(std::move(options), book_, rng_);
+  std::optional<Peer> guard = walk.ChooseGuard(guards_, start_tables);
+  if (!guard.has_value()) return refuse(absl::UnavailableError("no guard to be had"));
+  const std::optional<uint64_t> circuit = own_.New();
+  if (!circuit.has_value()) return refuse(absl::ResourceExhaustedError("too many circuits"));
+  ++building_;
+  const TaskRef task(new Task{std::move(walk), *std::move(guard), *circuit, std::move(done)});
+  const std::optional<Descriptor> held = book_.Find(task->guard.node_key, loop_.Now(), loop_.WallNow());
+  if (held.has_value()) return StartAt(task, *held);
+  IntroduceGuard(task);
+}
+
+void CircuitBuilder::IntroduceGuard(const TaskRef& task) {
+  introduce_({task->guard.address, task->guard.node_key},
+             [this, task, alive = std::weak_ptr(alive_)](absl::StatusOr<overlay::Introduction> answer) {
+               if (alive.expired()) return;
+               if (!answer.ok()) {
+                 book_.Blame(task->guard.node_key, loop_.Now());
+                 std::erase(guards_, task->guard);
+                 return Finish(task, absl::UnavailableError("the guard does not answer"));
+               }
+               book_.Add(answer->descriptor.encoded, loop_.Now(), loop_.WallNow());
+               view_.Add(answer->table, loop_.Now());
+               StartAt(task, answer->descriptor);
+             });
+}
+
+void CircuitBuilder::StartAt(const TaskRef& task, const Descriptor& guard) { Run(task, ExtendStep{guard, 0}); }
+
+void CircuitBuilder::Do(const TaskRef& task, WalkStep step) {
+  std::visit(base::Overloaded{[&](WalkReady&) { Finish(task, absl::OkStatus()); },
+                              [&](WalkFailed& a) {
+                                own_.Close(task->circuit);
+                                Finish(task, a.why);
+                              },
+                              [&](auto& a) { Run(task, std::move(a)); }},
+             step);
+}
+
+void CircuitBuilder::Run(const TaskRef& task, CircuitStep step) {
+  own_.Run(task->circuit, step, [this, task, step, alive = std::weak_ptr(alive_)](absl::StatusOr<StepResult> result) {
+    if (!alive.expired()) OnResult(task, step, std::move(result));
+  });
+}
+
+void CircuitBuilder::OnResult(const TaskRef& task, const CircuitStep& step, absl::StatusOr<StepResult> result) {
+  const absl::Time now = loop_.Now(), wall_now = loop_.WallNow();
+  const auto* extend = std::get_if<ExtendStep>(&step);
+  if (!result.ok()) {
+    if (extend != nullptr) book_.Blame(extend->target.node_key, now);
+    if (extend != nullptr && extend->hops_before == 0) std::erase(guards_, task->guard);
+    return Finish(task, result.status());
+  }
+  if (extend != nullptr) {
+    book_.Absolve(extend->target.node_key);
+    return Do(task, task->walk.OnHop(extend->target.node_key, extend->target.address));
+  }
+  if (const auto* table = std::get_if<TableFetched>(&*result)) {
+    const absl::StatusOr<RoutingTable> accepted = Accept(*table);
+    return Do(task, accepted.ok() ? task->walk.OnTable(*accepted, now, wall_now) : WalkStep(WalkFailed{accepted.status()}));
+  }
+  Accept(std::get<DescriptorsFetched>(*result));
+  Do(task, task->walk.OnDescriptors(now, wall_now));
+}
+
+absl::StatusOr<RoutingTable> CircuitBuilder::Accept(const TableFetched& fetched) {
+  if (fetched.table.empty()) return absl::UnavailableError("the hop has no table");
+  ASSIGN_OR_RETURN(RoutingTable table, overlay::DecodeTable(network_, fetched.table, loop_.WallNow()));
+  view_.Add(table, loop_.Now());
+  return table;
+}
+
+void CircuitBuilder::Accept(const DescriptorsFetched& fetched) {
+  for (const base::Bytes& descriptor : fetched.descriptors) {
+    if (!descriptor.empty()) book_.Add(descriptor, loop_.Now(), loop_.WallNow());
+  }
+}
+
+void CircuitBuilder::Finish(const TaskRef& task, absl::Status status) {
+  --building_;
+  const Done done = std::exchange(task->done, nullptr);
+  if (!status.ok()) {
+    ++failed_;
+    own_.Close(task->circuit);
+    return done(status);
+  }
+  ++built_;
+  KeepGuard(task->guard);
+  done(task->circuit);
+}
+
+void CircuitBuilder::KeepGuard(const Peer& guard) {
+  const auto held = std::find(guards_.begin(), guards_.end(), guard);
+  if (held != guards_.end() || guards_.size() >= kGuardsKept) return;
+  guards_.push_back(guard);
+}
+
+}  // namespace circuits

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// circuits/circuit_builder.h — drives table walks: from start tables to a circuit of three relays that is ready for use.
+//
+// Every table and descriptor that comes back is verified and kept (ring view, peer book). A hop that could not be reached is
+// blamed; trying again is for the caller. Guards that worked stay first choice while they work: each further guard is one more
+// relay that sees this client.
+#pragma once
+
+#include "circuits/own_circuits.h"
+#include "circuits/ring_view.h"
+#include "circuits/table_walk.h"
+#include "overlay/introduce.h"
+
+namespace circuits {
+
+inline constexpr size_t kBuildsMax = 8;    // at a time
+inline constexpr size_t kGuardsKept = 3;
+
+// overlay::Introduce over TLS, or a test's: descriptor and table of the node there.
+using IntroduceFunction = std::function<void(const overlay::RpcTarget&, std::function<void(absl::StatusOr<overlay::Introduction>)>)>;
+
+class CircuitBuilder {
+ public:
+  using Done = std::function<void(absl::StatusOr<uint64_t>)>;
+  struct Request {
+    NodeKeys never;                           // besides the own node
+    std::optional<keys::PublicKey> not_last;
+  };
+
+  CircuitBuilder(const overlay::Network& network, std::optional<keys::PublicKey> own_key, base::EventLoop& loop, OwnCircuits& own,
+                 RingView& view, PeerBook& book, IntroduceFunction introduce, base::Rng& rng);
+
+  // `start_tables`: where the walk begins. ResourceExhausted beyond kBuildsMax, Unavailable: worth another try. `done` is posted.
+  void Build(const Request& request, const std::vector<const overlay::RoutingTable*>& start_tables, Done done);
+  // Verifies a table fetched through a circuit and puts it into the view.
+  absl::StatusOr<overlay::RoutingTable> Accept(const TableFetched& fetched);
+  void Accept(const DescriptorsFetched& fetched);
+
+  size_t building() const { return building_; }
+  uint64_t built() const { return built_; }
+  uint64_t failed() const { return failed_; }
+
+ private:
+  struct Task;
+  using TaskRef = std::shared_ptr<Task>;
+
+  void IntroduceGuard(const TaskRef& task);
+  void StartAt(const TaskRef& task, const overlay::Descriptor& guard);
+  void Do(const TaskRef& task, WalkStep step);
+  void Run(const TaskRef& task, CircuitStep step);
+  void OnResult(const TaskRef& task, const CircuitStep& step, absl::StatusOr<StepResult> result);
+  void Finish(const TaskRef& task, absl::Status status);
+  void KeepGuard(const overlay::Peer& guard);
+
+  const overlay::Network network_;
+  const std::optional<keys::PublicKey> own_key_;
+  base::EventLoop& loop_;
+  OwnCircuits& own_;
+  RingView& view_;
+  PeerBook& book_;
+  IntroduceFunction introduce_;
+  base::Rng& rng_;
+  std::vector<overlay::Peer> guards_;
+  size_t building_ = 0;
+  uint64_t built_ = 0, failed_ = 0;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace circuits

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "circuits/circuit_operations.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/overloaded.h"
+#include "circuits/endpoint.h"
+
+namespace circuits {
+namespace {
+
+using keys::PublicKey;
+using overlay::Peer;
+
+constexpr absl::Duration kRetryFirst = absl::Milliseconds(100), kRetryMax = absl::Seconds(2);
+constexpr absl::Duration kBusyRetry = absl::Milliseconds(50);   // while enough circuits are being built
+constexpr absl::Duration kMaintainEvery = absl::Seconds(1);
+constexpr absl::Duration kBuildAgain = absl::Seconds(5);        // after a ready circuit failed
+constexpr char kLookupIsolation[] = "lookup";                   // no operation has it: theirs carry a byte in front
+
+bool Contains(const std::vector<PublicKey>& node_keys, const PublicKey& node_key) {
+  return std::find(node_keys.begin(), node_keys.end(), node_key) != node_keys.end();
+}
+
+// The relays of a circuit, without a storage node behind them.
+std::vector<PublicKey> RelaysOf(const OriginCircuit& circuit) {
+  const auto& hops = circuit.hops();
+  return {hops.begin(), hops.begin() + static_cast<ptrdiff_t>(std::min(hops.size(), kRelayHops))};
+}
+
+std::vector<PublicKey> NotOn(const OriginCircuit& circuit, const std::vector<PublicKey>& node_keys) {
+  const std::vector<PublicKey> relays = RelaysOf(circuit);
+  std::vector<PublicKey> free;
+  std::copy_if(node_keys.begin(), node_keys.end(), std::back_inserter(free), [&](const auto& k) { return !Contains(relays, k); });
+  return free;
+}
+
+base::Bytes OperationIsolation(const base::Bytes& isolation) {
+  base::Bytes marked = {0};
+  marked.insert(marked.end(), isolation.begin(), isolation.end());
+  return marked;
+}
+
+}  // namespace
+
+struct CircuitOperations::Operation {
+  overlay::NodeId point;
+  base::Bytes isolation;
+  std::vector<PublicKey> avoid;
+  std::function<void(absl::StatusOr<OpenedOperation>)> done;  // empty once it was called
+  absl::Time deadline;
+  base::EventLoop::TimerId timer = 0;
+  int attempts = 0, lookups = 0;
+  NodeKeys tried;
+  std::vector<PublicKey> responsible;
+  std::optional<PublicKey> lookup_last;  // last hop of the lookup circuit: another one for the operation
+  absl::Status why;
+};
+
+struct CircuitOperations::LookupTask {
+  OperationRef operation;
+  uint64_t circuit;
+  TableLookup core;
+};
+
+template <class F>
+auto CircuitOperations::Guarded(F f) {
+  return [f = std::move(f), alive = std::weak_ptr(alive_)](auto&&... args) mutable {
+    if (!alive.expired()) f(std::forward<decltype(args)>(args)...);
+  };
+}
+
+CircuitOperations::CircuitOperations(Options options, base::EventLoop& loop, OwnCircuits& own, CircuitBuilder& builder,
+                                     StartTables& start, RingView& view, PeerBook& book, base::Rng& rng)
+    : options_(std::move(options)),
+      loop_(loop),
+      own_(own),
+      builder_(builder),
+      start_(start),
+      view_(view),
+      book_(book),
+      rng_(rng),
+      timer_(loop, [this] { OnTimer(); }) {
+  own_.SetClosedListener([this](uint64_t circuit) { pool_.Remove(circuit); });
+  timer_.Reset(loop_.Now() + kMaintainEvery);
+}
+
+size_t CircuitOperations::OthersKnown() const {
+  const std::vector<Peer> members = view_.Members(loop_.Now());
+  const bool listed = options_.own_key.has_value() && std::any_of(members.begin(), members.end(), [&](const Peer& peer) {
+    return peer.node_key == *options_.own_key;
+  });
+  return members.size() - (listed ? 1 : 0);
+}
+
+void CircuitOperations::Open(const overlay::NodeId& point, base::Bytes isolation, std::vector<PublicKey> avoid,
+                             std::function<void(absl::StatusOr<OpenedOperation>)> done) {
+  if (open_operations_ >= kOpenOperationsMax) {
+    loop_.Post([done = std::move(done)] { done(absl::UnavailableError("too many operations at once")); });
+    return;
+  }
+  ++open_operations_;
+  OperationRef operation(new Operation{.point = point,
+                                       .isolation = OperationIsolation(isolation),
+                                       .avoid = std::move(avoid),
+                                       .done = std::move(done),
+                                       .deadline = loop_.Now() + kOpenMax});
+  operation->timer = loop_.At(operation->deadline, Guarded([this, weak = std::weak_ptr(operation)] {
+                                const OperationRef late = weak.lock();
+                                if (late != nullptr) Finish(late, absl::UnavailableError("no circuit within the time"));
+                              }));
+  loop_.Post(Guarded([this, operation] { Advance(operation); }));
+}
+
+void CircuitOperations::Advance(const OperationRef& operation) {
+  if (!operation->done) return;
+  start_.Refresh(Guarded([this, operation](absl::Status status) {
+    if (absl::IsFailedPrecondition(status)) return Finish(operation, status);
+    if (!status.ok()) return Retry(operation, status);
+    Plan(operation);
+  }));
+}
+
+void CircuitOperations::Plan(const OperationRef& operation) {
+  if (!operation->done) return;
+  if (const size_t others = OthersKnown(); others < kOthersMin) {
+    return Finish(operation, absl::FailedPreconditionError(absl::StrCat("needs ", kOthersMin, " other nodes, sees ", others)));
+  }
+  const std::optional<std::vector<Peer>> responsible = view_.Responsible(operation->point, loop_.Now());
+  if (!responsible.has_value()) return Lookup(operation);
+  operation->responsible.clear();
+  for (const Peer& peer : *responsible) operation->responsible.push_back(peer.node_key);
+  const absl::StatusOr<std::vector<PublicKey>> candidates = Candidates(operation);
+  if (!candidates.ok()) return Finish(operation, candidates.status());
+  const auto fits = [&](uint64_t id) {
+    const OriginCircuit* circuit = own_.Find(id);
+    return circuit != nullptr && circuit->MayExtend() && !NotOn(*circuit, *candidates).empty();
+  };
+  if (const std::optional<uint64_t> circuit = pool_.Take(operation->isolation, fits, loop_.Now())) {
+    const std::vector<PublicKey> free = NotOn(*own_.Find(*circuit), *candidates);
+    return Reach(operation, *circuit, free[rng_.Below(free.size())]);
+  }
+  BuildFor(operation, (*candidates)[rng_.Below(candidates->size())]);
+}
+
+absl::StatusOr<std::vector<PublicKey>> CircuitOperations::Candidates(const OperationRef& operation) {
+  std::vector<PublicKey> others, eligible, fresh, good;
+  const NodeKeys blamed = book_.Blamed(loop_.Now());
+  for (const PublicKey& node_key : operation->responsible) {
+    if (options_.own_key == node_key) continue;
+    others.push_back(node_key);
+    if (!Contains(operation->avoid, node_key)) eligible.push_back(node_key);
+  }
+  if (others.empty()) return absl::FailedPreconditionError("needs another storing node, sees none");
+  if (eligible.empty()) return absl::UnavailableError("every replica is to be avoided");
+  const auto keep_if = [](const auto& from, auto& to, auto keep) { std::copy_if(from.begin(), from.end(), std::back_inserter(to), keep); };
+  keep_if(eligible, fresh, [&](const PublicKey& k) { return !operation->tried.contains(k); });
+  if (fresh.empty()) operation->tried.clear();
+  const std::vector<PublicKey>& left = fresh.empty() ? eligible : fresh;
+  keep_if(left, good, [&](const PublicKey& k) { return !blamed.contains(k); });
+  return good.empty() ? left : good;
+}
+
+void CircuitOperations::BuildFor(const OperationRef& operation, const PublicKey& target) {
+  builder_.Build({.never = {target}, .not_last = operation->lookup_last}, start_.tables(),
+                 Guarded([this, operation, target](absl::StatusOr<uint64_t> circuit) {
+                   if (!circuit.ok()) return Retry(operation, circuit.status());
+                   pool_.Add(*circuit, operation->isolation, /*busy=*/true, loop_.Now());
+                   Reach(operation, *circuit, target);
+                 }));
+}
+
+void CircuitOperations::Reach(const OperationRef& operation, uint64_t circuit, const PublicKey& target) {
+  if (!operation->done) return Release(circuit);
+  std::optional<overlay::Descriptor> descriptor = book_.Find(target, loop_.Now(), loop_.WallNow());
+  // Blamed, and its neighbours were asked for a newer one: then with what there is.
+  if (!descriptor.has_value() && operation->lookups > 0) descriptor = book_.FindAny(target, loop_.WallNow());
+  if (!descriptor.has_value()) {
+    Release(circuit);
+    operation->tried.insert(target);
+    return Lookup(operation);
+  }
+  own_.Run(circuit, ExtendStep{*descriptor, kRelayHops}, Guarded([this, operation, circuit, target](absl::StatusOr<StepResult> result) {
+             OnReached(operation, circuit, target, result);
+           }));
+}
+
+void CircuitOperations::OnReached(const OperationRef& operation, uint64_t circuit, const PublicKey& target,
+                                  const absl::StatusOr<StepResult>& result) {
+  if (!result.ok()) {
+    book_.Blame(target, loop_.Now());
+    operation->tried.insert(target);
+    return Retry(operation, result.status());
+  }
+  book_.Absolve(target);
+  if (!operation->done) return Release(circuit);
+  OpenedOperation opened{.handle = ++last_handle_,
+                         .channel_binding = std::get<HopAdded>(*result).channel_binding,
+                         .storage_node = target,
+                         .path = RelaysOf(*own_.Find(circuit)),
+                         .responsible = operation->responsible};
+  opened_.emplace(opened.handle, Opened{circuit, loop_.Now() + kHandleMax});
+  Finish(operation, std::move(opened));
+}
+
+void CircuitOperations::Retry(const OperationRef& operation, absl::Status why) {
+  if (!operation->done) return;
+  const bool busy = absl::IsResourceExhausted(why);
+  const absl::Duration wait = busy ? kBusyRetry : std::min(kRetryMax, kRetryFirst * (1 << std::min(operation->attempts, 8)));
+  if (!busy) ++operation->attempts, operation->why = std::move(why);
+  loop_.At(loop_.Now() + wait, Guarded([this, operation] { Advance(operation); }));
+}
+
+void CircuitOperations::Finish(const OperationRef& operation, absl::StatusOr<OpenedOperation> result) {
+  if (!operation->done) return;
+  --open_operations_;
+  loop_.Cancel(operation->timer);
+  if (!result.ok() && absl::IsUnavailable(result.status()) && !operation->why.ok()) {
+    result = absl::UnavailableError(absl::StrCat(result.status().message(), ": ", operation->why.message()));
+  }
+  const auto done = std::exchange(operation->done, nullptr);
+  done(std::move(result));
+}
+
+void CircuitOperations::Run(uint64_t handle, base::Bytes request, std::function<void(absl::StatusOr<base::Bytes>)> done) {
+  const auto fail = [&](absl::Status why) { loop_.Post([done = std::move(done), why] { done(why); }); };
+  if (request.size() > kEndpointPayloadMax) return fail(absl::InvalidArgumentError("a request is one cell"));
+  const auto opened = opened_.extract(handle);
+  if (opened.empty()) return fail(absl::UnavailableError("the operation is closed"));
+  const uint64_t circuit = opened.mapped().circuit;
+  own_.Run(circuit, RequestStep{std::move(request)}, Guarded([this, circuit, done](absl::StatusOr<StepResult> result) {
+             if (!result.ok()) return done(result.status());
+             Release(circuit);
+             done(std::get<Answered>(*std::move(result)).payload);
+           }));
+}
+
+void CircuitOperations::Lookup(const OperationRef& operation) {
+  if (!operation->done) return;
+  if (++operation->lookups > kLookupsMax) {
+    operation->lookups = 0;
+    return Retry(operation, absl::UnavailableError("the responsible nodes could not be found"));
+  }
+  const base::Bytes isolation = base::ToBytes(base::AsBytes(kLookupIsolation));
+  const auto fits = [&](uint64_t id) { return own_.Find(id) != nullptr && own_.Find(id)->MayExtend(); };
+  if (const std::optional<uint64_t> circuit = pool_.Take(isolation, fits, loop_.Now())) return LookupOn(operation, *circuit);
+  builder_.Build({}, start_.tables(), Guarded([this, operation, isolation](absl::StatusOr<uint64_t> circuit) {
+                   if (!circuit.ok()) return Retry(operation, circuit.status());
+                   pool_.Add(*circuit, isolation, /*busy=*/true, loop_.Now());
+                   LookupOn(operation, *circuit);
+                 }));
+}
+
+void CircuitOperations::LookupOn(const OperationRef& operation, uint64_t circuit) {
+  const std::vector<PublicKey> relays = RelaysOf(*own_.Find(circuit));
+  operation->lookup_last = relays.back();
+  TableLookup::Options options{operation->point, NodeKeys(relays.begin(), relays.end()), book_.Blamed(loop_.Now())};
+  if (options_.own_key.has_value()) options.never.insert(*options_.own_key);
+  const LookupRef task(new LookupTask{operation, circuit, TableLookup(std::move(options), view_, book_)});
+  DoLookup(task, task->core.Begin());
+}
+
+void CircuitOperations::DoLookup(const LookupRef& task, LookupStep step) {
+  const auto run = [&](CircuitStep circuit_step) {
+    own_.Run(task->circuit, circuit_step, Guarded([this, task, circuit_step](absl::StatusOr<StepResult> result) {
+               OnLookupResult(task, circuit_step, std::move(result));
+             }));
+  };
+  std::visit(base::Overloaded{[&](LookupFound&) {
+                                Release(task->circuit);
+                                Plan(task->operation);
+                              },
+                              [&](LookupFailed& a) {
+                                own_.Close(task->circuit);
+                                Retry(task->operation, a.why);
+                              },
+                              [&](auto& a) { run(std::move(a)); }},
+             step);
+}
+
+void CircuitOperations::OnLookupResult(const LookupRef& task, const CircuitStep& step, absl::StatusOr<StepResult> result) {
+  const absl::Time now = loop_.Now(), wall_now = loop_.WallNow();
+  const auto* extend = std::get_if<ExtendStep>(&step);
+  if (!result.ok()) {
+    if (extend != nullptr) book_.Blame(extend->target.node_key, now);
+    // The circuit spent its extends, or a hop failed: what was learnt stays, another circuit goes on from there.
+    return Lookup(task->operation);
+  }
+  if (extend != nullptr) return DoLookup(task, task->core.OnHop());
+  if (const auto* fetched = std::get_if<TableFetched>(&*result)) {
+    const absl::StatusOr<overlay::RoutingTable> table = builder_.Accept(*fetched);
+    return DoLookup(task, table.ok() ? task->core.OnTable(*table, now, wall_now) : LookupStep(LookupFailed{table.status()}));
+  }
+  builder_.Accept(std::get<DescriptorsFetched>(*result));
+  DoLookup(task, task->core.OnDescriptors(now, wall_now));
+}
+
+// Back to its isolation key, or away if it cannot be extended any more.
+void CircuitOperations::Release(uint64_t circuit) {
+  const OriginCircuit* held = own_.Find(circuit);
+  if (held == nullptr) return;
+  if (!held->MayExtend()) return own_.Close(circuit);
+  pool_.Release(circuit);
+}
+
+void CircuitOperations::OnTimer() {
+  const absl::Time now = loop_.Now();
+  std::vector<uint64_t> unused;
+  for (const auto& [handle, opened] : opened_) {
+    if (opened.until <= now) unused.push_back(handle);
+  }
+  for (uint64_t handle : unused) Release(opened_.extract(handle).mapped().circuit);
+  for (uint64_t circuit : pool_.TakeExpired(now)) own_.Close(circuit);
+  if (options_.own_key.has_value()) start_.Refresh([](absl::Status) {});  // its own table: costs nothing
+  TopUp();
+  timer_.Reset(now + kMaintainEvery);
+}
+
+void CircuitOperations::TopUp() {
+  if (options_.ready_circuits == 0 || pool_.ready() + building_ready_ >= options_.ready_circuits || loop_.Now() < next_build_) return;
+  ++building_ready_;
+  start_.Refresh(Guarded([this](absl::Status status) {
+    const auto failed = [this] {
+      --building_ready_;
+      next_build_ = loop_.Now() + kBuildAgain;
+    };
+    if (!status.ok() || OthersKnown() < kOthersMin) return failed();
+    builder_.Build({}, start_.tables(), Guarded([this, failed](absl::StatusOr<uint64_t> circuit) {
+                     if (!circuit.ok()) return failed();
+                     --building_ready_;
+                     pool_.Add(*circuit, std::nullopt, /*busy=*/false, loop_.Now());
+                   }));
+  }));
+}
+
+}  // namespace circuits

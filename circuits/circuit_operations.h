@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// circuits/circuit_operations.h — implements Operations: for each one a circuit of its isolation key and a responsible storing
+// node as its fourth hop, tried anew with other relays and replicas until it is reached or kOpenMax has passed.
+//
+// The storage node is chosen before the relays, and none of these is it: so in a ring of four others three carry the circuit and
+// the fourth answers (protocol.md 6). A circuit that stands on every responsible node is left for another one.
+// Where the ring view cannot tell who is responsible, or a descriptor is missing, a lookup circuit is used first.
+#pragma once
+
+#include "circuits/circuit_pool.h"
+#include "circuits/operations.h"
+#include "circuits/start_tables.h"
+#include "circuits/table_lookup.h"
+
+namespace circuits {
+
+inline constexpr size_t kOthersMin = 4;                          // three relays and a storing node
+inline constexpr absl::Duration kOpenMax = absl::Seconds(30);
+inline constexpr absl::Duration kHandleMax = absl::Seconds(10);  // between Open and Run
+inline constexpr size_t kOpenOperationsMax = 256;
+inline constexpr int kLookupsMax = 4;                            // of one operation: 24 steps, for rings of any size
+
+class CircuitOperations : public Operations {
+ public:
+  struct Options {
+    overlay::Network network;
+    std::optional<keys::PublicKey> own_key;
+    size_t ready_circuits = 0;  // clean ones kept built ahead
+  };
+
+  CircuitOperations(Options options, base::EventLoop& loop, OwnCircuits& own, CircuitBuilder& builder, StartTables& start,
+                    RingView& view, PeerBook& book, base::Rng& rng);
+
+  void Open(const overlay::NodeId& point, base::Bytes isolation, std::vector<keys::PublicKey> avoid,
+            std::function<void(absl::StatusOr<OpenedOperation>)> done) override;
+  void Run(uint64_t handle, base::Bytes request, std::function<void(absl::StatusOr<base::Bytes>)> done) override;
+
+  size_t ready() const { return pool_.ready(); }
+  // Processes known besides the own one.
+  size_t OthersKnown() const;
+
+ private:
+  struct Operation;
+  struct LookupTask;
+  struct Opened {
+    uint64_t circuit;
+    absl::Time until;
+  };
+  using OperationRef = std::shared_ptr<Operation>;
+  using LookupRef = std::shared_ptr<LookupTask>;
+
+  void Advance(const OperationRef& operation);
+  void Plan(const OperationRef& operation);
+  // Who may be asked now: responsible, not own, not to be avoided, not tried in vain unless all were.
+  absl::StatusOr<std::vector<keys::PublicKey>> Candidates(const OperationRef& operation);
+  void BuildFor(const OperationRef& operation, const keys::PublicKey& target);
+  void Reach(const OperationRef& operation, uint64_t circuit, const keys::PublicKey& target);
+  void OnReached(const OperationRef& operation, uint64_t circuit, const keys::PublicKey& target,
+                 const absl::StatusOr<StepResult>& result);
+  void Retry(const OperationRef& operation, absl::Status why);
+  void Finish(const OperationRef& operation, absl::StatusOr<OpenedOperation> result);
+
+  void Lookup(const OperationRef& operation);
+  void LookupOn(const OperationRef& operation, uint64_t circuit);
+  void DoLookup(const LookupRef& task, LookupStep step);
+  void OnLookupResult(const LookupRef& task, const CircuitStep& step, absl::StatusOr<StepResult> result);
+
+  void Release(uint64_t circuit);
+  void OnTimer();
+  void TopUp();
+  template <class F>
+  auto Guarded(F f);  // f, unless this object is gone by then
+
+  const Options options_;
+  base::EventLoop& loop_;
+  OwnCircuits& own_;
+  CircuitBuilder& builder_;
+  StartTables& start_;
+  RingView& view_;
+  PeerBook& book_;
+  base::Rng& rng_;
+  CircuitPool pool_;
+  uint64_t last_handle_ = 0;
+  size_t open_operations_ = 0, building_ready_ = 0;
+  absl::Time next_build_ = absl::InfinitePast();
+  absl::flat_hash_map<uint64_t, Opened> opened_;
+  base::Timer timer_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace circuits

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "circuits/circuits_driver.h"
+
+#include <algorithm>
+
+#include "spdlog/spdlog.h"
+
+namespace circuits {
+
+using overlay::Cell;
+using overlay::LinkId;
+
+IntroduceFunction IntroduceOver(const overlay::Network& network, overlay::RpcClient& client,
+                                std::function<base::Bytes()> own_descriptor, base::EventLoop& loop) {
+  return [network, &client, own_descriptor = std::move(own_descriptor), &loop](
+             const overlay::RpcTarget& target, std::function<void(absl::StatusOr<overlay::Introduction>)> done) {
+    overlay::Introduce(network, client, target, own_descriptor ? own_descriptor() : base::Bytes(), loop, std::move(done));
+  };
+}
+
+CircuitsDriver::CircuitsDriver(CircuitsOptions options, base::EventLoop& loop, overlay::Links& links, overlay::Directory& directory,
+                               base::Rng& rng)
+    : options_(std::move(options)),
+      loop_(loop),
+      links_(links),
+      directory_(directory),
+      rng_(rng),
+      view_(options_.network),
+      book_(directory),
+      relay_(RelayOptions(), table_, rng),
+      own_(options_.network, loop, links, table_, rng),
+      builder_(options_.network, options_.own_key, loop, own_, view_, book_, options_.introduce, rng),
+      start_(options_.own_table, options_.bootstrap, loop, view_, book_, options_.introduce),
+      operations_({options_.network, options_.own_key, options_.ready_circuits}, loop, own_, builder_, start_, view_, book_, rng),
+      timer_(loop, [this] { Apply(relay_.OnTick(loop_.Now())); }) {
+  if (options_.own_key.has_value()) keeper_.emplace(options_.own_table, loop_, book_, options_.introduce);
+  links_.SetListener(this);
+}
+
+CircuitsDriver::~CircuitsDriver() { links_.SetListener(nullptr); }
+
+Relay::Options CircuitsDriver::RelayOptions() {
+  return {.network = options_.network,
+          .enabled = options_.own_key.has_value(),
+          .own_key = options_.own_key.value_or(keys::PublicKey{}),
+          .answers_requests = options_.endpoint != nullptr,
+          .records = {.table = [this](uint8_t index) { return TableOf(index); },
+                      .descriptor = [this](const keys::PublicKey& node_key) { return DescriptorOf(node_key); }}};
+}
+
+base::Bytes CircuitsDriver::TableOf(uint8_t index) const {
+  const overlay::RoutingTable* table = options_.own_table(index);
+  return table == nullptr ? base::Bytes() : table->encoded;
+}
+
+base::Bytes CircuitsDriver::DescriptorOf(const keys::PublicKey& node_key) const {
+  if (node_key == options_.own_key) return options_.own_descriptor();
+  const overlay::RoutingTable* table = options_.own_table(0);
+  const overlay::Descriptor* held = directory_.Find(node_key, loop_.WallNow());
+  if (table == nullptr || held == nullptr) return {};
+  const std::vector<overlay::Peer> members = table->Members();
+  const bool listed = std::any_of(members.begin(), members.end(), [&](const auto& peer) { return peer.node_key == node_key; });
+  return listed ? held->encoded : base::Bytes();
+}
+
+void CircuitsDriver::OnLinkUp(const overlay::LinkInfo& link) {
+  Apply(relay_.OnLinkUp(link, loop_.Now()));
+  own_.OnLinkUp(link);
+}
+
+void CircuitsDriver::OnLinkDown(LinkId link) {
+  const std::vector<CircuitEntry> circuits = table_.TakeLink(link);
+  Apply(relay_.OnLinkDown(link, circuits));
+  own_.OnLinkDown(link, circuits);
+}
+
+void CircuitsDriver::OnCell(LinkId link, const Cell& cell) {
+  const CircuitEntry* entry = table_.Find(link, cell.circuit_id());
+  const bool is_own = entry != nullptr && entry->end == CircuitEnd::kOrigin;
+  if (is_own && cell.command() != overlay::CellCommand::kCreate) return own_.OnCell(entry->circuit, cell);
+  Apply(relay_.OnCell(link, cell, loop_.Now()));
+}
+
+// A cell that cannot be sent takes its circuit with it, and that means more actions: taken in turn, never nested.
+void CircuitsDriver::Apply(RelayActions actions) {
+  for (RelayAction& action : actions) {
+    std::visit([this](auto& a) { Do(a); }, action);
+  }
+  timer_.Reset(relay_.NextTick());
+}
+
+void CircuitsDriver::Do(SendCell& action) {
+  if (links_.Send(action.link, action.cell)) return;
+  Apply(relay_.OnSendFailed(action.link, action.cell.circuit_id()));
+}
+
+void CircuitsDriver::Do(CloseLink& action) {
+  spdlog::debug("circuits: a link broke the rules of circuit ids and is closed");
+  links_.Close(action.link);
+}
+
+void CircuitsDriver::Do(ReplyToSkin& action) {
+  const std::span<const keys::X25519KeyPair> held = options_.onion_keys();
+  auto result = std::make_shared<absl::StatusOr<keys::ServerReplyResult>>(absl::UnknownError(""));
+  loop_.RunSlow(
+      [result, own_key = *options_.own_key, onion_keys = std::vector<keys::X25519KeyPair>(held.begin(), held.end()),
+       skin = std::move(action.onion_skin), name = options_.network.name,
+       &rng = rng_] { *result = keys::ServerReply({name, overlay::kProtocolVersion}, own_key, onion_keys, skin, rng); },
+      [this, result, circuit = action.circuit, alive = std::weak_ptr(alive_)] {
+        if (!alive.expired()) Apply(relay_.OnHandshake(circuit, *result, loop_.Now()));
+      });
+}
+
+void CircuitsDriver::Do(CheckTarget& action) {
+  auto result = std::make_shared<absl::StatusOr<overlay::Descriptor>>(absl::UnknownError(""));
+  loop_.RunSlow([result, network = options_.network, descriptor = std::move(action.descriptor),
+                 wall_now = loop_.WallNow()] { *result = overlay::DecodeDescriptor(network, descriptor, wall_now); },
+                [this, result, circuit = action.circuit, alive = std::weak_ptr(alive_)] {
+                  if (!alive.expired()) Apply(relay_.OnTarget(circuit, *result, loop_.Now()));
+                });
+}
+
+void CircuitsDriver::Do(Dial& action) {
+  const LinkId link = links_.Connect(action.target);
+  Apply(relay_.OnDialing(action.circuit, link, loop_.Now()));
+}
+
+void CircuitsDriver::Do(AskEndpoint& action) {
+  EndpointRequest request{.channel_binding = action.channel_binding, .payload = std::move(action.payload), .answer = nullptr};
+  request.answer = [this, circuit = action.circuit, alive = std::weak_ptr(alive_)](base::Bytes payload) {
+    if (alive.expired()) return;
+    loop_.Post([this, circuit, alive, payload = std::move(payload)]() mutable {
+      if (!alive.expired()) Apply(relay_.OnAnswer(circuit, std::move(payload), loop_.Now()));
+    });
+  };
+  options_.endpoint->OnEndpointRequest(std::move(request));
+}
+
+CircuitsStats CircuitsDriver::stats() const {
+  return {.own = own_.size(),
+          .ready = operations_.ready(),
+          .carried = relay_.circuit_count(),
+          .cells_relayed = relay_.stats().cells_relayed,
+          .cells_unknown = relay_.stats().cells_unknown,
+          .built = builder_.built(),
+          .failed = builder_.failed(),
+          .known_nodes = operations_.OthersKnown()};
+}
+
+}  // namespace circuits

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "circuits/peer_book.h"
+
+namespace circuits {
+
+bool PeerBook::Add(base::ByteView encoded, absl::Time now, absl::Time wall_now) {
+  const absl::StatusOr<overlay::Descriptor> held = directory_.Add(encoded, wall_now);
+  if (!held.ok()) return false;
+  const auto blamed = blamed_.find(held->node_key);
+  if (blamed != blamed_.end() && blamed->second.until > now) blamed->second.heard_again = true;
+  return true;
+}
+
+std::optional<overlay::Descriptor> PeerBook::Find(const keys::PublicKey& node_key, absl::Time now, absl::Time wall_now) const {
+  const auto blamed = blamed_.find(node_key);
+  if (blamed != blamed_.end() && blamed->second.until > now && !blamed->second.heard_again) return std::nullopt;
+  return FindAny(node_key, wall_now);
+}
+
+std::optional<overlay::Descriptor> PeerBook::FindAny(const keys::PublicKey& node_key, absl::Time wall_now) const {
+  const overlay::Descriptor* found = directory_.Find(node_key, wall_now);
+  return found == nullptr ? std::nullopt : std::optional(*found);
+}
+
+void PeerBook::Blame(const keys::PublicKey& node_key, absl::Time now) {
+  if (blamed_.size() >= kBlamedMax) absl::erase_if(blamed_, [&](const auto& entry) { return entry.second.until <= now; });
+  if (blamed_.size() >= kBlamedMax) return;
+  blamed_.insert_or_assign(node_key, BlamedNode{now + kBlameFor});
+}
+
+NodeKeys PeerBook::Blamed(absl::Time now) const {
+  NodeKeys blamed;
+  for (const auto& [node_key, entry] : blamed_) {
+    if (entry.until > now) blamed.insert(node_key);
+  }
+  return blamed;
+}
+
+}  // namespace circuits

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// circuits/peer_book.h — what a client remembers of nodes: their descriptors, and who failed it lately.
+//
+// A node that could not be reached is shunned for kBlameFor: taken only when nobody else is left. Its descriptor counts as
+// missing until it is asked for again, for a node that was started anew has a new onion key. The blame may be wrong (the hop
+// before may have failed), so it excludes nobody for good.
+#pragma once
+
+#include "absl/container/flat_hash_map.h"
+#include "circuits/path_selector.h"
+#include "overlay/directory.h"
+
+namespace circuits {
+
+inline constexpr absl::Duration kBlameFor = absl::Seconds(20);
+inline constexpr size_t kBlamedMax = 1024;
+
+class PeerBook {
+ public:
+  explicit PeerBook(overlay::Directory& directory) : directory_(directory) {}
+
+  // A descriptor heard from anyone; what does not verify is dropped. True if it was kept or is known.
+  bool Add(base::ByteView encoded, absl::Time now, absl::Time wall_now);
+  // Nothing also for a node that is blamed and whose descriptor was not heard again since.
+  std::optional<overlay::Descriptor> Find(const keys::PublicKey& node_key, absl::Time now, absl::Time wall_now) const;
+  // Whatever the directory has.
+  std::optional<overlay::Descriptor> FindAny(const keys::PublicKey& node_key, absl::Time wall_now) const;
+
+  void Blame(const keys::PublicKey& node_key, absl::Time now);
+  void Absolve(const keys::PublicKey& node_key) { blamed_.erase(node_key); }
+  NodeKeys Blamed(absl::Time now) const;
+
+ private:
+  struct BlamedNode {
+    absl::Time until;
+    bool heard_again = false;
+  };
+  overlay::Directory& directory_;
+  absl::flat_hash_map<keys::PublicKey, BlamedNode> blamed_;
+};
+
+}  // namespace circuits

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// circuits/table_walk.h — the path of a new circuit: a walk over finger tables, each next one fetched through the partial
+// circuit (design.md 7). A core: it says what to do next, its owner does it on the circuit and reports.
+//
+//   start tables -> guard -> its table, over hop 1 -> middle -> its table, over hop 2 -> last
+// So no relay sees whose table the walk began with but the guard, and none but itself and its neighbours on the path.
+// Every hop is another process; never the own node, never the storage node that the circuit is meant for.
+// Before the next hop can be asked for, its descriptor must be known: the hop whose table named it is asked. Where that table
+// covers the ring, all missing descriptors are asked for at once, so that the question says nothing.
+#pragma once
+
+#include <variant>
+
+#include "circuits/origin_circuit.h"
+#include "circuits/path_selector.h"
+#include "circuits/peer_book.h"
+
+namespace circuits {
+
+struct WalkReady {};
+struct WalkFailed {
+  absl::Status why;
+};
+using WalkStep = std::variant<ExtendStep, TableStep, DescriptorsStep, WalkReady, WalkFailed>;
+
+class TableWalk {
+ public:
+  struct Options {
+    HopRules rules;
+    std::optional<keys::PublicKey> not_last;  // another last hop, if there is any choice
+  };
+
+  TableWalk(Options options, const PeerBook& book, base::Rng& rng)
+      : options_(std::move(options)), book_(book), rng_(rng) {}
+
+  // `known_guards` in order of preference: the first that the rules allow; else one out of a start table.
+  std::optional<overlay::Peer> ChooseGuard(const std::vector<overlay::Peer>& known_guards,
+                                           const std::vector<const overlay::RoutingTable*>& start_tables);
+  // The circuit has this hop now.
+  WalkStep OnHop(const keys::PublicKey& node_key, const std::string& address);
+  // The last hop's own table, verified. Failed if it is another's, or leads nowhere.
+  WalkStep OnTable(const overlay::RoutingTable& table, absl::Time now, absl::Time wall_now);
+  // What the hop answered has been put into the book.
+  WalkStep OnDescriptors(absl::Time now, absl::Time wall_now);
+
+  const std::vector<keys::PublicKey>& path() const { return path_; }
+
+ private:
+  WalkStep Next(absl::Time now, absl::Time wall_now);
+  DescriptorsStep AskFor(const overlay::Peer& next, absl::Time now, absl::Time wall_now);
+
+  Options options_;
+  const PeerBook& book_;
+  base::Rng& rng_;
+  std::vector<keys::PublicKey> path_;
+  std::optional<overlay::RoutingTable> table_;
+  std::optional<overlay::Peer> next_;
+  int questions_ = 0;
+};
+
+}  // namespace circuits
