@@ -188,7 +188,7 @@ void GrpcEventLoop::RunSlow(Task work, Task done) {
     work();
     Post(std::move(done));
   };
-  if (!workers_.Submit(job)) job();
+  if (workers_.Submit(job) == WorkerPool::Outcome::kFull) job();
 }
 
 void* GrpcEventLoop::Start(GrpcTag& tag) {

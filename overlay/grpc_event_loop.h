@@ -72,7 +72,7 @@ class GrpcEventLoop final : public base::EventLoop {
   void Post(Task task) override;
   TimerId At(absl::Time when, Task task) override;
   void Cancel(TimerId timer) override;
-  // If kJobsMax jobs wait, the caller does the work itself: slow, but nothing is lost. `done` is dropped if the loop ends first.
+  // If kJobsMax jobs wait, the caller does the work itself: slow, but nothing is lost. What the loop's end overtakes is dropped.
   void RunSlow(Task work, Task done) override;
 
   // For its users, on the loop's thread:

@@ -8,15 +8,16 @@ namespace overlay {
 WorkerPool::WorkerPool(int threads)
     : thread_count_(threads > 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()) - 1)) {}
 
-bool WorkerPool::Submit(Job& job) {
+WorkerPool::Outcome WorkerPool::Submit(Job& job) {
   {
     const std::lock_guard lock(mutex_);
-    if (stopped_ || jobs_.size() >= kJobsMax) return false;
+    if (stopped_) return Outcome::kStopped;
+    if (jobs_.size() >= kJobsMax) return Outcome::kFull;
     jobs_.push_back(std::move(job));
     while (static_cast<int>(threads_.size()) < thread_count_) threads_.emplace_back([this] { Work(); });
   }
   wake_.notify_one();
-  return true;
+  return Outcome::kTaken;
 }
 
 void WorkerPool::Stop() {

@@ -25,8 +25,9 @@ class WorkerPool {
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  // Takes the job and returns true, or leaves it alone if kJobsMax wait already or the pool has stopped.
-  bool Submit(Job& job);
+  enum class Outcome { kTaken, kFull, kStopped };
+  // Takes the job, or leaves it alone if kJobsMax wait already or the pool has stopped.
+  Outcome Submit(Job& job);
   // Lets running jobs end, forgets waiting ones, joins the threads.
   void Stop();
 

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <grpcpp/generic/generic_stub.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "overlay/grpc_call.h"
+#include "overlay/grpc_channel.h"
+#include "overlay/grpc_listen.h"
+#include "overlay/grpc_tls.h"
+#include "tests/support/grpc_node.h"
+#include "tests/support/status_matchers.h"
+
+namespace overlay {
+namespace {
+
+constexpr char kEcho[] = "/bulbil.v1.Overlay/Describe";
+constexpr char kRingMethod[] = "/bulbil.v1.Ring/Rectify";
+constexpr char kControlMethod[] = "/bulbil.v1.Control/Status";
+constexpr char kCheck[] = "/grpc.health.v1.Health/Check";
+constexpr char kWatch[] = "/grpc.health.v1.Health/Watch";
+
+void Echo(const Caller&, std::string request, const RpcResponder& respond) { respond(std::move(request)); }
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = std::filesystem::temp_directory_path() / "bulbil-test-XXXXXX";
+    path_ = mkdtemp(name.data());
+  }
+  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
+  std::string File(const std::string& name) const { return path_ / name; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+class RpcTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* method : {kEcho, kRingMethod, kCheck}) node_.server->Handle(method, Access::kAnyone, Echo);
+    node_.server->Handle(kControlMethod, Access::kControl, [](const Caller& caller, std::string, const RpcResponder& respond) {
+      respond(caller.is_local && caller.tls_key == keys::PublicKey{} ? "local" : "not local");
+    });
+    ASSERT_OK(client_.Start());
+  }
+  RpcTarget Local() const { return {kLocalPrefix + socket_path_, std::nullopt}; }
+
+  const TemporaryFolder folder_;
+  const std::string socket_path_ = folder_.File("control.sock");
+  support::GrpcNode node_{1, {.socket_path = socket_path_}};
+  support::GrpcNode client_{2};
+};
+
+TEST_F(RpcTest, CarriesARequestAndItsAnswer) {
+  ASSERT_OK(node_.Start());
+  const std::string large(100'000, 'x');
+  ASSERT_OK_AND_ASSIGN(const RpcAnswer answer, client_.Call(node_.target(), kEcho, large));
+  EXPECT_EQ(answer.message, large);
+  ASSERT_OK_AND_ASSIGN(const RpcAnswer empty, client_.Call(node_.target(), kEcho, ""));
+  EXPECT_EQ(empty.message, "");
+}
+
+TEST_F(RpcTest, KnowsOnlyItsOwnMethods) {
+  ASSERT_OK(node_.Start());
+  EXPECT_STATUS(client_.Call(node_.target(), "/bulbil.v1.Overlay/Nothing", ""), kUnimplemented);
+  EXPECT_STATUS(client_.Call(Local(), "/bulbil.v1.Overlay/Nothing", ""), kUnimplemented);
+}
+
+TEST_F(RpcTest, AnswersControlMethodsOverTheSocketOnly) {
+  ASSERT_OK(node_.Start());
+  EXPECT_STATUS(client_.Call(node_.target(), kControlMethod, ""), kUnimplemented);
+  ASSERT_OK_AND_ASSIGN(const RpcAnswer answer, client_.Call(Local(), kControlMethod, ""));
+  EXPECT_EQ(answer.message, "local");
+  EXPECT_EQ(answer.server_key, keys::PublicKey{});
+}
+
+TEST_F(RpcTest, OffersOverTheSocketOnlyWhatNeedsNoKey) {
+  ASSERT_OK(node_.Start());
+  EXPECT_OK(client_.Call(Local(), kEcho, ""));
+  EXPECT_OK(client_.Call(Local(), kCheck, ""));
+  EXPECT_STATUS(client_.Call(Local(), kRingMethod, ""), kUnimplemented);
+  EXPECT_STATUS(client_.Call(Local(), kLinkMethod, ""), kUnimplemented);
+  EXPECT_OK(client_.Call(node_.target(), kRingMethod, ""));
+}
+
+TEST_F(RpcTest, SendsTheCodeOfAnErrorAndNothingElse) {
+  node_.server->Handle(kEcho, Access::kAnyone, [](const Caller&, std::string, const RpcResponder& respond) {
+    respond(absl::NotFoundError("a text that says too much"));
+  });
+  ASSERT_OK(node_.Start());
+  const absl::Status status = client_.Call(node_.target(), kEcho, "").status();
+  EXPECT_STATUS(status, kNotFound);
+  EXPECT_EQ(status.message(), "");
+}
+
+TEST_F(RpcTest, AnswersForAHandlerThatForgets) {
+  node_.server->Handle(kEcho, Access::kAnyone, [](const Caller&, std::string, RpcResponder) {});
+  ASSERT_OK(node_.Start());
+  EXPECT_STATUS(client_.Call(node_.target(), kEcho, ""), kInternal);
+}
+
+TEST_F(RpcTest, TakesTheFirstOfSeveralAnswers) {
+  node_.server->Handle(kEcho, Access::kAnyone, [](const Caller&, std::string, const RpcResponder& respond) {
+    respond("first");
+    respond("second");
+  });
+  ASSERT_OK(node_.Start());
+  EXPECT_EQ(client_.Call(node_.target(), kEcho, "")->message, "first");
+}
+
+TEST_F(RpcTest, EndsACallAtItsDeadlineAndIgnoresTheLateAnswer) {
+  std::vector<RpcResponder> kept;  // on the node's loop
+  node_.server->Handle(kRingMethod, Access::kAnyone,
+                       [&](const Caller&, std::string, RpcResponder respond) { kept.push_back(std::move(respond)); });
+  ASSERT_OK(node_.Start());
+  EXPECT_STATUS(client_.Call(node_.target(), kRingMethod, "", absl::Milliseconds(100)), kDeadlineExceeded);
+  node_.On([&] {
+    for (const RpcResponder& respond : kept) respond("late");
+    kept.clear();
+  });
+  EXPECT_OK(client_.Call(node_.target(), kEcho, ""));
+}
+
+TEST_F(RpcTest, FailsAtOnceWhereNobodyListens) {
+  ASSERT_OK(node_.Start());
+  const RpcTarget target = node_.target();
+  node_.Stop();
+  EXPECT_STATUS(client_.Call(target, kEcho, ""), kUnavailable);
+}
+
+TEST_F(RpcTest, RefusesMessagesThatAreTooLargeInBothDirections) {
+  bool reached = false;
+  node_.server->Handle(kRingMethod, Access::kAnyone, [&](const Caller&, std::string, const RpcResponder& respond) {
+    reached = true;
+    respond(std::string(kRpcMessageMax + 1, 'x'));
+  });
+  ASSERT_OK(node_.Start());
+  EXPECT_STATUS(client_.Call(node_.target(), kRingMethod, std::string(kRpcMessageMax + 1, 'x')), kResourceExhausted);
+  EXPECT_FALSE(reached);
+  EXPECT_STATUS(client_.Call(node_.target(), kRingMethod, ""), kResourceExhausted);
+  EXPECT_TRUE(reached);
+}
+
+// A channel without our client's bounds, for calls that it would not make. Blocking.
+class RawCaller {
+ public:
+  explicit RawCaller(const support::GrpcNode& to, const keys::TlsIdentity& own) {
+    grpc::ChannelArguments arguments;
+    arguments.SetSslTargetNameOverride(keys::kCertificateName);
+    arguments.SetMaxSendMessageSize(-1);
+    channel_ = grpc::CreateCustomChannel(to.address(), TlsChannelCredentials(own, std::nullopt), arguments);
+  }
+  ~RawCaller() {
+    queue_.Shutdown();
+    void* tag = nullptr;
+    bool ok = false;
+    while (queue_.Next(&tag, &ok)) continue;
+  }
+  grpc::StatusCode Call(const std::string& method, const std::string& request) {
+    grpc::ClientContext context;
+    grpc::GenericStub stub(channel_);
+    const auto call = stub.PrepareUnaryCall(&context, method, ToBuffer(request), &queue_);
+    call->StartCall();
+    grpc::ByteBuffer answer;
+    grpc::Status status;
+    call->Finish(&answer, &status, nullptr);
+    Next();
+    return status.error_code();
+  }
+  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> Open(grpc::ClientContext& context, const std::string& method) {
+    grpc::GenericStub stub(channel_);
+    auto call = stub.PrepareCall(&context, method, &queue_);
+    call->StartCall(nullptr);
+    Next();
+    return call;
+  }
+  bool Next() {
+    void* tag = nullptr;
+    bool ok = false;
+    return queue_.Next(&tag, &ok) && ok;
+  }
+
+ private:
+  std::shared_ptr<grpc::Channel> channel_;
+  grpc::CompletionQueue queue_;
+};
+
+TEST_F(RpcTest, RefusesAnOversizeMessageOfAStrangersProgram) {
+  bool reached = false;
+  node_.server->Handle(kRingMethod, Access::kAnyone, [&](const Caller&, std::string, const RpcResponder& respond) {
+    reached = true;
+    respond("");
+  });
+  ASSERT_OK(node_.Start());
+  RawCaller caller(node_, client_.identity);
+  EXPECT_EQ(caller.Call(kRingMethod, std::string(kRpcMessageMax + 1, 'x')), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_FALSE(reached);
+  EXPECT_EQ(caller.Call(kRingMethod, std::string(kRpcMessageMax, 'x')), grpc::StatusCode::OK);
+}
+
+TEST_F(RpcTest, ServesNoMoreCallsOfOneKeyAtOnceThanItsBound) {
+  std::vector<RpcResponder> kept;
+  std::promise<void> full;
+  node_.server->Handle(kRingMethod, Access::kAnyone, [&](const Caller&, std::string, RpcResponder respond) {
+    kept.push_back(std::move(respond));
+    if (kept.size() == kServedCallsPerCallerMax) full.set_value();
+  });
+  ASSERT_OK(node_.Start());
+  std::promise<void> answered;
+  size_t answers = 0;
+  client_.loop.Post([&] {
+    for (size_t i = 0; i < kServedCallsPerCallerMax; ++i) {
+      client_.client.Call(node_.target(), kRingMethod, "", absl::Seconds(30), [&](const absl::StatusOr<RpcAnswer>& answer) {
+        EXPECT_OK(answer);
+        if (++answers == kServedCallsPerCallerMax) answered.set_value();
+      });
+    }
+  });
+  ASSERT_EQ(full.get_future().wait_for(support::kPatience), std::future_status::ready);
+  const RpcTarget other_connection{node_.address(), std::nullopt};
+  EXPECT_STATUS(client_.Call(other_connection, kEcho, ""), kResourceExhausted);
+  EXPECT_OK(client_.Call(Local(), kEcho, ""));  // the user's own calls have room of their own
+  node_.On([&] {
+    for (const RpcResponder& respond : kept) respond("");
+    kept.clear();
+  });
+  answered.get_future().wait();
+  EXPECT_OK(client_.Call(other_connection, kEcho, ""));
+}
+
+TEST_F(RpcTest, StreamsManyAnswersUntilTheHandlerEndsIt) {
+  node_.server->HandleStream(kWatch, Access::kAnyone, [](const Caller&, const std::string& request, std::shared_ptr<RpcStream> stream) {
+    for (int i = 0; i < 5; ++i) EXPECT_TRUE(stream->Write(request + std::to_string(i)));
+    stream->Finish(absl::OkStatus());
+    EXPECT_FALSE(stream->Write("after the end"));
+  });
+  ASSERT_OK(node_.Start());
+  RawCaller caller(node_, client_.identity);
+  grpc::ClientContext context;
+  const auto call = caller.Open(context, kWatch);
+  call->WriteLast(ToBuffer("n"), grpc::WriteOptions(), nullptr);
+  ASSERT_TRUE(caller.Next());
+  std::vector<std::string> answers;
+  grpc::ByteBuffer answer;
+  for (call->Read(&answer, nullptr); caller.Next(); call->Read(&answer, nullptr)) answers.push_back(ToText(answer));
+  grpc::Status status;
+  call->Finish(&status, nullptr);
+  caller.Next();
+  EXPECT_TRUE(status.ok());
+  EXPECT_EQ(answers, (std::vector<std::string>{"n0", "n1", "n2", "n3", "n4"}));
+}
+
+TEST_F(RpcTest, TellsAStreamsHandlerThatTheCallerHasGone) {
+  std::shared_ptr<RpcStream> kept;
+  node_.server->HandleStream(kWatch, Access::kAnyone, [&](const Caller&, const std::string&, std::shared_ptr<RpcStream> stream) {
+    kept = std::move(stream);
+    kept->Write("hello");
+  });
+  ASSERT_OK(node_.Start());
+  RawCaller caller(node_, client_.identity);
+  grpc::ClientContext context;
+  const auto call = caller.Open(context, kWatch);
+  call->WriteLast(ToBuffer(""), grpc::WriteOptions(), nullptr);
+  ASSERT_TRUE(caller.Next());
+  grpc::ByteBuffer answer;
+  call->Read(&answer, nullptr);
+  ASSERT_TRUE(caller.Next());
+  EXPECT_TRUE(node_.On([&] { return kept->Write("still there"); }));
+  context.TryCancel();
+  bool gone = false;
+  for (const absl::Time start = absl::Now(); !gone && absl::Now() < start + absl::Seconds(10);) {
+    gone = !node_.On([&] { return kept->Write("and now?"); });
+  }
+  EXPECT_TRUE(gone);
+  node_.On([&] { kept = nullptr; });
+}
+
+TEST_F(RpcTest, EndsAStreamWhoseHandlerDropsIt) {
+  node_.server->HandleStream(kWatch, Access::kAnyone, [](const Caller&, const std::string&, const std::shared_ptr<RpcStream>&) {});
+  ASSERT_OK(node_.Start());
+  EXPECT_EQ(RawCaller(node_, client_.identity).Call(kWatch, ""), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(RpcTest, RefusesAPortThatSomebodyHas) {
+  ASSERT_OK(node_.Start());
+  support::GrpcNode second(3, {.address = node_.address()});
+  EXPECT_STATUS(second.Start(), kAlreadyExists);
+  EXPECT_OK(client_.Call(node_.target(), kEcho, ""));
+}
+
+TEST_F(RpcTest, RefusesAnAddressThatIsNone) {
+  support::GrpcNode lost(3, {.address = "192.0.2.1:0"});
+  EXPECT_STATUS(lost.Start(), kInvalidArgument);
+}
+
+TEST_F(RpcTest, MakesASocketForItsUserOnlyAndRemovesItAtTheEnd) {
+  ASSERT_OK(node_.Start());
+  struct stat info {};
+  ASSERT_EQ(lstat(socket_path_.c_str(), &info), 0);
+  EXPECT_TRUE(S_ISSOCK(info.st_mode));
+  EXPECT_EQ(info.st_mode & 0777, 0600u);
+  node_.Stop();
+  node_.server = nullptr;
+  EXPECT_FALSE(std::filesystem::exists(socket_path_));
+}
+
+TEST_F(RpcTest, LeavesARunningNodesSocketAlone) {
+  ASSERT_OK(node_.Start());
+  support::GrpcNode second(3, {.socket_path = socket_path_});
+  EXPECT_STATUS(second.Start(), kAlreadyExists);
+  EXPECT_OK(client_.Call(Local(), kControlMethod, ""));
+}
+
+TEST_F(RpcTest, ReplacesTheSocketOfANodeThatDied) {
+  const int dead = socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  socket_path_.copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(bind(dead, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  close(dead);
+  ASSERT_TRUE(std::filesystem::exists(socket_path_));
+  ASSERT_OK(node_.Start());
+  EXPECT_OK(client_.Call(Local(), kControlMethod, ""));
+}
+
+TEST_F(RpcTest, TouchesNoFileThatIsNoSocket) {
+  std::ofstream(socket_path_) << "precious";
+  EXPECT_STATUS(node_.Start(), kFailedPrecondition);
+  EXPECT_EQ(std::filesystem::file_size(socket_path_), 8u);
+  EXPECT_STATUS(FreeSocketPath(folder_.File(std::string(120, 'x'))), kInvalidArgument);
+}
+
+TEST_F(RpcTest, StopsWithCallsUnansweredOnBothSides) {
+  std::vector<RpcResponder> kept;
+  std::promise<void> arrived;
+  node_.server->Handle(kRingMethod, Access::kAnyone, [&](const Caller&, std::string, RpcResponder respond) {
+    kept.push_back(std::move(respond));
+    arrived.set_value();
+  });
+  ASSERT_OK(node_.Start());
+  std::promise<absl::Status> answer;
+  client_.loop.Post([&] {
+    client_.client.Call(node_.target(), kRingMethod, "", absl::Seconds(60),
+                        [&](const absl::StatusOr<RpcAnswer>& got) { answer.set_value(got.status()); });
+  });
+  arrived.get_future().wait();
+  node_.Stop();
+  EXPECT_STATUS(answer.get_future().get(), kUnavailable);
+}
+
+TEST(GrpcTarget, ChoosesTheSchemeItself) {
+  EXPECT_EQ(GrpcTarget("127.0.0.1:10001"), "ipv4:127.0.0.1:10001");
+  EXPECT_EQ(GrpcTarget("[::1]:10001"), "ipv6:[::1]:10001");
+  EXPECT_EQ(GrpcTarget("node.example:1"), "dns:///node.example:1");
+  EXPECT_EQ(GrpcTarget("xds:///somewhere:1"), "dns:///xds:///somewhere:1");
+  EXPECT_EQ(GrpcTarget(""), "dns:///");
+}
+
+}  // namespace
+}  // namespace overlay

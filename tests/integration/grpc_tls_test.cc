@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "overlay/grpc_tls.h"
+
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/security/tls_credentials_options.h>
+#include <gtest/gtest.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include "overlay/grpc_call.h"
+#include "tests/support/grpc_node.h"
+#include "tests/support/status_matchers.h"
+
+namespace overlay {
+namespace {
+
+constexpr char kEcho[] = "/bulbil.v1.Overlay/Describe";
+
+std::string TakePem(BIO* bio) {
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio, &data);
+  std::string pem(data, static_cast<size_t>(size));
+  BIO_free(bio);
+  return pem;
+}
+
+// A self-signed certificate like ours, but for a P-256 key.
+keys::TlsIdentity EllipticIdentity() {
+  EVP_PKEY* const key = EVP_EC_gen("P-256");
+  X509* const certificate = X509_new();
+  X509_set_version(certificate, 2);
+  ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+  X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
+  X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+  X509_NAME* const name = X509_get_subject_name(certificate);
+  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(keys::kCertificateName), -1, -1, 0);
+  X509_set_issuer_name(certificate, name);
+  X509_set_pubkey(certificate, key);
+  X509_sign(certificate, key, EVP_sha256());
+  keys::TlsIdentity identity;
+  BIO* bio = BIO_new(BIO_s_mem());
+  PEM_write_bio_X509(bio, certificate);
+  identity.certificate_pem = TakePem(bio);
+  bio = BIO_new(BIO_s_mem());
+  PEM_write_bio_PKCS8PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr);
+  identity.private_key_pem = TakePem(bio);
+  X509_free(certificate);
+  EVP_PKEY_free(key);
+  return identity;
+}
+
+// A node that answers with the key that it saw.
+class TlsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    node_.server->Handle(kEcho, Access::kAnyone, [](const Caller& caller, std::string, const RpcResponder& respond) {
+      respond(base::ToString(caller.tls_key.view()));
+    });
+    ASSERT_OK(node_.Start());
+  }
+
+  // A blocking call with credentials of the test's own making.
+  grpc::StatusCode CallWith(const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
+    grpc::ChannelArguments arguments;
+    arguments.SetSslTargetNameOverride(keys::kCertificateName);
+    grpc::GenericStub stub(grpc::CreateCustomChannel(node_.address(), credentials, arguments));
+    grpc::CompletionQueue queue;
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + support::kPatience);
+    const auto call = stub.PrepareUnaryCall(&context, kEcho, ToBuffer(""), &queue);
+    call->StartCall();
+    grpc::ByteBuffer answer;
+    grpc::Status status;
+    call->Finish(&answer, &status, nullptr);
+    void* tag = nullptr;
+    bool ok = false;
+    queue.Next(&tag, &ok);
+    queue.Shutdown();
+    while (queue.Next(&tag, &ok)) continue;
+    return status.error_code();
+  }
+
+  support::GrpcNode node_{1};
+  support::GrpcNode other_{2};
+};
+
+TEST_F(TlsTest, BothSidesLearnTheKeyOfTheOther) {
+  ASSERT_OK(other_.Start());
+  ASSERT_OK_AND_ASSIGN(const RpcAnswer answer, other_.Call(node_.target(), kEcho, ""));
+  EXPECT_EQ(answer.server_key, node_.key.public_key());
+  EXPECT_EQ(answer.message, base::ToString(other_.key.public_key().view()));
+}
+
+TEST_F(TlsTest, WithoutAPinTheKeyComesBack) {
+  ASSERT_OK(other_.Start());
+  ASSERT_OK_AND_ASSIGN(const RpcAnswer answer, other_.Call({node_.address(), std::nullopt}, kEcho, ""));
+  EXPECT_EQ(answer.server_key, node_.key.public_key());
+}
+
+TEST_F(TlsTest, AnotherKeyThanThePinnedOneIsNobody) {
+  ASSERT_OK(other_.Start());
+  EXPECT_STATUS(other_.Call({node_.address(), other_.key.public_key()}, kEcho, ""), kUnavailable);
+}
+
+TEST_F(TlsTest, AClientShowsAFreshKeyToEachTarget) {
+  support::GrpcNode client(3, {.serves = false});
+  ASSERT_OK(client.Start());
+  ASSERT_OK_AND_ASSIGN(const RpcAnswer pinned, client.Call(node_.target(), kEcho, ""));
+  ASSERT_OK_AND_ASSIGN(const RpcAnswer again, client.Call(node_.target(), kEcho, ""));
+  ASSERT_OK_AND_ASSIGN(const RpcAnswer unpinned, client.Call({node_.address(), std::nullopt}, kEcho, ""));
+  EXPECT_EQ(pinned.message, again.message);  // one connection
+  EXPECT_NE(pinned.message, unpinned.message);
+  EXPECT_NE(pinned.message, base::ToString(client.key.public_key().view()));
+}
+
+TEST_F(TlsTest, RefusesACallerWithoutACertificate) {
+  grpc::experimental::TlsChannelCredentialsOptions options;
+  options.set_verify_server_certs(false);
+  options.set_check_call_host(false);
+  options.set_certificate_verifier(std::make_shared<grpc::experimental::NoOpCertificateVerifier>());
+  EXPECT_EQ(CallWith(grpc::experimental::TlsCredentials(options)), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(TlsTest, RefusesACallerWhoseCertificateIsNotEd25519) {
+  EXPECT_EQ(CallWith(TlsChannelCredentials(EllipticIdentity(), std::nullopt)), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(TlsTest, RefusesACallerInClear) {
+  EXPECT_EQ(CallWith(grpc::InsecureChannelCredentials()), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(TlsTest, TakesTheProperCaller) {
+  EXPECT_EQ(CallWith(TlsChannelCredentials(other_.identity, node_.key.public_key())), grpc::StatusCode::OK);
+}
+
+}  // namespace
+}  // namespace overlay

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "overlay/link_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <vector>
+
+#include "tests/support/seeded_rng.h"
+
+namespace overlay {
+namespace {
+
+// A relay cell of a circuit, with a number in its body to tell it from others.
+Cell Numbered(CircuitId circuit, uint8_t number, CellCommand command = CellCommand::kRelay) {
+  Cell cell(circuit, command);
+  cell.body()[0] = number;
+  return cell;
+}
+
+std::vector<CircuitId> PopCircuits(LinkQueue& queue, size_t cells) {
+  std::vector<uint8_t> out(cells * kCellSize);
+  std::vector<CircuitId> circuits;
+  const size_t popped = queue.Pop(out);
+  for (size_t i = 0; i < popped; ++i) {
+    circuits.push_back(DecodeCell(base::ByteView(out).subspan(i * kCellSize, kCellSize))->circuit_id());
+  }
+  return circuits;
+}
+
+void PushMany(LinkQueue& queue, CircuitId circuit, int count) {
+  for (int i = 0; i < count; ++i) ASSERT_TRUE(queue.Push(Numbered(circuit, static_cast<uint8_t>(i))));
+}
+
+TEST(LinkQueue, KeepsTheBytesOfACell) {
+  LinkQueue queue;
+  support::SeededRng rng(1);
+  Cell cell(7, CellCommand::kRelayEarly);
+  rng.Fill(cell.body());
+  ASSERT_TRUE(queue.Push(cell));
+  std::vector<uint8_t> out(kCellSize);
+  EXPECT_EQ(queue.Pop(out), 1u);
+  EXPECT_TRUE(std::equal(out.begin(), out.end(), cell.bytes.begin()));
+  EXPECT_TRUE(queue.empty());
+}
+
+TEST(LinkQueue, TakesOneCellOfEachCircuitInTurn) {
+  LinkQueue queue;
+  PushMany(queue, 1, 3);
+  PushMany(queue, 2, 3);
+  PushMany(queue, 3, 1);
+  EXPECT_EQ(PopCircuits(queue, 16), (std::vector<CircuitId>{1, 2, 3, 1, 2, 1, 2}));
+}
+
+TEST(LinkQueue, SendsALoneCellBeforeBulkThatWaitedLonger) {
+  LinkQueue queue;
+  PushMany(queue, 1, 100);
+  PushMany(queue, 2, 100);
+  EXPECT_EQ(PopCircuits(queue, 4).size(), 4u);
+  PushMany(queue, 9, 1);
+  EXPECT_EQ(PopCircuits(queue, 1), (std::vector<CircuitId>{9}));
+}
+
+TEST(LinkQueue, LetsABusyCircuitNotPassForQuietAgainAtOnce) {
+  LinkQueue queue;
+  PushMany(queue, 1, 100);
+  EXPECT_EQ(PopCircuits(queue, 1), (std::vector<CircuitId>{1}));
+  PushMany(queue, 2, 1);
+  EXPECT_EQ(PopCircuits(queue, 1), (std::vector<CircuitId>{2}));
+  PushMany(queue, 2, 1);  // its round is not over: behind circuit 1 now
+  EXPECT_EQ(PopCircuits(queue, 2), (std::vector<CircuitId>{1, 2}));
+}
+
+TEST(LinkQueue, GivesOldCircuitsHalfOfAMessageHoweverManyNewOnesCome) {
+  LinkQueue queue;
+  PushMany(queue, 1, 200);
+  EXPECT_EQ(PopCircuits(queue, 1).size(), 1u);  // busy from now on
+  CircuitId fresh = 1000;
+  for (int round = 0; round < 10; ++round) {
+    for (int i = 0; i < 32; ++i) ASSERT_TRUE(queue.Push(Numbered(fresh++, 0)));
+    const std::vector<CircuitId> sent = PopCircuits(queue, 16);
+    EXPECT_EQ(sent.size(), 16u);
+    EXPECT_GE(std::count(sent.begin(), sent.end(), 1u), 1);
+  }
+}
+
+TEST(LinkQueue, NeverLetsCellsOfOneCircuitOvertakeEachOther) {
+  support::SeededRng rng(42);
+  LinkQueue queue;
+  std::map<CircuitId, uint8_t> pushed, popped;
+  size_t waiting = 0;
+  for (int step = 0; step < 5000; ++step) {
+    const auto circuit = static_cast<CircuitId>(1 + rng.Below(5));
+    if (rng.Below(3) > 0 && queue.Push(Numbered(circuit, pushed[circuit]))) {
+      ++pushed[circuit];
+      ++waiting;
+    }
+    if (rng.Below(8) > 0) continue;
+    std::vector<uint8_t> out(kCellSize * rng.Below(17));
+    const size_t count = queue.Pop(out);
+    EXPECT_EQ(count, std::min(waiting, out.size() / kCellSize));
+    waiting -= count;
+    for (size_t i = 0; i < count; ++i) {
+      const Cell cell = *DecodeCell(base::ByteView(out).subspan(i * kCellSize, kCellSize));
+      EXPECT_EQ(cell.body()[0], popped[cell.circuit_id()]++);
+    }
+    EXPECT_EQ(queue.size(), waiting);
+  }
+}
+
+TEST(LinkQueue, RefusesACircuitThatHasAWindowWaitingButNotItsDestroy) {
+  LinkQueue queue;
+  PushMany(queue, 1, static_cast<int>(kCircuitQueueMax));
+  EXPECT_FALSE(queue.Push(Numbered(1, 0)));
+  EXPECT_TRUE(queue.Push(Numbered(2, 0)));
+  EXPECT_TRUE(queue.Push(Numbered(1, 0, CellCommand::kDestroy)));
+  EXPECT_FALSE(queue.Push(Numbered(1, 0, CellCommand::kDestroy)));
+  EXPECT_EQ(queue.size(), kCircuitQueueMax + 2);
+}
+
+TEST(LinkQueue, RefusesCellsBeyondFourMebibytesButKeepsRoomForDestroys) {
+  LinkQueue queue;
+  for (size_t i = 0; i < kLinkQueueMax; ++i) ASSERT_TRUE(queue.Push(Numbered(static_cast<CircuitId>(i + 1), 0)));
+  EXPECT_FALSE(queue.Push(Numbered(1, 0)));
+  for (size_t i = 0; i < kDestroyReserve; ++i) {
+    ASSERT_TRUE(queue.Push(Numbered(static_cast<CircuitId>(i + 1), 0, CellCommand::kDestroy)));
+  }
+  EXPECT_FALSE(queue.Push(Numbered(5000, 0, CellCommand::kDestroy)));
+  EXPECT_EQ(PopCircuits(queue, kLinkQueueMax + kDestroyReserve).size(), kLinkQueueMax + kDestroyReserve);
+  EXPECT_TRUE(queue.empty());
+}
+
+}  // namespace
+}  // namespace overlay
