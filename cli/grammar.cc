@@ -159,7 +159,6 @@ class Grammar {
       CLI::App& poll = Add(app_, name, Command::kPoll);
       Value(poll, "--wait", flags.wait);
       poll.add_flag("--watch", flags.watch);
-      poll.add_flag("--keep", flags.keep);
       AddPassphrase(poll, flags.passphrase_fd, flags.passphrase_file);
     }
   }

@@ -29,7 +29,7 @@ Run      node      full node: stores and relays (the default command)
          demo      a small network in one process: see it work
          up        keeps a local network running on ports 10001 and up
 Talk     send      ADDRESS [-m TEXT | < stdin]
-         poll      [--watch] [--wait 30s] [--keep]
+         poll      [--watch] [--wait 30s]
 People   keys      new|list|show|export|import|rm
 Look     status    this node in one screen
          ring      show|lookup POINT
@@ -121,7 +121,7 @@ options
   --reply                a one-conversation reply key; not available yet
   --as NAME              sign as this identity (BULBIL_IDENTITY)
 )"},
-    {Command::kPoll, "poll", R"(usage: bulbil poll [--wait TIME | --watch] [--keep]      (also: recv, receive)
+    {Command::kPoll, "poll", R"(usage: bulbil poll [--wait TIME | --watch]      (also: recv, receive)
 
 Fetches new messages of an identity, shows each once, and removes them from the ring.
 
@@ -129,7 +129,6 @@ options
   --as NAME              read as this identity (BULBIL_IDENTITY)
   --wait TIME            until the first message or for TIME, then exit 6
   --watch                go on reading until Ctrl-C
-  --keep                 leave the messages in the ring
 )"},
     {Command::kKeysNew, "keys new", R"(usage: bulbil keys new [--name NAME] [--no-passphrase]      (also: keygen)
 

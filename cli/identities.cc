@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "base/status_macros.h"
 #include "cli/errors.h"
 #include "cli/values.h"
@@ -36,12 +37,20 @@ absl::Status NotThere(const std::string& name, const std::vector<keys::KeyFileIn
                .fix = {absl::StrCat("bulbil keys new --name ", Cut(name))}});
 }
 
+// The key store's text has its fix in it: "PATH can be read by others (mode 0644)\n  fix: chmod 600 PATH".
+absl::Status Unsafe(const std::string& message) {
+  const std::vector<std::string> parts = absl::StrSplit(message, "\n  fix: ");
+  CommandError error{.exit = Exit::kLocal, .what = ShownPath(parts[0])};
+  if (parts.size() > 1) error.fix = {parts[1]};
+  return Fail(std::move(error));
+}
+
 }  // namespace
 
 absl::StatusOr<keys::KeyFileInfo> ChooseIdentity(const Context& context, const std::string& named) {
   const keys::FileKeyStore store(context.home.KeysDirectory());
   absl::StatusOr<std::vector<keys::KeyFileInfo>> all = store.List();
-  if (!all.ok()) return ExplainKeyStore(all.status(), context, "");
+  if (!all.ok()) return ExplainKeyStore(all.status(), "");
   const std::string wanted = named.empty() ? Setting(context, context.flags.identity, "BULBIL_IDENTITY", std::nullopt, "") : named;
   if (!wanted.empty()) {
     const keys::KeyFileInfo* info = Find(*all, wanted);
@@ -59,19 +68,18 @@ absl::StatusOr<keys::KeyFileInfo> ChooseIdentity(const Context& context, const s
 absl::StatusOr<keys::LoadedKey> UnlockIdentity(const Context& context, const std::string& name, const PassphraseFlags& flags) {
   keys::FileKeyStore store(context.home.KeysDirectory());
   absl::StatusOr<keys::KeyFileInfo> info = store.Info(name);
-  if (!info.ok()) return ExplainKeyStore(info.status(), context, name);
+  if (!info.ok()) return ExplainKeyStore(info.status(), name);
   std::optional<std::string> passphrase;
   if (info->sealed) {
     ASSIGN_OR_RETURN(passphrase, KnownPassphrase(flags, context, name));
   }
   absl::StatusOr<keys::LoadedKey> loaded = store.Load(name, passphrase);
-  if (!loaded.ok()) return ExplainKeyStore(loaded.status(), context, name);
+  if (!loaded.ok()) return ExplainKeyStore(loaded.status(), name);
   return loaded;
 }
 
-absl::Status ExplainKeyStore(const absl::Status& status, const Context& context, const std::string& name) {
+absl::Status ExplainKeyStore(const absl::Status& status, const std::string& name) {
   const std::string message(status.message());
-  const std::string path = keys::FileKeyStore(context.home.KeysDirectory()).PathOf(name);
   switch (status.code()) {
     case absl::StatusCode::kNotFound:
       return NotThere(name, {});
@@ -86,11 +94,9 @@ absl::Status ExplainKeyStore(const absl::Status& status, const Context& context,
     case absl::StatusCode::kInvalidArgument:
       return Fail({.exit = Exit::kUsage, .what = message, .fix = {"a name is 1 to 32 letters, digits, - and _"}});
     case absl::StatusCode::kFailedPrecondition:
-      return Fail({.exit = Exit::kLocal,
-                   .what = message,
-                   .fix = {name.empty() ? absl::StrCat("chmod 700 ", ShownPath(context.home.KeysDirectory()))
-                                        : absl::StrCat("chmod 600 ", ShownPath(path)),
-                           "or, if it is not yours, remove it"}});
+      return Unsafe(message);
+    case absl::StatusCode::kResourceExhausted:
+      return Fail({.exit = Exit::kLocal, .what = message});
     default:
       return Fail({.exit = Exit::kLocal, .what = absl::StrCat("cannot use the key directory: ", message)});
   }

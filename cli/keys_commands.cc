@@ -53,17 +53,16 @@ absl::StatusOr<std::string> NameForNew(const KeysFlags& flags, const Context& co
 
 absl::Status RefuseTaken(const std::string& name, const Context& context) {
   const absl::StatusOr<keys::KeyFileInfo> info = keys::FileKeyStore(context.home.KeysDirectory()).Info(name);
-  if (info.ok()) return ExplainKeyStore(absl::AlreadyExistsError(name), context, name);
-  return absl::IsNotFound(info.status()) ? absl::OkStatus() : ExplainKeyStore(info.status(), context, name);
+  if (info.ok()) return ExplainKeyStore(absl::AlreadyExistsError(name), name);
+  return absl::IsNotFound(info.status()) ? absl::OkStatus() : ExplainKeyStore(info.status(), name);
 }
 
 absl::Status Save(const keys::KeyFileInfo& info, const keys::SigningKey& key, const KeysFlags& flags, const Context& context) {
   ASSIGN_OR_RETURN(const std::optional<std::string> passphrase, NewPassphrase(PassphraseOf(flags), context));
-  RETURN_IF_ERROR(EnsurePrivateDirectory(context.home.KeysDirectory()));
   keys::SystemRng rng;
   keys::FileKeyStore store(context.home.KeysDirectory());
   const absl::Status saved = store.Save(info, key, passphrase, rng);
-  if (!saved.ok()) return ExplainKeyStore(saved, context, info.name);
+  if (!saved.ok()) return ExplainKeyStore(saved, info.name);
   return absl::OkStatus();
 }
 
@@ -142,7 +141,7 @@ absl::Status KeysNew(const KeysFlags& flags, const Context& context) {
 
 absl::Status KeysList(const KeysFlags&, const Context& context) {
   const absl::StatusOr<std::vector<keys::KeyFileInfo>> all = keys::FileKeyStore(context.home.KeysDirectory()).List();
-  if (!all.ok()) return ExplainKeyStore(all.status(), context, "");
+  if (!all.ok()) return ExplainKeyStore(all.status(), "");
   std::string text;
   size_t width = 0;
   for (const keys::KeyFileInfo& info : *all) width = std::max(width, info.name.size());
@@ -198,7 +197,7 @@ absl::Status KeysRemove(const KeysFlags& flags, const Context& context) {
   ASSIGN_OR_RETURN(const keys::KeyFileInfo info, ChooseIdentity(context, flags.argument));
   RETURN_IF_ERROR(ConfirmRemoval(info.name, flags, context));
   const absl::Status removed = keys::FileKeyStore(context.home.KeysDirectory()).Remove(info.name);
-  if (!removed.ok()) return ExplainKeyStore(removed, context, info.name);
+  if (!removed.ok()) return ExplainKeyStore(removed, info.name);
   if (context.flags.json) return WriteStdout(ToJson(info).Add("removed", true).Line());
   WriteStderr(absl::StrCat("Removed identity \"", info.name, "\".\n"));
   return absl::OkStatus();
