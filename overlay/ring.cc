@@ -164,8 +164,8 @@ Neighbourhood Ring::neighbourhood() const {
 
 std::pair<double, bool> Ring::SizeEstimate() const {
   const std::vector<Peer> after = FarSuccessors();
-  const bool exact = after.size() < kTableNeighbours;
-  if (exact) return {static_cast<double>(after.size() + 1), IsMember()};
+  const bool exact = after.size() < kTableNeighbours && !list_.is_open();
+  if (exact || after.empty()) return {static_cast<double>(after.size() + 1), exact && IsMember()};
   double count = static_cast<double>(after.size());
   double share = DistanceShare(self_.point, after.back().point);
   if (!predecessors_.empty()) {
@@ -240,14 +240,20 @@ void Ring::OnStateReply(Step step, const Peer& asked, const StateReply* state) {
 
 void Ring::Stabilize() {
   stabilize_due_ = absl::InfiniteFuture();
-  if (list_.empty()) {
-    if (predecessor_) Ask(Step::kAskAlone, *predecessor_, StateRequest{});
-    return;
+  if (!list_.empty()) {
+    AskSuccessor();
+  } else if (predecessor_) {
+    Ask(Step::kAskAlone, *predecessor_, StateRequest{});
   }
-  for (const Peer& peer : list_.peers()) {
-    if (!IsSuspect(peer.point)) return Ask(Step::kAskSuccessor, peer, StateRequest{});
-  }
-  Detach();
+}
+
+void Ring::AskSuccessor() { Ask(Step::kAskSuccessor, list_.head(), StateRequest{}); }
+
+void Ring::DropHead() {
+  list_.DropHead(self_, options_.successor_count);
+  round_quiet_ = false;
+  interval_ = options_.stabilize_min;
+  if (list_.empty()) Detach();
 }
 
 void Ring::OnSuccessorState(const Peer& successor, const StateReply* state) {
@@ -256,8 +262,9 @@ void Ring::OnSuccessorState(const Peer& successor, const StateReply* state) {
   if (state == nullptr || !state->member) {
     AddSuspect(successor.point);
     ForgetPointer(successor);
-    round_quiet_ = false;
-    return Stabilize();  // at once: the next entry, with nobody served in between
+    DropHead();
+    if (IsMember()) AskSuccessor();  // at once the next entry
+    return;
   }
   successor_heard_ = now_;
   Adopt(successor, *state);
@@ -312,7 +319,7 @@ void Ring::OnAloneState(const Peer& predecessor, const StateReply* state) {
 void Ring::Adopt(const Peer& successor, const StateReply& state) {
   std::vector<Peer> rest = state.successors;
   const std::vector<Peer> before = list_.peers();
-  list_.Assign(self_, successor, rest, options_.successor_count);
+  list_.Assign(self_, successor, rest, state.open, options_.successor_count);
   if (!SamePeers(before, list_.peers())) {
     round_quiet_ = false;
     HintAboutRemoved(before);
@@ -455,6 +462,7 @@ StateReply Ring::DescribeState() const {
   }
   state.predecessor = predecessor_;
   state.successors = list_.peers();
+  state.open = list_.is_open();
   state.more_successors = more_;
   state.storing_successors = storing_successors_;
   state.predecessors = predecessors_;

@@ -4,8 +4,8 @@
 // Source: Zave, arXiv 1502.06461 (2017 revision), not the original Chord: StabilizeFromSuccessor, StabilizeFromPredecessor, Rectify
 // and Join with the predecessor's whole list, each a step that reads one other node and writes this one.
 //  - One maintenance lane: a step is under way or it is not. While it waits, State is answered "pending", liveness at once.
-//  - No pointer is adopted before its owner answered. The list is written only when a head has answered: heads found dead on the way
-//    are skipped, the old list stands until then. A node that answers but is no member counts as dead.
+//  - No pointer is adopted before its owner answered. A head that does not answer is dropped (the list is then open, see
+//    successor_list.h) and the next one asked in the same step. A node that answers but is no member counts as dead.
 //  - Never self as successor because others died. If the whole list is dead the node is *detached*: no member, answers for no
 //    key, looks for a way in through predecessor, fingers, remembered peers and contacts, and joins again like a newcomer.
 //  - A ring of at most r others runs in bootstrap mode: lists are cut where their owner would appear. A node that created the
@@ -121,6 +121,7 @@ class Ring {
   RingState state() const { return state_; }
   bool IsMember() const { return state_ == RingState::kMember; }
   const std::vector<Peer>& successors() const { return list_.peers(); }
+  bool HasOpenList() const { return list_.is_open(); }
   const std::optional<Peer>& predecessor() const { return predecessor_; }
   const FingerTable& fingers() const { return fingers_; }
   // At most kTableNeighbours, nearest first, for the signed table.
@@ -130,7 +131,6 @@ class Ring {
   Neighbourhood neighbourhood() const;
   // Members of the ring, self included: exact (second true) if the lists close around it, else from their density.
   std::pair<double, bool> SizeEstimate() const;
-  bool IsBusy() const { return lane_.step != Step::kIdle; }
 
  private:
   enum class Step { kIdle, kAskSuccessor, kAskPredecessor, kAskAlone, kPingPredecessor, kAskForPlace, kWaitForRange, kAskNewcomer };
@@ -167,6 +167,8 @@ class Ring {
   void OnLaneReply(absl::StatusOr<RingReply> reply);
   void OnStateReply(Step step, const Peer& asked, const StateReply* state);
   void Stabilize();
+  void AskSuccessor();
+  void DropHead();
   void OnSuccessorState(const Peer& successor, const StateReply* state);
   void OnCandidateState(const Peer& candidate, const StateReply* state);
   void OnAloneState(const Peer& predecessor, const StateReply* state);
@@ -196,7 +198,7 @@ class Ring {
   void OnPlaceState(const Peer& predecessor, const StateReply* state);
   bool CanTakePlace(const Peer& predecessor, const StateReply& state) const;
   void FillPlace(const Peer& predecessor, const StateReply& state);
-  std::vector<Peer> SeenFromHere(const std::vector<Peer>& chain, const Peer& predecessor) const;
+  std::vector<Peer> SeenFromHere(const std::vector<Peer>& chain, bool open, const Peer& predecessor) const;
   void BecomeMember();
   void Found(const Peer& newcomer);
   void LeaveForOtherRing(const Peer& member);

@@ -104,7 +104,7 @@ void Ring::SeekLater(bool soon) {
 
 // Zave's Join: we stand between the contact and its head. Or it is a ring of two in which we are the other one.
 bool Ring::CanTakePlace(const Peer& predecessor, const StateReply& state) const {
-  if (state.successors.size() == 1 && state.successors.front().point == self_.point) return true;
+  if (state.successors.size() == 1 && state.successors.front().point == self_.point) return !state.open;
   const NodeId& head = state.successors.empty() ? predecessor.point : state.successors.front().point;
   return InOpen(self_.point, predecessor.point, head);
 }
@@ -138,31 +138,32 @@ RingActions Ring::OnRangeReady(absl::Time now) {
   return Finish();
 }
 
-// A chain that starts after the predecessor, as it goes on from here. In a small ring it may come around to us, and then names
-// first whom we have behind us.
-std::vector<Peer> Ring::SeenFromHere(const std::vector<Peer>& chain, const Peer& predecessor) const {
+// A chain that starts after the predecessor, as it goes on from here: round to the predecessor again, unless it is open. In a small
+// ring it may name us, and begins with who is behind us then.
+std::vector<Peer> Ring::SeenFromHere(const std::vector<Peer>& chain, bool open, const Peer& predecessor) const {
   std::vector<Peer> seen;
   const auto self = std::find_if(chain.begin(), chain.end(), [&](const Peer& peer) { return peer.point == self_.point; });
   if (self != chain.end()) {
     seen.assign(self + 1, chain.end());
-    seen.push_back(predecessor);
-    seen.insert(seen.end(), chain.begin(), self);
+    if (!open) seen.push_back(predecessor);
+    if (!open) seen.insert(seen.end(), chain.begin(), self);
   } else {
     seen = chain;
-    seen.push_back(predecessor);
+    if (!open) seen.push_back(predecessor);
   }
+  if (seen.empty()) seen.push_back(predecessor);
   return seen;
 }
 
 void Ring::FillPlace(const Peer& predecessor, const StateReply& state) {
-  const std::vector<Peer> near = SeenFromHere(state.successors, predecessor);
-  list_.Assign(self_, near.front(), {near.begin() + 1, near.end()}, options_.successor_count);
+  const std::vector<Peer> near = SeenFromHere(state.successors, state.open, predecessor);
+  list_.Assign(self_, near.front(), {near.begin() + 1, near.end()}, state.open, options_.successor_count);
   std::vector<Peer> far = state.successors;
   far.insert(far.end(), state.more_successors.begin(), state.more_successors.end());
-  far = SeenFromHere(far, predecessor);
+  far = SeenFromHere(far, state.open, predecessor);
   more_ = Chain(self_, far.front(), {far.begin() + 1, far.end()}, Direction::kClockwise, kTableNeighbours, /*storing_only=*/false);
   std::erase_if(more_, [&](const Peer& peer) { return list_.Contains(peer.point); });
-  const std::vector<Peer> storing = SeenFromHere(state.storing_successors, predecessor);
+  const std::vector<Peer> storing = SeenFromHere(state.storing_successors, /*open=*/false, predecessor);
   storing_successors_ = Chain(self_, storing.front(), {storing.begin() + 1, storing.end()}, Direction::kClockwise,
                               options_.storing_count, /*storing_only=*/true);
   predecessor_ = predecessor;

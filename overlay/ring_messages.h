@@ -18,8 +18,9 @@ struct StateReply {
   bool pending = false;   // a maintenance step is under way there: alive, ask again soon; nothing else is filled in
   bool member = false;    // false: joining, detached or leaving; its pointers count for nothing
   bool detached = false;  // no member because its whole list died
+  bool open = false;      // the list is short because entries failed; what follows its last one is not known
   std::optional<Peer> predecessor;
-  std::vector<Peer> successors;            // r of them, or all other members of a ring of at most r
+  std::vector<Peer> successors;            // r of them, or all other members of a ring of at most r, or fewer if open
   std::vector<Peer> more_successors;       // what follows them, together at most kTableNeighbours; outside the proof
   std::vector<Peer> storing_successors;    // the next R + 1 storing processes
   std::vector<Peer> predecessors;          // at most kTableNeighbours, nearest first

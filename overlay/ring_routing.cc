@@ -251,7 +251,8 @@ void Ring::Remember(const Peer& peer) {
   remembered_.insert(remembered_.begin(), peer);
 }
 
-// A call failed. The list is for the lane to repair, at once if its head is concerned.
+// A call failed. If its head is concerned the lane asks again, at once: between that call and now it may have come back, and only
+// an unanswered step may drop it.
 void Ring::OnPeerFailed(const Peer& peer) {
   AddSuspect(peer.point);
   ForgetPointer(peer);

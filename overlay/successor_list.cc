@@ -27,7 +27,8 @@ int CountOtherProcesses(const Peer& self, const std::vector<Peer>& peers) {
 
 }  // namespace
 
-void SuccessorList::Assign(const Peer& self, const Peer& first, const std::vector<Peer>& rest, int successor_count) {
+void SuccessorList::Assign(const Peer& self, const Peer& first, const std::vector<Peer>& rest, bool rest_open,
+                           int successor_count) {
   std::vector<Peer> peers;
   peers.reserve(static_cast<size_t>(successor_count));
   int processes = 0;
@@ -38,19 +39,24 @@ void SuccessorList::Assign(const Peer& self, const Peer& first, const std::vecto
     peers.push_back(peer);
     return true;
   };
-  if (append(first)) {
-    for (const Peer& peer : rest) {
-      if (!append(peer)) break;
-    }
-  }
+  bool ended = !append(first);
+  for (size_t i = 0; i < rest.size() && !ended; ++i) ended = !append(rest[i]);
+  open_ = rest_open && !ended && processes < successor_count;
   peers_ = std::move(peers);
+}
+
+void SuccessorList::DropHead(const Peer& self, int successor_count) {
+  if (IsFull(self, successor_count)) open_ = true;
+  peers_.erase(peers_.begin());
 }
 
 bool SuccessorList::Contains(const NodeId& point) const { return ContainsPoint(peers_, point); }
 
-bool SuccessorList::IsClosed(const Peer& self, int successor_count) const {
-  return static_cast<int>(peers_.size()) < successor_count || CountOtherProcesses(self, peers_) < successor_count;
+bool SuccessorList::IsFull(const Peer& self, int successor_count) const {
+  return static_cast<int>(peers_.size()) >= successor_count && CountOtherProcesses(self, peers_) >= successor_count;
 }
+
+bool SuccessorList::IsClosed(const Peer& self, int successor_count) const { return !open_ && !IsFull(self, successor_count); }
 
 std::vector<Peer> Chain(const Peer& self, const Peer& first, const std::vector<Peer>& rest, Direction direction, size_t count,
                         bool storing_only) {

@@ -3,8 +3,9 @@
 //
 // Source: Zave, "Reasoning about identifier spaces: how to make Chord correct", arXiv 1502.06461.
 // The list has exactly r entries on distinct processes. In a ring of at most r other processes it is cut where its owner would
-// appear and so names all other members ("bootstrap mode", IsClosed). It is always in ring order, without its owner and
-// without duplicates, whatever bytes it was built from.
+// appear and so names all other members ("bootstrap mode", IsClosed). After its head failed, and until the next head answered, it
+// is *open*: short, and what follows is not known. (Zave pads it there with identifiers that may belong to nobody.) It is always in
+// ring order, without its owner and without duplicates, whatever bytes it was built from.
 // With several virtual nodes per process it is the run of virtual nodes that reaches r distinct other processes, without a gap.
 #pragma once
 
@@ -19,18 +20,24 @@ inline constexpr int kSuccessorCountMax = 32;  // r of any network: beyond it me
 class SuccessorList {
  public:
   // Writes: `first`, then `rest` up to r processes. What is not between the entry before it and `self` ends the list.
-  void Assign(const Peer& self, const Peer& first, const std::vector<Peer>& rest, int successor_count);
-  void Clear() { peers_.clear(); }
+  // `rest_open`: nothing is known of what follows `rest`.
+  void Assign(const Peer& self, const Peer& first, const std::vector<Peer>& rest, bool rest_open, int successor_count);
+  void DropHead(const Peer& self, int successor_count);  // it failed
+  void Clear() { *this = {}; }
 
   const std::vector<Peer>& peers() const { return peers_; }
   bool empty() const { return peers_.empty(); }
   const Peer& head() const { return peers_.front(); }  // not if empty
   bool Contains(const NodeId& point) const;
-  // Fewer than r processes: these are all the others there are.
+  bool is_open() const { return open_; }
+  // Fewer than r processes, and these are all the others there are.
   bool IsClosed(const Peer& self, int successor_count) const;
 
  private:
+  bool IsFull(const Peer& self, int successor_count) const;
+
   std::vector<Peer> peers_;
+  bool open_ = false;
 };
 
 enum class Direction { kClockwise, kCounterClockwise };

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// tests/sim/world.h — many real Ring cores in one thread under virtual time: delay, loss, crash, restart, partition. No store.
+//
+// One seed decides everything, so a seed replays a run exactly. Calls between live, connected nodes always arrive within
+// 2 * delay_max, which is below the calls' timeout: failure detection is perfect unless `loss` is above zero.
+//
+// A member's step reads another node and writes its own state, and counts as done at the instant the other one answers
+// (the answer may still be on its way; the member says "pending" until it has it). View() shows that: for an answer in
+// flight it shows what the asker is about to write.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <queue>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "overlay/ring.h"
+#include "tests/sim/ring_checkers.h"
+#include "tests/support/seeded_rng.h"
+
+namespace sim {
+
+class World {
+ public:
+  struct Options {
+    uint64_t seed = 1;
+    overlay::Ring::Options ring;
+    absl::Duration delay_min = absl::Milliseconds(1), delay_max = absl::Milliseconds(60);  // one way
+    double loss = 0;        // share of calls that get lost: the asker sees a timeout
+    double silent = 0.3;    // share of calls to the dead that time out; the others are refused at once
+    absl::Duration prepare_max = absl::Milliseconds(300);  // from JoinPrepared to OnRangeReady
+    bool bootstrap_knows_members = true;  // who finds no way in is given the address of a member, if there is one
+    bool watch_steps = false;  // keep the views that on_step reads
+  };
+  struct Node {
+    overlay::Peer peer;
+    std::unique_ptr<overlay::Ring> ring;  // null: dead
+    uint64_t life = 0;                    // how often it was started
+    int side = 0;                         // of a partition
+    absl::Time tick_at = absl::InfiniteFuture();
+    std::optional<MemberView> view;       // watch_steps: as View() shows it
+    overlay::CallId answered_call = 0;    // the answer in flight that `view` is ahead by
+  };
+
+  explicit World(Options options);
+
+  // A node that is not running yet: at a random point, or at that one.
+  size_t Add(overlay::Role role = overlay::Role::kStoring);
+  size_t AddAt(const overlay::NodeId& point, overlay::Role role = overlay::Role::kStoring);
+  void StartAlone(size_t node);                                  // creates a ring
+  void StartJoin(size_t node, const std::vector<size_t>& contacts);
+  void Crash(size_t node);
+  void Leave(size_t node);  // tells its neighbours, and is gone a moment later
+  void SetSide(size_t node, int side) { nodes_[node].side = side; }  // only nodes of one side hear each other
+  // Starts a ring of that many nodes, one joining after the other, and runs until it is ideal. CHECKs that it gets there.
+  void Grow(size_t count);
+
+  // The owner of a point as this node finds it; runs the world until it is known.
+  absl::StatusOr<overlay::LookupResult> Lookup(size_t node, const overlay::NodeId& point);
+
+  bool Step();  // one event; false if there is none
+  void RunFor(absl::Duration span);
+  // Until the condition holds, at most `limit`; false if it never did. Asked every 10 ms.
+  bool RunUntil(const std::function<bool()>& condition, absl::Duration limit);
+  bool RunUntilIdeal(absl::Duration limit);
+
+  RingView View() const;  // of the live members
+  const std::vector<Node>& nodes() const { return nodes_; }
+  const overlay::Ring* ring(size_t node) const { return nodes_[node].ring.get(); }
+  std::vector<size_t> LiveNodes() const;
+  absl::Time now() const { return now_; }
+  base::Rng& rng() { return rng_; }
+  uint64_t events() const { return events_done_; }
+  std::string Dump() const;
+
+  // With watch_steps: after every event that changed a view.
+  std::function<void()> on_step;
+
+ private:
+  struct Event {
+    absl::Time at;
+    uint64_t number;
+    std::function<void()> run;
+    bool operator<(const Event& other) const { return at != other.at ? at > other.at : number > other.number; }
+  };
+
+  void At(absl::Time when, std::function<void()> run);
+  absl::Duration Delay();
+  overlay::Ring& Start(size_t node);
+  bool Connected(size_t a, size_t b) const { return nodes_[b].ring != nullptr && nodes_[a].side == nodes_[b].side; }
+  void Apply(size_t node, overlay::RingActions actions);
+  void FindContact(size_t node);
+  void Deliver(size_t from, overlay::Call call);
+  void Request(size_t from, uint64_t life, size_t to, overlay::Call call, absl::Time sent);
+  void Reply(size_t node, uint64_t life, overlay::CallId id, absl::StatusOr<overlay::RingReply> reply);
+  void Rearm(size_t node);
+  void Foresee(size_t node, const overlay::Call& call, const absl::StatusOr<overlay::RingReply>& reply);
+  void Look(size_t node);
+  void SetView(size_t node, std::optional<MemberView> view);
+
+  const Options options_;
+  support::SeededRng rng_;
+  absl::Time now_ = absl::FromUnixSeconds(1'795'000'000);
+  std::vector<Node> nodes_;
+  absl::flat_hash_map<overlay::NodeId, size_t> by_point_;
+  std::priority_queue<Event> events_;
+  uint64_t last_event_ = 0, events_done_ = 0;
+  bool views_changed_ = false;
+  overlay::LookupId last_lookup_ = 0;
+  absl::flat_hash_map<overlay::LookupId, absl::StatusOr<overlay::LookupResult>> lookups_done_;
+};
+
+}  // namespace sim
