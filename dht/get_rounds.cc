@@ -25,7 +25,9 @@ void GetRounds::Start(RequestId request, const RecordName& name, bool serving, b
   if (held.ok()) return out_.Reply(request, GetReply{.record = *std::move(held), .complete = true});
   if (serving && replicas_.IsResponsible(name.point)) return StartHere(request, name, moment);
   if (pass_on) return PassOn(request, name);
-  out_.Reply(request, GetReply{.responsible = replicas_.Responsible(name.point)});
+  GetReply reply;
+  if (serving || !replicas_.IsStoring()) reply.responsible = replicas_.Responsible(name.point);
+  out_.Reply(request, std::move(reply));
 }
 
 void GetRounds::StartHere(RequestId request, const RecordName& name, const Moment& moment) {

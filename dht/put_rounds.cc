@@ -17,8 +17,9 @@ void PutRounds::Start(RequestId request, Record record, bool serving, bool pass_
   }
   if (serving && replicas_.IsResponsible(record.name.point)) return StartHere(request, std::move(record), moment);
   if (pass_on) return PassOn(request, std::move(record));
-  out_.Reply(request,
-             PutReply{.result = PutResult::kNotResponsible, .responsible = replicas_.Responsible(record.name.point)});
+  PutReply reply{.result = PutResult::kNotResponsible};
+  if (serving || !replicas_.IsStoring()) reply.responsible = replicas_.Responsible(record.name.point);
+  out_.Reply(request, std::move(reply));
 }
 
 void PutRounds::StartHere(RequestId request, Record record, const Moment& moment) {

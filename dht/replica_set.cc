@@ -29,10 +29,12 @@ std::vector<RingRange> PredecessorRanges(const Neighbourhood& neighbourhood, siz
 }
 
 bool ReplicaSet::Update(const Neighbourhood& neighbourhood) {
-  const auto [entry, is_new] = by_index_.try_emplace(neighbourhood.self.index, neighbourhood);
+  Standing standing{neighbourhood, neighbourhood.member};
+  standing.around.member = true;
+  const auto [entry, is_new] = by_index_.try_emplace(neighbourhood.self.index, standing);
   if (is_new) return true;
-  if (entry->second == neighbourhood) return false;
-  entry->second = neighbourhood;
+  if (entry->second.around == standing.around && entry->second.member == standing.member) return false;
+  entry->second = std::move(standing);
   return true;
 }
 
@@ -42,11 +44,11 @@ bool ReplicaSet::IsMember() const {
 
 bool ReplicaSet::IsStoring() const { return self() != nullptr && self()->role == overlay::Role::kStoring; }
 
-const Peer* ReplicaSet::self() const { return by_index_.empty() ? nullptr : &by_index_.begin()->second.self; }
+const Peer* ReplicaSet::self() const { return by_index_.empty() ? nullptr : &by_index_.begin()->second.around.self; }
 
 std::vector<Peer> ReplicaSet::Responsible(const NodeId& point, size_t count) const {
-  for (const auto& [index, neighbourhood] : by_index_) {
-    std::vector<Peer> peers = overlay::ResponsibleFor(point, neighbourhood, count);
+  for (const auto& [index, standing] : by_index_) {
+    std::vector<Peer> peers = overlay::ResponsibleFor(point, standing.around, count);
     if (!peers.empty()) return peers;
   }
   return {};
@@ -54,16 +56,16 @@ std::vector<Peer> ReplicaSet::Responsible(const NodeId& point, size_t count) con
 
 bool ReplicaSet::IsResponsible(const NodeId& point, size_t count) const {
   if (!IsStoring()) return false;
-  for (const auto& [index, neighbourhood] : by_index_) {
-    if (!neighbourhood.member) continue;
-    if (ContainsProcess(overlay::ResponsibleFor(point, neighbourhood, count), neighbourhood.self.node_key)) return true;
+  for (const auto& [index, standing] : by_index_) {
+    if (!standing.member) continue;
+    if (ContainsProcess(overlay::ResponsibleFor(point, standing.around, count), standing.around.self.node_key)) return true;
   }
   return false;
 }
 
 std::optional<RingRange> ReplicaSet::OutsideRange() const {
   if (by_index_.empty()) return std::nullopt;
-  const Neighbourhood& first = by_index_.begin()->second;
+  const Neighbourhood& first = by_index_.begin()->second.around;
   if (by_index_.size() > 1 || !IsStoring()) return RingRange{first.self.point, first.self.point};
   const RingRange held = overlay::HeldRange(first, replica_count_);
   if (held.IsWholeCircle()) return std::nullopt;
@@ -72,16 +74,17 @@ std::optional<RingRange> ReplicaSet::OutsideRange() const {
 
 std::vector<RingRange> ReplicaSet::OwnedRanges() const {
   std::vector<RingRange> owned;
-  for (const auto& [index, neighbourhood] : by_index_) {
-    if (neighbourhood.member && IsStoring()) owned.push_back(PredecessorRanges(neighbourhood, 1).front());
+  for (const auto& [index, standing] : by_index_) {
+    if (standing.member && IsStoring()) owned.push_back(PredecessorRanges(standing.around, 1).front());
   }
   return owned;
 }
 
 std::vector<SharedRange> ReplicaSet::RepairPlan() const {
   std::vector<SharedRange> plan;
-  for (const auto& [index, neighbourhood] : by_index_) {
-    if (!neighbourhood.member || !IsStoring()) continue;
+  for (const auto& [index, standing] : by_index_) {
+    if (!standing.member || !IsStoring()) continue;
+    const Neighbourhood& neighbourhood = standing.around;
     std::vector<Peer> neighbours;
     for (const auto* list : {&neighbourhood.successors, &neighbourhood.predecessors}) {
       if (!list->empty() && !ContainsProcess(neighbours, list->front().node_key)) neighbours.push_back(list->front());
@@ -98,7 +101,8 @@ std::vector<SharedRange> ReplicaSet::RepairPlan() const {
 
 std::vector<Peer> ReplicaSet::KnownStoring() const {
   std::vector<Peer> known;
-  for (const auto& [index, neighbourhood] : by_index_) {
+  for (const auto& [index, standing] : by_index_) {
+    const Neighbourhood& neighbourhood = standing.around;
     if (IsStoring()) known.push_back(neighbourhood.self);
     known.insert(known.end(), neighbourhood.successors.begin(), neighbourhood.successors.end());
     known.insert(known.end(), neighbourhood.predecessors.begin(), neighbourhood.predecessors.end());

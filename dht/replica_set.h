@@ -29,7 +29,8 @@ class ReplicaSet {
   bool IsStoring() const;   // and this process stores
   const overlay::Peer* self() const;  // null before the first Update
 
-  // The first `count` storing processes at or after the point; empty if it lies too far away to tell. Asks nobody's membership.
+  // The first `count` storing processes at or after the point; empty if it lies too far away to tell. Names self like a member
+  // also while it is none.
   std::vector<overlay::Peer> Responsible(const overlay::NodeId& point, size_t count) const;
   std::vector<overlay::Peer> Responsible(const overlay::NodeId& point) const { return Responsible(point, replica_count_); }
   // This process is a member and among the first R (`count`).
@@ -55,7 +56,11 @@ class ReplicaSet {
   std::vector<overlay::Peer> KnownStoring() const;
 
   const size_t replica_count_;
-  std::map<uint8_t, overlay::Neighbourhood> by_index_;  // at most v of them
+  struct Standing {
+    overlay::Neighbourhood around;  // with `member` set, so that a leaver can still say who will hold what
+    bool member = false;
+  };
+  std::map<uint8_t, Standing> by_index_;  // at most v of them
 };
 
 // The predecessor ranges held by self as one of `count` holders, nearest first.
