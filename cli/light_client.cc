@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/light_client.h"
+
+#include <utility>
+
+#include "circuits/introduce_over.h"
+
+namespace cli {
+namespace {
+
+// The circuits know bootstrap nodes by address; where the user pinned a key, it is added here.
+circuits::IntroduceFunction Pinning(std::vector<overlay::RpcTarget> bootstrap, circuits::IntroduceFunction introduce) {
+  return [bootstrap = std::move(bootstrap), introduce = std::move(introduce)](const overlay::RpcTarget& target, auto done) {
+    overlay::RpcTarget pinned = target;
+    for (const overlay::RpcTarget& known : bootstrap) {
+      if (!pinned.node_key && known.address == pinned.address) pinned.node_key = known.node_key;
+    }
+    introduce(pinned, std::move(done));
+  };
+}
+
+circuits::CircuitsOptions OptionsFor(const overlay::Network& network, const std::vector<overlay::RpcTarget>& bootstrap,
+                                     overlay::RpcClient& calls, base::EventLoop& loop) {
+  circuits::CircuitsOptions options;
+  options.network = network;
+  options.introduce = Pinning(bootstrap, circuits::IntroduceOver(network, calls, /*own_descriptor=*/nullptr, loop));
+  for (const overlay::RpcTarget& target : bootstrap) options.bootstrap.push_back(target.address);
+  return options;
+}
+
+}  // namespace
+
+LightClient::LightClient(const overlay::Network& network, const std::vector<overlay::RpcTarget>& bootstrap,
+                         overlay::GrpcEventLoop& loop, base::Rng& rng)
+    : calls_(loop, rng, {}),
+      directory_(network),
+      links_(loop, rng, &directory_, {}),
+      circuits_(OptionsFor(network, bootstrap, calls_, loop), loop, links_, directory_, rng) {}
+
+}  // namespace cli

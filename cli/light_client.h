@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// cli/light_client.h — a client of the network in this process: no member of the ring, a fresh key for every guard, gone when done.
+//
+// The composition root of `send` and `poll` without a node: links, directory and circuits on one event loop.
+#pragma once
+
+#include <vector>
+
+#include "base/rng.h"
+#include "circuits/circuits_driver.h"
+#include "overlay/directory.h"
+#include "overlay/grpc_client.h"
+#include "overlay/grpc_event_loop.h"
+#include "overlay/grpc_link.h"
+#include "overlay/network.h"
+#include "overlay/rpc.h"
+
+namespace cli {
+
+class LightClient {
+ public:
+  // `bootstrap` is tried in turn; a target with a key is taken only if it proves it. Loop and rng outlive the client.
+  LightClient(const overlay::Network& network, const std::vector<overlay::RpcTarget>& bootstrap, overlay::GrpcEventLoop& loop,
+              base::Rng& rng);
+
+  circuits::Operations& operations() { return circuits_.operations(); }
+
+ private:
+  overlay::GrpcClient calls_;
+  overlay::Directory directory_;
+  overlay::GrpcLinks links_;
+  circuits::CircuitsDriver circuits_;
+};
+
+}  // namespace cli

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/poll_loop.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "cli/errors.h"
+#include "cli/talk_errors.h"
+#include "cli/talk_screens.h"
+#include "cli/terminal.h"
+#include "cli/values.h"
+
+namespace cli {
+
+absl::Duration PauseBetweenPolls(const PollPlan& plan, base::Rng& rng) {
+  if (!plan.watch) return kWaitPauseMin + rng.Unit() * (kWaitPauseMax - kWaitPauseMin);
+  return std::clamp(-std::log(1.0 - rng.Unit()) * kWatchMean, kWatchMin, kWatchMax);
+}
+
+PollLoop::PollLoop(PollPlan plan, TalkSession& session, const keys::LoadedKey& identity, chat::Inbox& inbox)
+    : plan_(std::move(plan)),
+      session_(session),
+      identity_(identity),
+      inbox_(inbox),
+      timer_(session.loop(), [this] { Poll(); }) {}
+
+absl::Status PollLoop::Run() {
+  end_ = session_.loop().Now() + plan_.wait.value_or(absl::ZeroDuration());
+  session_.Run([this] { Poll(); });
+  return outcome_;
+}
+
+void PollLoop::Poll() {
+  const chat::PollRequest request{.identity = &identity_.key,
+                                  .inbox = &inbox_,
+                                  .created = identity_.info.created,
+                                  .imported = identity_.info.imported};
+  session_.client().Poll(
+      request, [this](const chat::Message& message) { OnMessage(message); },
+      [this](absl::StatusOr<chat::PollResult> result) { OnDone(std::move(result)); });
+}
+
+void PollLoop::OnMessage(const chat::Message& message) {
+  print_failed_.Update(WriteStdout(plan_.json ? MessageJson(message, plan_.mailbox) : MessageText(message, absl::Now(), absl::LocalTimeZone())));
+}
+
+void PollLoop::OnDone(absl::StatusOr<chat::PollResult> result) {
+  if (!print_failed_.ok()) return Finish(print_failed_);
+  if (!result.ok()) return AgainOr(ExplainTalk(result.status()));
+  const bool nothing = result->new_messages == 0;
+  const bool last = !plan_.watch && (!plan_.wait || !nothing || session_.loop().Now() >= end_);
+  if (last || (plan_.watch && !nothing)) {
+    const absl::Status printed = WriteStdout(plan_.json ? SummaryJson(*result, plan_.mailbox) : SummaryText(*result, plan_.mailbox));
+    if (!printed.ok()) return Finish(printed);
+  }
+  if (!last) return AgainOr(absl::OkStatus());
+  if (!plan_.wait || !nothing) return Finish(absl::OkStatus());
+  Finish(Fail({.exit = Exit::kTime, .what = absl::StrCat("no message came within ", ShownDuration(*plan_.wait))}));
+}
+
+// After a poll that failed, or saw nothing: another one if there is to be one.
+void PollLoop::AgainOr(absl::Status outcome) {
+  const bool may_go_on = outcome.ok() || IsPassing(outcome);
+  const bool goes_on = plan_.watch || (plan_.wait && session_.loop().Now() < end_);
+  if (!may_go_on || !goes_on) return Finish(std::move(outcome));
+  if (!outcome.ok() && plan_.watch) Report(outcome, plan_.json);
+  const absl::Time next = session_.loop().Now() + PauseBetweenPolls(plan_, session_.rng());
+  timer_.Reset(plan_.wait ? std::min(next, end_) : next);
+}
+
+void PollLoop::Finish(absl::Status outcome) {
+  outcome_ = std::move(outcome);
+  session_.End();
+}
+
+}  // namespace cli

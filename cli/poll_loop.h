@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// cli/poll_loop.h — one poll, polls until something comes (--wait), or polls without end (--watch), printing as messages arrive.
+//
+// A message is printed as soon as it is kept, before the inbox is told that it was shown: an end in between shows it again rather
+// than never.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "chat/inbox.h"
+#include "cli/talk_session.h"
+#include "keys/key_store.h"
+
+namespace cli {
+
+struct PollPlan {
+  std::string mailbox;                 // the identity's name
+  std::optional<absl::Duration> wait;  // until the first message, or this long
+  bool watch = false;
+  bool json = false;
+};
+
+inline constexpr absl::Duration kWaitPauseMin = absl::Seconds(1), kWaitPauseMax = absl::Seconds(3);
+// Between polls of --watch: exponential, so that the moment of a poll tells nothing; cut on both sides.
+inline constexpr absl::Duration kWatchMean = absl::Seconds(45), kWatchMin = absl::Seconds(5), kWatchMax = absl::Minutes(3);
+
+absl::Duration PauseBetweenPolls(const PollPlan& plan, base::Rng& rng);
+
+class PollLoop {
+ public:
+  // All outlive the loop.
+  PollLoop(PollPlan plan, TalkSession& session, const keys::LoadedKey& identity, chat::Inbox& inbox);
+  // Blocks. kTime if --wait saw nothing; the last failure if every poll failed.
+  absl::Status Run();
+
+ private:
+  void Poll();
+  void OnMessage(const chat::Message& message);
+  void OnDone(absl::StatusOr<chat::PollResult> result);
+  void AgainOr(absl::Status outcome);
+  void Finish(absl::Status outcome);
+
+  const PollPlan plan_;
+  TalkSession& session_;
+  const keys::LoadedKey& identity_;
+  chat::Inbox& inbox_;
+  base::Timer timer_;
+  absl::Time end_;
+  absl::Status outcome_;
+  absl::Status print_failed_;
+};
+
+}  // namespace cli

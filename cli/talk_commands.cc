@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/talk_commands.h"
+
+#include <unistd.h>
+
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/status_macros.h"
+#include "chat/note.h"
+#include "chat/rocksdb_inbox_store.h"
+#include "cli/errors.h"
+#include "cli/identities.h"
+#include "cli/poll_loop.h"
+#include "cli/talk_errors.h"
+#include "cli/talk_screens.h"
+#include "cli/talk_session.h"
+#include "cli/terminal.h"
+#include "cli/values.h"
+#include "keys/address.h"
+
+namespace cli {
+namespace {
+
+PassphraseFlags PassphraseOf(const TalkFlags& flags) { return {.fd = flags.passphrase_fd, .file = flags.passphrase_file}; }
+
+absl::Status CheckSendFlags(const TalkFlags& flags) {
+  if (flags.reply) {
+    return Fail({.exit = Exit::kUsage,
+                 .what = "--reply is not available yet: it needs private boxes",
+                 .fix = {"let the reader answer to your address:  --sign", "or say nothing of yourself:             --anon"}});
+  }
+  if (flags.sign && flags.anonymous) return Fail({.exit = Exit::kUsage, .what = "--sign and --anon exclude each other"});
+  if (flags.to.empty()) {
+    return Fail({.exit = Exit::kUsage, .what = "send to whom?", .fix = {"bulbil send bulb1... < letter.txt"}});
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<keys::PublicKey> Recipient(const std::string& text) {
+  absl::StatusOr<keys::PublicKey> key = keys::ParseAddress(text);
+  if (!key.ok()) return ExplainAddress(key.status(), text);
+  return key;
+}
+
+// -m, else stdin byte for byte; a person at the keyboard is told how to end it.
+absl::StatusOr<base::Bytes> NoteText(const TalkFlags& flags, const Context& context) {
+  std::string text = flags.message.value_or("");
+  if (!flags.message) {
+    if (IsTerminal(STDIN_FILENO)) {
+      if (context.flags.no_input) return Fail({.exit = Exit::kUsage, .what = "no text", .fix = {"bulbil send ADDRESS < FILE"}});
+      WriteStderr("Type the message; Ctrl-D on an empty line sends it. Your shell will not remember this text.\n");
+    }
+    ASSIGN_OR_RETURN(text, ReadAll(STDIN_FILENO, chat::kNoteTextMax));
+  }
+  if (text.empty()) return Fail({.exit = Exit::kUsage, .what = "the message is empty; nothing was sent"});
+  if (text.size() > chat::kNoteTextMax) {
+    return Fail({.exit = Exit::kRefused,
+                 .what = absl::StrCat("the message is longer than ", ShownCount(chat::kNoteTextMax), " bytes; nothing was sent"),
+                 .fix = {absl::StrCat("send it in pieces:  split -b ", chat::kNoteTextMax, " FILE")}});
+  }
+  return base::ToBytes(base::AsBytes(text));
+}
+
+// The signer's key for --sign; nothing for an anonymous note, which looks at no identity.
+absl::StatusOr<std::optional<keys::LoadedKey>> Signer(const TalkFlags& flags, const Context& context) {
+  std::optional<keys::LoadedKey> signer;
+  if (!flags.sign) return signer;
+  ASSIGN_OR_RETURN(const keys::KeyFileInfo info, ChooseIdentity(context));
+  ASSIGN_OR_RETURN(signer, UnlockIdentity(context, info.name, PassphraseOf(flags)));
+  return signer;
+}
+
+absl::StatusOr<chat::SendResult> SendAndWait(TalkSession& session, const chat::SendRequest& request) {
+  absl::StatusOr<chat::SendResult> result = absl::InternalError("the send never ended");
+  session.Run([&] {
+    session.client().Send(request, [&](absl::StatusOr<chat::SendResult> sent) {
+      result = std::move(sent);
+      session.End();
+    });
+  });
+  if (!result.ok()) return ExplainTalk(result.status());
+  return result;
+}
+
+// Its directory is named by the key, so that an identity of another key under an old name starts anew.
+std::string InboxDirectory(const Context& context, const keys::PublicKey& identity) {
+  return absl::StrCat(context.home.BookDirectory(), "/", base::ToHex(identity.view().first(8)));
+}
+
+absl::StatusOr<std::unique_ptr<chat::RocksDbInboxStore>> OpenInbox(const std::string& directory) {
+  RETURN_IF_ERROR(EnsurePrivateDirectory(directory));
+  absl::StatusOr<std::unique_ptr<chat::RocksDbInboxStore>> store = chat::RocksDbInboxStore::Open(directory);
+  if (store.ok()) return store;
+  CommandError error{.exit = Exit::kLocal, .what = std::string(store.status().message())};
+  if (absl::IsFailedPrecondition(store.status())) error.fix = {"another poll of this identity runs: let it end"};
+  return Fail(std::move(error));
+}
+
+absl::StatusOr<PollPlan> PlanOf(const TalkFlags& flags, const Context& context, const std::string& mailbox) {
+  PollPlan plan{.mailbox = mailbox, .watch = flags.watch, .json = context.flags.json};
+  if (flags.wait.empty()) return plan;
+  if (flags.watch) return Fail({.exit = Exit::kUsage, .what = "--wait and --watch exclude each other"});
+  plan.wait = ParseDuration(flags.wait);
+  if (!plan.wait) return BadValue("--wait", flags.wait, "a duration as 30s or 5m");
+  return plan;
+}
+
+}  // namespace
+
+absl::Status SendNote(const Invocation& invocation, const Context& context) {
+  const TalkFlags& flags = invocation.talk;
+  RETURN_IF_ERROR(CheckSendFlags(flags));
+  chat::SendRequest request;
+  ASSIGN_OR_RETURN(request.recipient, Recipient(flags.to));
+  ASSIGN_OR_RETURN(const std::optional<keys::LoadedKey> signer, Signer(flags, context));
+  if (signer) request.signer = &signer->key;
+  ASSIGN_OR_RETURN(request.text, NoteText(flags, context));
+  const absl::Time start = absl::Now();
+  ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, TalkSession::Open(invocation, context));
+  ASSIGN_OR_RETURN(const chat::SendResult result, SendAndWait(*session, request));
+  const absl::Time end = absl::Now();
+  if (context.flags.json) return WriteStdout(SentJson(result, end - start));
+  return context.flags.quiet ? absl::OkStatus() : WriteStdout(SentText(result, end - start, end));
+}
+
+absl::Status PollNotes(const Invocation& invocation, const Context& context) {
+  const TalkFlags& flags = invocation.talk;
+  ASSIGN_OR_RETURN(const keys::KeyFileInfo info, ChooseIdentity(context));
+  ASSIGN_OR_RETURN(const PollPlan plan, PlanOf(flags, context, info.name));
+  ASSIGN_OR_RETURN(const keys::LoadedKey identity, UnlockIdentity(context, info.name, PassphraseOf(flags)));
+  ASSIGN_OR_RETURN(const auto store, OpenInbox(InboxDirectory(context, info.public_key)));
+  ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, TalkSession::Open(invocation, context));
+  chat::Inbox inbox(*store, identity.key, session->rng());
+  return PollLoop(plan, *session, identity, inbox).Run();
+}
+
+}  // namespace cli

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/talk_session.h"
+
+#include <spdlog/spdlog.h>
+
+#include "base/status_macros.h"
+#include "cli/control_client.h"
+#include "cli/errors.h"
+#include "cli/run_options.h"
+#include "proto/control.pb.h"
+
+namespace cli {
+namespace {
+
+// The node whose circuits to use; nothing: none. --bootstrap asks for none.
+absl::StatusOr<std::optional<std::string>> NodeFor(const Invocation& invocation, const Context& context) {
+  if (!invocation.run.bootstrap.empty()) return std::optional<std::string>();
+  return FindNode(context);
+}
+
+absl::Status RefuseRelay(const std::string& socket, absl::Duration timeout) {
+  ASSIGN_OR_RETURN(const std::string answer, CallNode(socket, "Status", bulbil::v1::StatusRequest().SerializeAsString(), timeout));
+  bulbil::v1::StatusReply status;
+  if (!status.ParseFromString(answer)) return absl::InternalError("the node's answer makes no sense");
+  if (status.role() != "relay") return absl::OkStatus();
+  return ExplainCall(absl::PermissionDeniedError("relay"));
+}
+
+absl::StatusOr<chat::ChatClient::Options> ChatOptions(const overlay::Network& network, const Context& context) {
+  chat::ChatClient::Options options;
+  options.network = network.name;
+  options.write_quorum = network.write_quorum;
+  options.replica_count = network.replica_count;
+  if (context.flags.timeout.empty()) return options;  // a note and a mailbox have limits of their own
+  ASSIGN_OR_RETURN(const absl::Duration timeout, TimeoutOf(context));
+  options.sender.deadline = timeout;
+  options.poller.deadline = timeout;
+  return options;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<TalkSession>> TalkSession::Open(const Invocation& invocation, const Context& context) {
+  ASSIGN_OR_RETURN(const overlay::Network network, ResolveNetwork(invocation, context));
+  ASSIGN_OR_RETURN(const chat::ChatClient::Options options, ChatOptions(network, context));
+  ASSIGN_OR_RETURN(const std::optional<std::string> socket, NodeFor(invocation, context));
+  std::unique_ptr<TalkSession> session;
+  if (socket) {
+    ASSIGN_OR_RETURN(const absl::Duration timeout, TimeoutOf(context));
+    RETURN_IF_ERROR(RefuseRelay(*socket, timeout));
+    session.reset(new TalkSession());
+    session->UseNode(*socket);
+  } else {
+    ASSIGN_OR_RETURN(const std::vector<overlay::RpcTarget> bootstrap, ClientBootstrap(invocation, context));
+    session.reset(new TalkSession());
+    session->UseLightClient(network, bootstrap);
+  }
+  circuits::Operations& operations = session->light_ ? session->light_->operations() : *session->control_;
+  session->client_ = std::make_unique<chat::ChatClient>(options, operations, session->loop_, session->rng_);
+  return session;
+}
+
+void TalkSession::UseNode(const std::string& socket) {
+  spdlog::debug("client: through the circuits of the local node");
+  calls_.emplace(loop_, rng_, overlay::GrpcClient::Options{});
+  control_ = std::make_unique<ControlOperations>(*calls_, socket);
+}
+
+void TalkSession::UseLightClient(const overlay::Network& network, const std::vector<overlay::RpcTarget>& bootstrap) {
+  spdlog::debug("client: without a local node, as a client of {} bootstrap nodes", bootstrap.size());
+  light_ = std::make_unique<LightClient>(network, bootstrap, loop_, rng_);
+}
+
+void TalkSession::Run(base::EventLoop::Task start) {
+  loop_.Post(std::move(start));
+  loop_.Run();
+}
+
+}  // namespace cli

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// cli/talk_session.h — an event loop and a chat client on it, for the length of one command.
+//
+// Its operations go through the local node's circuits or, with --bootstrap or without a node, through a client in this process.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "chat/chat_client.h"
+#include "cli/context.h"
+#include "cli/control_operations.h"
+#include "cli/grammar.h"
+#include "cli/light_client.h"
+#include "keys/system_rng.h"
+#include "overlay/grpc_client.h"
+#include "overlay/grpc_event_loop.h"
+
+namespace cli {
+
+class TalkSession {
+ public:
+  // kRefused if the local node is a relay; kNetwork if the chosen node does not run.
+  static absl::StatusOr<std::unique_ptr<TalkSession>> Open(const Invocation& invocation, const Context& context);
+
+  chat::ChatClient& client() { return *client_; }
+  base::EventLoop& loop() { return loop_; }
+  base::Rng& rng() { return rng_; }
+  // Runs `start` on the loop, and the loop until End(). Once.
+  void Run(base::EventLoop::Task start);
+  void End() { loop_.Stop(); }
+
+ private:
+  TalkSession() = default;
+  void UseNode(const std::string& socket);
+  void UseLightClient(const overlay::Network& network, const std::vector<overlay::RpcTarget>& bootstrap);
+
+  keys::SystemRng rng_;
+  overlay::GrpcEventLoop loop_{{}};
+  std::optional<overlay::GrpcClient> calls_;
+  std::unique_ptr<circuits::Operations> control_;
+  std::unique_ptr<LightClient> light_;
+  std::unique_ptr<chat::ChatClient> client_;
+};
+
+}  // namespace cli
