@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "base/byte_writer.h"
 #include "base/overloaded.h"
 #include "circuits/endpoint.h"
 
@@ -37,9 +38,7 @@ std::vector<PublicKey> NotOn(const OriginCircuit& circuit, const std::vector<Pub
 }
 
 base::Bytes OperationIsolation(const base::Bytes& isolation) {
-  base::Bytes marked = {0};
-  marked.insert(marked.end(), isolation.begin(), isolation.end());
-  return marked;
+  return base::ByteWriter().U8(0).Append(isolation).Take();
 }
 
 }  // namespace
@@ -275,6 +274,11 @@ void CircuitOperations::DoLookup(const LookupRef& task, LookupStep step) {
                                 own_.Close(task->circuit);
                                 Retry(task->operation, a.why);
                               },
+                              [&](ExtendStep& a) {
+                                if (own_.Find(task->circuit) == nullptr || own_.Find(task->circuit)->MayExtend()) return run(std::move(a));
+                                own_.Close(task->circuit);  // it has no extends left: another one goes on from what was learnt
+                                Lookup(task->operation);
+                              },
                               [&](auto& a) { run(std::move(a)); }},
              step);
 }
@@ -284,7 +288,6 @@ void CircuitOperations::OnLookupResult(const LookupRef& task, const CircuitStep&
   const auto* extend = std::get_if<ExtendStep>(&step);
   if (!result.ok()) {
     if (extend != nullptr) book_.Blame(extend->target.node_key, now);
-    // The circuit spent its extends, or a hop failed: what was learnt stays, another circuit goes on from there.
     return Lookup(task->operation);
   }
   if (extend != nullptr) return DoLookup(task, task->core.OnHop());

@@ -10,14 +10,6 @@ namespace circuits {
 using overlay::Cell;
 using overlay::LinkId;
 
-IntroduceFunction IntroduceOver(const overlay::Network& network, overlay::RpcClient& client,
-                                std::function<base::Bytes()> own_descriptor, base::EventLoop& loop) {
-  return [network, &client, own_descriptor = std::move(own_descriptor), &loop](
-             const overlay::RpcTarget& target, std::function<void(absl::StatusOr<overlay::Introduction>)> done) {
-    overlay::Introduce(network, client, target, own_descriptor ? own_descriptor() : base::Bytes(), loop, std::move(done));
-  };
-}
-
 CircuitsDriver::CircuitsDriver(CircuitsOptions options, base::EventLoop& loop, overlay::Links& links, overlay::Directory& directory,
                                base::Rng& rng)
     : options_(std::move(options)),

@@ -18,13 +18,9 @@
 
 namespace circuits {
 
-// overlay::Introduce with these arguments; `own_descriptor` is empty (or gives nothing) for a client.
-IntroduceFunction IntroduceOver(const overlay::Network& network, overlay::RpcClient& client,
-                                std::function<base::Bytes()> own_descriptor, base::EventLoop& loop);
-
 struct CircuitsOptions {
   overlay::Network network;
-  IntroduceFunction introduce;                 // IntroduceOver(...)
+  IntroduceFunction introduce;                 // IntroduceOver(...), introduce_over.h
   size_t ready_circuits = 0;                   // own clean circuits kept built ahead: 2 for a node, 0 for one-shot
 
   // Of a node or relay; own_key set means there is one.

@@ -10,6 +10,10 @@ DescriptorKeeper::DescriptorKeeper(OwnTable own_table, base::EventLoop& loop, Pe
 
 void DescriptorKeeper::OnTimer() {
   timer_.Reset(loop_.Now() + kKeepEvery);
+  AskDue();
+}
+
+void DescriptorKeeper::AskDue() {
   const overlay::RoutingTable* table = own_table_(0);
   if (table == nullptr) return;
   const std::vector<overlay::Peer> members = table->Members();
@@ -38,6 +42,7 @@ void DescriptorKeeper::Ask(const overlay::Peer& peer) {
                if (!answer.ok() || !book_.Add(answer->descriptor.encoded, loop_.Now(), loop_.WallNow())) return;
                const auto due = due_.find(node_key);
                if (due != due_.end()) due->second = loop_.Now() + kHeardAgainWithin;
+               AskDue();
              });
 }
 

@@ -18,6 +18,7 @@ class DescriptorKeeper {
 
  private:
   void OnTimer();
+  void AskDue();
   void Ask(const overlay::Peer& peer);
 
   const OwnTable own_table_;

@@ -29,7 +29,36 @@ LookupStep TableLookup::OnTable(const RoutingTable& table, absl::Time now, absl:
 LookupStep TableLookup::OnDescriptors(absl::Time now, absl::Time wall_now) { return Step(now, wall_now); }
 
 LookupStep TableLookup::Step(absl::Time now, absl::Time wall_now) {
-  if (std::optional<std::vector<Peer>> found = view_.Responsible(options_.point, now)) return Finish(*std::move(found), now, wall_now);
+  responsible_ = view_.Responsible(options_.point, now);
+  if (!responsible_.has_value()) return GoOn(now, wall_now);
+  const std::vector<keys::PublicKey> missing = Missing(now, wall_now);
+  if (missing.empty()) return LookupFound{*responsible_};
+  // Their descriptors are asked for together, so that the answerer does not learn which will be used; and of one whose table
+  // names them, for no other would know.
+  if (TableNames(missing)) {
+    asked_.insert(missing.begin(), missing.end());
+    return DescriptorsStep{hop_, missing};
+  }
+  const LookupStep step = GoOn(now, wall_now);
+  if (std::holds_alternative<LookupFailed>(step)) return LookupFound{*responsible_};
+  return step;
+}
+
+std::vector<keys::PublicKey> TableLookup::Missing(absl::Time now, absl::Time wall_now) const {
+  std::vector<keys::PublicKey> missing;
+  for (const Peer& peer : *responsible_) {
+    if (!book_.Find(peer.node_key, now, wall_now).has_value() && !asked_.contains(peer.node_key)) missing.push_back(peer.node_key);
+  }
+  return missing;
+}
+
+bool TableLookup::TableNames(const std::vector<keys::PublicKey>& node_keys) const {
+  NodeKeys named;
+  for (const Peer& peer : table_->Members()) named.insert(peer.node_key);
+  return std::all_of(node_keys.begin(), node_keys.end(), [&](const auto& node_key) { return named.contains(node_key); });
+}
+
+LookupStep TableLookup::GoOn(absl::Time now, absl::Time wall_now) {
   const std::optional<Peer> next = Closest(now, wall_now);
   if (!next.has_value()) return Failed("nobody closer to the point");
   if (const auto target = book_.FindAny(next->node_key, wall_now)) return ExtendStep{*target, kRelayHops};
@@ -38,20 +67,10 @@ LookupStep TableLookup::Step(absl::Time now, absl::Time wall_now) {
   return DescriptorsStep{hop_, {next->node_key}};
 }
 
-// Their descriptors are asked for together, so that the answerer does not learn which will be used.
-LookupStep TableLookup::Finish(std::vector<Peer> responsible, absl::Time now, absl::Time wall_now) {
-  DescriptorsStep question{hop_, {}};
-  for (const Peer& peer : responsible) {
-    if (!book_.Find(peer.node_key, now, wall_now).has_value()) question.node_keys.push_back(peer.node_key);
-  }
-  if (question.node_keys.empty() || asked_responsible_) return LookupFound{std::move(responsible)};
-  asked_responsible_ = true;
-  return question;
-}
-
 bool TableLookup::MayAsk(const Peer& peer, bool named_here, absl::Time now, absl::Time wall_now) const {
   if (options_.never.contains(peer.node_key) || options_.shun.contains(peer.node_key)) return false;
-  if (view_.Find(peer.point, now) != nullptr) return false;  // its table is known and did not tell
+  // A table that is known did not tell who is responsible; where that is known, its owner may yet know their descriptors.
+  if (!responsible_.has_value() && view_.Find(peer.point, now) != nullptr) return false;
   return (named_here && !asked_.contains(peer.node_key)) || book_.FindAny(peer.node_key, wall_now).has_value();
 }
 

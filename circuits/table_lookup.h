@@ -40,7 +40,10 @@ class TableLookup {
 
  private:
   LookupStep Step(absl::Time now, absl::Time wall_now);
-  LookupStep Finish(std::vector<overlay::Peer> responsible, absl::Time now, absl::Time wall_now);
+  // Those of the responsible whose descriptor is not held.
+  std::vector<keys::PublicKey> Missing(absl::Time now, absl::Time wall_now) const;
+  bool TableNames(const std::vector<keys::PublicKey>& node_keys) const;
+  LookupStep GoOn(absl::Time now, absl::Time wall_now);
   // The member closest before the point that can be asked: named by the table at hand, or with a descriptor that is held.
   std::optional<overlay::Peer> Closest(absl::Time now, absl::Time wall_now) const;
   bool MayAsk(const overlay::Peer& peer, bool named_here, absl::Time now, absl::Time wall_now) const;
@@ -51,7 +54,7 @@ class TableLookup {
   std::optional<overlay::RoutingTable> table_;
   size_t hop_ = kRelayHops - 1;
   NodeKeys asked_;  // whose descriptor was asked for: without an answer they are of no use
-  bool asked_responsible_ = false;
+  std::optional<std::vector<overlay::Peer>> responsible_;
   int questions_ = 0;
 };
 

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+// tests/circuits/fake_network.h — many circuits drivers in one process under virtual time, over links in memory.
+//
+// The ring is drawn, not run: DrawTables gives every living node the tables it would have once the ring is quiet. Kill is kill -9:
+// its links break at once, its address refuses, and nobody's table knows yet.
+#pragma once
+
+#include <memory>
+
+#include "circuits/circuits_driver.h"
+#include "tests/support/manual_loop.h"
+#include "tests/support/seeded_rng.h"
+
+namespace circuits {
+
+class FakeNetwork {
+ public:
+  explicit FakeNetwork(uint64_t seed, size_t neighbours = overlay::kTableNeighbours) : rng_(seed), neighbours_(neighbours) {}
+  ~FakeNetwork() {
+    for (auto& member : members_) member->driver.reset();
+  }
+
+  size_t AddNode(overlay::Role role = overlay::Role::kStoring, size_t ready_circuits = 0) {
+    const size_t i = Add(role);
+    Member& member = *members_[i];
+    member.is_node = true;
+    member.ready_circuits = ready_circuits;
+    StartDriver(i, {});
+    return i;
+  }
+  size_t AddClient(std::vector<size_t> bootstrap) {
+    const size_t i = Add(overlay::Role::kStoring);
+    std::vector<std::string> addresses;
+    for (size_t node : bootstrap) addresses.push_back(members_[node]->descriptor.address);
+    StartDriver(i, std::move(addresses));
+    return i;
+  }
+  void AddNodes(size_t count) {
+    for (size_t i = 0; i < count; ++i) AddNode();
+    DrawTables();
+    loop.RunFor(absl::Seconds(3));  // the nodes hear of each other's descriptors
+  }
+  void Kill(size_t i) {
+    Member& member = *members_[i];
+    member.alive = false;
+    member.driver.reset();
+    for (const auto& [id, end] : std::exchange(member.links.ends, {})) {
+      members_[end.peer]->links.ends.erase(end.peer_link);
+      NotifyDown(end.peer, end.peer_link);
+    }
+  }
+  // Comes back at its address, under its node key, with a new onion key.
+  void Restart(size_t i) {
+    Member& member = *members_[i];
+    member.alive = true;
+    loop.RunFor(absl::Seconds(2));  // descriptors tell new from old by the second
+    member.onion_key = keys::X25519KeyPair::Generate(rng_);
+    Describe(member);
+    StartDriver(i, {});
+  }
+  void DrawTables() {
+    std::vector<overlay::Peer> ring;
+    for (const auto& member : members_) {
+      if (member->is_node && member->alive) ring.push_back(member->descriptor.ToPeer(network));
+    }
+    std::sort(ring.begin(), ring.end(), [](const auto& a, const auto& b) { return a.point < b.point; });
+    for (const auto& member : members_) {
+      if (member->is_node && member->alive) Draw(*member, ring);
+    }
+  }
+
+  Operations& operations(size_t i) { return members_[i]->driver->operations(); }
+  CircuitsStats stats(size_t i) const { return members_[i]->driver->stats(); }
+  const keys::PublicKey& node_key(size_t i) const { return members_[i]->descriptor.node_key; }
+  size_t IndexOf(const keys::PublicKey& node_key) const {
+    for (size_t i = 0; i < members_.size(); ++i) {
+      if (members_[i]->descriptor.node_key == node_key) return i;
+    }
+    return members_.size();
+  }
+  std::vector<keys::PublicKey> Responsible(const overlay::NodeId& point) const {
+    std::vector<overlay::Peer> ring;
+    for (const auto& member : members_) {
+      if (member->is_node && member->alive) ring.push_back(member->descriptor.ToPeer(network));
+    }
+    std::vector<keys::PublicKey> found;
+    for (const auto& peer : overlay::ResponsibleFor(point, ring, 3)) found.push_back(peer.node_key);
+    return found;
+  }
+  size_t size() const { return members_.size(); }
+  // Which node's endpoint got the last request.
+  size_t last_asked = 0;
+  bool endpoints_answer = true;
+
+  struct Outcome {
+    absl::StatusOr<OpenedOperation> opened = absl::UnknownError("not called back");
+    absl::StatusOr<base::Bytes> answer = absl::UnknownError("not asked");
+    absl::Time when;
+  };
+  std::shared_ptr<Outcome> Start(size_t from, const overlay::NodeId& point, base::Bytes isolation, std::vector<keys::PublicKey> avoid = {}) {
+    auto outcome = std::make_shared<Outcome>();
+    operations(from).Open(point, std::move(isolation), std::move(avoid), [this, outcome, from](absl::StatusOr<OpenedOperation> opened) {
+      outcome->opened = opened;
+      outcome->when = loop.Now();
+      if (!opened.ok()) return;
+      operations(from).Run(opened->handle, {1, 2, 3}, [this, outcome](absl::StatusOr<base::Bytes> answer) {
+        outcome->answer = std::move(answer);
+        outcome->when = loop.Now();
+      });
+    });
+    return outcome;
+  }
+  Outcome Operate(size_t from, const overlay::NodeId& point, std::vector<keys::PublicKey> avoid = {}) {
+    const base::Bytes isolation = base::ToBytes(point.view());
+    const auto outcome = Start(from, point, isolation, std::move(avoid));
+    for (int i = 0; i < 500 && absl::IsUnknown(outcome->opened.status()); ++i) loop.RunFor(absl::Milliseconds(100));
+    for (int i = 0; i < 150 && outcome->opened.ok() && absl::IsUnknown(outcome->answer.status()); ++i) {
+      loop.RunFor(absl::Milliseconds(100));
+    }
+    return *outcome;
+  }
+
+  overlay::Network network;
+  support::ManualLoop loop;
+  support::SeededRng& rng() { return rng_; }
+
+ private:
+  struct LinkEnd {
+    size_t peer;
+    overlay::LinkId peer_link;
+    overlay::LinkInfo info;
+    bool up = false;
+  };
+  struct FakeLinks : overlay::Links {
+    FakeNetwork* net = nullptr;
+    size_t self = 0;
+    overlay::LinkListener* listener = nullptr;
+    std::map<overlay::LinkId, LinkEnd> ends;
+
+    void SetListener(overlay::LinkListener* heir) override { listener = heir; }
+    overlay::LinkId Connect(const overlay::Descriptor& to) override { return net->Connect(self, to); }
+    bool Send(overlay::LinkId link, const overlay::Cell& cell) override { return net->Send(self, link, cell); }
+    void Close(overlay::LinkId link) override { net->Close(self, link); }
+    const overlay::LinkInfo* Find(overlay::LinkId link) const override {
+      const auto found = ends.find(link);
+      return found == ends.end() || !found->second.up ? nullptr : &found->second.info;
+    }
+  };
+  struct EchoEndpoint : EndpointHandler {
+    FakeNetwork* net = nullptr;
+    size_t self = 0;
+    void OnEndpointRequest(EndpointRequest request) override {
+      net->last_asked = self;
+      if (net->endpoints_answer) request.answer(base::Bytes(request.payload.rbegin(), request.payload.rend()));
+    }
+  };
+  struct Member {
+    keys::SigningKey signing_key;
+    keys::X25519KeyPair onion_key;
+    overlay::Role role;
+    std::string address;
+    overlay::Directory directory;
+    overlay::Descriptor descriptor;
+    overlay::RoutingTable table;
+    bool is_node = false, alive = true, has_table = false;
+    size_t ready_circuits = 0;
+    FakeLinks links;
+    EchoEndpoint endpoint;
+    std::unique_ptr<CircuitsDriver> driver;
+  };
+
+  size_t Add(overlay::Role role) {
+    const size_t i = members_.size();
+    members_.push_back(std::unique_ptr<Member>(new Member{.signing_key = keys::SigningKey::Generate(rng_),
+                                                          .onion_key = keys::X25519KeyPair::Generate(rng_),
+                                                          .role = role,
+                                                          .address = "127.0.0.1:" + std::to_string(10001 + i),
+                                                          .directory = overlay::Directory(network)}));
+    Member& member = *members_[i];
+    Describe(member);
+    member.links.net = member.endpoint.net = this;
+    member.links.self = member.endpoint.self = i;
+    return i;
+  }
+  void Describe(Member& member) {
+    member.descriptor = overlay::SignDescriptor(network, member.signing_key, member.onion_key.public_key, member.role, member.address,
+                                                {}, loop.WallNow());
+  }
+  void StartDriver(size_t i, std::vector<std::string> bootstrap) {
+    Member& member = *members_[i];
+    CircuitsOptions options{.network = network,
+                            .introduce = [this, &member](const overlay::RpcTarget& target, auto done) { Introduce(member, target, std::move(done)); },
+                            .ready_circuits = member.ready_circuits};
+    if (member.is_node) {
+      options.own_key = member.descriptor.node_key;
+      if (member.role == overlay::Role::kStoring) options.endpoint = &member.endpoint;
+      options.own_descriptor = [&member] { return member.descriptor.encoded; };
+      options.own_table = [&member](uint8_t index) { return index == 0 && member.has_table ? &member.table : nullptr; };
+      options.onion_keys = [&member] { return std::span<const keys::X25519KeyPair>(&member.onion_key, 1); };
+    } else {
+      options.bootstrap = std::move(bootstrap);
+    }
+    member.driver = std::make_unique<CircuitsDriver>(std::move(options), loop, member.links, member.directory, rng_);
+  }
+  void Draw(Member& member, const std::vector<overlay::Peer>& ring) {
+    overlay::RoutingTable table;
+    table.owner = member.descriptor.ToPeer(network);
+    const size_t n = ring.size();
+    const size_t me = static_cast<size_t>(std::find(ring.begin(), ring.end(), table.owner) - ring.begin());
+    for (size_t k = 1; k <= std::min(neighbours_, n - 1); ++k) {
+      table.successors.push_back(ring[(me + k) % n]);
+      table.predecessors.push_back(ring[(me + n - k) % n]);
+    }
+    for (int exponent = 200; exponent < 256 && n > 1; ++exponent) {
+      const overlay::NodeId ideal = table.owner.point.PlusPowerOfTwo(exponent);
+      const auto& peer = *std::min_element(ring.begin(), ring.end(), [&](const auto& a, const auto& b) {
+        return overlay::Distance(ideal, a.point) < overlay::Distance(ideal, b.point);
+      });
+      if (peer == table.owner || (!table.fingers.empty() && table.fingers.back().peer == peer)) continue;
+      table.fingers.push_back({static_cast<uint8_t>(exponent), peer});
+    }
+    overlay::SignTable(network, member.signing_key, table, loop.WallNow());
+    member.table = std::move(table);
+    member.has_table = true;
+  }
+  // Who asks as a node says who it is, and is remembered.
+  void Introduce(const Member& asker, const overlay::RpcTarget& target,
+                 std::function<void(absl::StatusOr<overlay::Introduction>)> done) {
+    loop.Post([this, &asker, target, done = std::move(done)] {
+      for (const auto& member : members_) {
+        if (!member->alive || !member->is_node || !member->has_table || member->address != target.address) continue;
+        if (target.node_key.has_value() && *target.node_key != member->descriptor.node_key) continue;
+        if (asker.is_node) member->directory.Add(asker.descriptor.encoded, loop.WallNow()).status().IgnoreError();
+        return done(overlay::Introduction{member->descriptor, member->table});
+      }
+      done(absl::UnavailableError("nobody there"));
+    });
+  }
+
+  overlay::LinkId Connect(size_t from, const overlay::Descriptor& to) {
+    for (const auto& [id, end] : members_[from]->links.ends) {
+      if (members_[end.peer]->descriptor.node_key == to.node_key) return id;
+    }
+    const overlay::LinkId mine = ++last_link_;
+    const size_t peer = IndexOf(to.node_key);
+    if (peer == members_.size() || !members_[peer]->alive) {
+      NotifyDown(from, mine);
+      return mine;
+    }
+    const overlay::LinkId theirs = ++last_link_;
+    MakeEnd(from, mine, peer, theirs);
+    MakeEnd(peer, theirs, from, mine);
+    loop.Post([this, from, mine] { Up(from, mine); });
+    loop.Post([this, peer, theirs] { Up(peer, theirs); });
+    return mine;
+  }
+  void MakeEnd(size_t at, overlay::LinkId link, size_t peer, overlay::LinkId peer_link) {
+    const bool high = members_[at]->descriptor.node_key > members_[peer]->descriptor.node_key;
+    members_[at]->links.ends[link] = {peer, peer_link, {link, members_[peer]->descriptor.node_key, members_[peer]->is_node, high}, false};
+  }
+  void Up(size_t at, overlay::LinkId link) {
+    const auto found = members_[at]->links.ends.find(link);
+    if (found == members_[at]->links.ends.end()) return;
+    found->second.up = true;
+    const overlay::LinkInfo info = found->second.info;
+    if (members_[at]->links.listener != nullptr) members_[at]->links.listener->OnLinkUp(info);
+  }
+  bool Send(size_t from, overlay::LinkId link, const overlay::Cell& cell) {
+    const auto found = members_[from]->links.ends.find(link);
+    if (found == members_[from]->links.ends.end()) return false;
+    loop.Post([this, peer = found->second.peer, theirs = found->second.peer_link, cell] {
+      Member& member = *members_[peer];
+      if (member.links.ends.contains(theirs) && member.links.listener != nullptr) member.links.listener->OnCell(theirs, cell);
+    });
+    return true;
+  }
+  void Close(size_t from, overlay::LinkId link) {
+    const auto closed = members_[from]->links.ends.extract(link);
+    if (closed.empty()) return;
+    members_[closed.mapped().peer]->links.ends.erase(closed.mapped().peer_link);
+    NotifyDown(closed.mapped().peer, closed.mapped().peer_link);
+    NotifyDown(from, link);
+  }
+  void NotifyDown(size_t at, overlay::LinkId link) {
+    loop.Post([this, at, link] {
+      if (members_[at]->links.listener != nullptr) members_[at]->links.listener->OnLinkDown(link);
+    });
+  }
+
+  support::SeededRng rng_;
+  const size_t neighbours_;
+  overlay::LinkId last_link_ = 0;
+  std::vector<std::unique_ptr<Member>> members_;
+};
+
+}  // namespace circuits

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// Choice of hops, the walk, the ring view, and the small parts around them.
+#include "circuits/address_prefix.h"
+#include "circuits/circuit_pool.h"
+#include "circuits/circuit_table.h"
+#include "circuits/ring_view.h"
+#include "circuits/table_walk.h"
+#include "circuits/token_bucket.h"
+#include "tests/support/seeded_rng.h"
+#include "tests/support/status_matchers.h"
+
+namespace circuits {
+namespace {
+
+using overlay::NodeId;
+using overlay::Peer;
+using overlay::Role;
+using overlay::RoutingTable;
+
+const absl::Time kNow = absl::FromUnixSeconds(1'795'000'000);
+
+// A quiet ring of signed tables and descriptors.
+struct Ring {
+  Ring(size_t count, uint64_t seed, size_t neighbours = overlay::kTableNeighbours) : rng(seed), directory(network), book(directory) {
+    for (size_t i = 0; i < count; ++i) {
+      signing_keys.push_back(keys::SigningKey::Generate(rng));
+      const std::string address = "127." + std::to_string(i % 200) + ".0.1:" + std::to_string(1000 + i);
+      descriptors.push_back(overlay::SignDescriptor(network, signing_keys[i], {}, i % 5 == 0 ? Role::kRelay : Role::kStoring, address, {}, kNow));
+      peers.push_back(descriptors[i].ToPeer(network));
+      EXPECT_OK(directory.Add(descriptors[i].encoded, kNow));
+    }
+    std::sort(peers.begin(), peers.end(), [](const Peer& a, const Peer& b) { return a.point < b.point; });
+    for (size_t i = 0; i < count; ++i) tables.push_back(Draw(i, neighbours));
+  }
+  RoutingTable Draw(size_t me, size_t neighbours) {
+    RoutingTable table;
+    table.owner = peers[me];
+    const size_t n = peers.size();
+    for (size_t k = 1; k <= std::min(neighbours, n - 1); ++k) {
+      table.successors.push_back(peers[(me + k) % n]);
+      table.predecessors.push_back(peers[(me + n - k) % n]);
+    }
+    for (size_t step = 1; step < n; step *= 2) {
+      table.fingers.push_back({static_cast<uint8_t>(table.fingers.size()), peers[(me + step) % n]});
+    }
+    return table;
+  }
+  const RoutingTable& TableOf(const keys::PublicKey& node_key) const {
+    return *std::find_if(tables.begin(), tables.end(), [&](const auto& t) { return t.owner.node_key == node_key; });
+  }
+
+  overlay::Network network;
+  support::SeededRng rng;
+  overlay::Directory directory;
+  PeerBook book;
+  std::vector<keys::SigningKey> signing_keys;
+  std::vector<overlay::Descriptor> descriptors;
+  std::vector<Peer> peers;
+  std::vector<RoutingTable> tables;
+};
+
+TEST(PathSelector, ChoosesUniformlyAmongTheFingers) {
+  Ring ring(64, 1);
+  std::map<NodeId, int> chosen;
+  for (int i = 0; i < 6000; ++i) ++chosen[ChooseHop(ring.tables[3], {}, ring.rng)->point];
+  ASSERT_EQ(chosen.size(), ring.tables[3].fingers.size());
+  for (const auto& [point, times] : chosen) EXPECT_NEAR(times, 6000 / static_cast<int>(chosen.size()), 200);
+}
+
+TEST(PathSelector, FallsBackToAllMembersAndAtLastToTheShunned) {
+  Ring ring(5, 2);
+  HopRules rules;
+  for (const Peer& peer : ring.peers) rules.never.insert(peer.node_key);
+  EXPECT_FALSE(ChooseHop(ring.tables[0], rules, ring.rng).has_value());
+  rules.never.erase(ring.peers[4].node_key);
+  EXPECT_EQ(ChooseHop(ring.tables[0], rules, ring.rng)->point, ring.peers[4].point);
+  rules.shun.insert(ring.peers[4].node_key);
+  EXPECT_EQ(ChooseHop(ring.tables[0], rules, ring.rng)->point, ring.peers[4].point);
+  rules.never.erase(ring.peers[3].node_key);
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(ChooseHop(ring.tables[0], rules, ring.rng)->point, ring.peers[3].point);
+}
+
+TEST(TableWalk, HopsAreDistinctAndAllowedOverRandomRings) {
+  for (uint64_t seed = 0; seed < 300; ++seed) {
+    Ring ring(4 + seed % 60, seed, 3 + seed % 14);
+    const keys::PublicKey own = ring.peers[0].node_key, storage = ring.peers[1].node_key;
+    HopRules rules{.never = {own, storage}, .shun = {}, .distinct_prefixes = seed % 2 == 0, .prefixes = {}};
+    TableWalk walk({rules, std::nullopt}, ring.book, ring.rng);
+    const std::optional<Peer> guard = walk.ChooseGuard({}, {&ring.tables[0]});
+    if (!guard.has_value()) continue;
+    WalkStep step = walk.OnHop(guard->node_key, guard->address);
+    while (!std::holds_alternative<WalkReady>(step) && !std::holds_alternative<WalkFailed>(step)) {
+      if (const auto* extend = std::get_if<ExtendStep>(&step)) {
+        step = walk.OnHop(extend->target.node_key, extend->target.address);
+      } else {
+        ASSERT_EQ(std::get<TableStep>(step).hop + 1, walk.path().size());
+        step = walk.OnTable(ring.TableOf(walk.path().back()), kNow, kNow);
+      }
+    }
+    if (ring.peers.size() < 5) {
+      EXPECT_TRUE(std::holds_alternative<WalkFailed>(step));
+      continue;
+    }
+    ASSERT_TRUE(std::holds_alternative<WalkReady>(step)) << seed;
+    NodeKeys distinct(walk.path().begin(), walk.path().end());
+    distinct.insert({own, storage});
+    EXPECT_EQ(distinct.size(), 5u) << seed;
+  }
+}
+
+TEST(TableWalk, RefusesATableThatIsNotTheHops) {
+  Ring ring(8, 5);
+  TableWalk walk({}, ring.book, ring.rng);
+  walk.OnHop(ring.peers[1].node_key, ring.peers[1].address);
+  EXPECT_TRUE(std::holds_alternative<WalkFailed>(walk.OnTable(ring.tables[2], kNow, kNow)));
+}
+
+TEST(TableWalk, AsksForAllMissingDescriptorsWhereTheTableCoversTheRing) {
+  Ring ring(12, 6);
+  overlay::Directory empty(ring.network);
+  PeerBook book(empty);
+  TableWalk walk({}, book, ring.rng);
+  walk.OnHop(ring.peers[1].node_key, ring.peers[1].address);
+  const WalkStep step = walk.OnTable(ring.tables[1], kNow, kNow);
+  EXPECT_EQ(std::get<DescriptorsStep>(step).node_keys.size(), 12u);
+  EXPECT_EQ(std::get<DescriptorsStep>(step).hop, 0u);
+}
+
+TEST(RingView, AgreesWithTheWholeRingWhereItCanTell) {
+  for (size_t neighbours : {size_t{16}, size_t{4}}) {
+    Ring ring(30, 7, neighbours);
+    RingView view(ring.network);
+    for (size_t i = 0; i < 30; ++i) view.Add(ring.tables[i], kNow);
+    for (int i = 0; i < 500; ++i) {
+      const NodeId point = NodeId::Random(ring.rng);
+      const auto found = view.Responsible(point, kNow);
+      ASSERT_TRUE(found.has_value());
+      EXPECT_EQ(*found, overlay::ResponsibleFor(point, ring.peers, 3));
+    }
+  }
+}
+
+TEST(RingView, SaysNothingOfWhatItDoesNotKnowOrNoLongerKnows) {
+  Ring ring(40, 8, 4);
+  RingView view(ring.network);
+  view.Add(ring.tables[0], kNow);
+  EXPECT_FALSE(view.Responsible(ring.peers[20].point, kNow).has_value());
+  EXPECT_TRUE(view.Responsible(ring.peers[1].point, kNow).has_value());
+  EXPECT_FALSE(view.Responsible(ring.peers[1].point, kNow + kTableFresh + absl::Seconds(1)).has_value());
+  EXPECT_TRUE(view.Members(kNow + kTableFresh + absl::Seconds(1)).empty());
+}
+
+TEST(RingView, HoldsNoMoreThanItsBoundAndLetsTheOldestGo) {
+  Ring ring(8, 9);
+  RingView view(ring.network);
+  std::vector<NodeId> owners;
+  for (size_t i = 0; i < 2 * kTablesMax; ++i) {
+    RoutingTable table = ring.tables[0];
+    table.owner.point = NodeId::Random(ring.rng);
+    owners.push_back(table.owner.point);
+    view.Add(table, kNow + absl::Milliseconds(static_cast<int64_t>(i)));
+  }
+  for (size_t i = 0; i < owners.size(); ++i) EXPECT_EQ(view.Find(owners[i], kNow) != nullptr, i >= kTablesMax) << i;
+}
+
+TEST(PeerBook, ABlamedNodesDescriptorHasToBeHeardAgain) {
+  Ring ring(3, 10);
+  const keys::PublicKey node_key = ring.peers[0].node_key;
+  const overlay::Descriptor held = *ring.book.FindAny(node_key, kNow);
+  ring.book.Blame(node_key, kNow);
+  EXPECT_FALSE(ring.book.Find(node_key, kNow, kNow).has_value());
+  EXPECT_TRUE(ring.book.FindAny(node_key, kNow).has_value());
+  EXPECT_EQ(ring.book.Blamed(kNow), NodeKeys{node_key});
+  EXPECT_TRUE(ring.book.Add(held.encoded, kNow, kNow));
+  EXPECT_TRUE(ring.book.Find(node_key, kNow, kNow).has_value());
+  EXPECT_TRUE(ring.book.Blamed(kNow + kBlameFor).empty());
+  base::Bytes forged = held.encoded;
+  forged[40] ^= 1;
+  EXPECT_FALSE(ring.book.Add(forged, kNow, kNow));
+}
+
+TEST(CircuitPool, ACircuitServesOneIsolationKeyInItsLife) {
+  CircuitPool pool;
+  const auto any = [](uint64_t) { return true; };
+  pool.Add(1, std::nullopt, /*busy=*/false, kNow);
+  EXPECT_EQ(pool.ready(), 1u);
+  EXPECT_EQ(pool.Take({1}, any, kNow), 1u);
+  EXPECT_FALSE(pool.Take({1}, any, kNow).has_value()) << "one operation at a time";
+  pool.Release(1);
+  EXPECT_EQ(pool.ready(), 0u);
+  EXPECT_FALSE(pool.Take({2}, any, kNow).has_value());
+  EXPECT_EQ(pool.Take({1}, any, kNow), 1u);
+  pool.Release(1);
+  EXPECT_FALSE(pool.Take({1}, any, kNow + kCircuitAge + absl::Seconds(1)).has_value());
+  EXPECT_EQ(pool.TakeExpired(kNow + kCircuitAge + absl::Seconds(1)), (std::vector<uint64_t>{1}));
+  EXPECT_EQ(pool.size(), 0u);
+}
+
+TEST(CircuitPool, PrefersItsOwnKeysCircuitAndKeepsNoMoreThanItsBound) {
+  CircuitPool pool;
+  pool.Add(1, std::nullopt, false, kNow);
+  pool.Add(2, base::Bytes{7}, false, kNow);
+  EXPECT_EQ(pool.Take({7}, [](uint64_t) { return true; }, kNow), 2u);
+  EXPECT_FALSE(pool.Take({8}, [](uint64_t circuit) { return circuit != 1; }, kNow).has_value());
+  for (uint64_t i = 10; i < 10 + kIdlePooledMax + 5; ++i) pool.Add(i, base::Bytes{9}, false, kNow + absl::Seconds(1));
+  EXPECT_EQ(pool.TakeExpired(kNow + absl::Seconds(2)).size(), 6u);
+}
+
+TEST(CircuitTable, IdsComeFromOnesOwnHalf) {
+  CircuitTable table;
+  support::SeededRng rng(4);
+  for (bool high : {true, false}) {
+    const overlay::LinkInfo link{.id = high ? 1u : 2u, .peer_key = {}, .is_node = true, .high_ids = high};
+    for (int i = 0; i < 100; ++i) {
+      const auto id = table.Allocate(link, {CircuitEnd::kRelayNext, 5}, 1000, rng);
+      ASSERT_TRUE(id.has_value());
+      EXPECT_FALSE(IsPeersId(link, *id));
+      EXPECT_TRUE(IsPeersId(link, *id ^ overlay::kCircuitIdTopBit));
+    }
+    EXPECT_FALSE(table.Allocate(link, {CircuitEnd::kRelayNext, 5}, 100, rng).has_value());
+    EXPECT_FALSE(IsPeersId(link, 0));
+    EXPECT_EQ(table.TakeLink(link.id).size(), 100u);
+    EXPECT_EQ(table.CountOn(link.id), 0u);
+  }
+}
+
+TEST(AddressPrefix, IsTheFirstSixteenOrThirtyTwoBits) {
+  EXPECT_EQ(PrefixOf("10.1.2.3:7"), "10.1");
+  EXPECT_EQ(PrefixOf("[2001:db8:5::1]:7"), "2001:db8");
+  EXPECT_EQ(PrefixOf("[2001:0DB8::1]:7"), "2001:db8");
+  EXPECT_EQ(PrefixOf("[::1]:7"), "0:0");
+  EXPECT_EQ(PrefixOf("[2001::1]:7"), "2001:0");
+}
+
+TEST(TokenBucket, GivesItsBurstAndThenItsRate) {
+  TokenBucket bucket(2, 5);
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(bucket.Take(kNow));
+  EXPECT_FALSE(bucket.Take(kNow));
+  EXPECT_FALSE(bucket.Take(kNow + absl::Milliseconds(400)));
+  EXPECT_TRUE(bucket.Take(kNow + absl::Milliseconds(600)));
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(bucket.Take(kNow + absl::Hours(1)));
+  EXPECT_FALSE(bucket.Take(kNow + absl::Hours(1)));
+}
+
+}  // namespace
+}  // namespace circuits
