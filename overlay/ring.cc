@@ -219,6 +219,11 @@ void Ring::OnLaneReply(absl::StatusOr<RingReply> reply) {
     return;
   }
   const StateReply* state = reply.ok() ? std::get_if<StateReply>(&*reply) : nullptr;
+  if (state != nullptr && state->pending && IsMember()) {
+    if (RetryPending()) return;
+    state = nullptr;  // in one step for longer than any step lasts: as good as dead
+  }
+  pending_since_ = absl::InfiniteFuture();
   OnStateReply(asked.step, asked.asked, state);
 }
 
@@ -257,8 +262,6 @@ void Ring::DropHead() {
 }
 
 void Ring::OnSuccessorState(const Peer& successor, const StateReply* state) {
-  if (state != nullptr && state->pending && RetryPending()) return;
-  pending_since_ = absl::InfiniteFuture();
   if (state == nullptr || !state->member) {
     AddSuspect(successor.point);
     ForgetPointer(successor);
@@ -277,8 +280,6 @@ void Ring::OnSuccessorState(const Peer& successor, const StateReply* state) {
 }
 
 void Ring::OnCandidateState(const Peer& candidate, const StateReply* state) {
-  if (state != nullptr && state->pending && RetryPending()) return;
-  pending_since_ = absl::InfiniteFuture();
   if (list_.empty()) return EndRound();
   round_quiet_ = false;
   if (state == nullptr || !state->member) {
@@ -294,8 +295,6 @@ void Ring::OnCandidateState(const Peer& candidate, const StateReply* state) {
 
 // A member alone is its own successor in all but name; who rectified it may be the first to have joined.
 void Ring::OnAloneState(const Peer& predecessor, const StateReply* state) {
-  if (state != nullptr && state->pending && RetryPending()) return;
-  pending_since_ = absl::InfiniteFuture();
   if (state == nullptr || !state->member) {
     predecessor_.reset();
     predecessors_.clear();
@@ -405,10 +404,10 @@ void Ring::ChangedNow() {
   stabilize_due_ = std::min(stabilize_due_, now_ + Jittered(interval_));
 }
 
-// False once a node has been in one step for longer than any step lasts: then it counts as dead.
+// False if nothing but "pending" came for twice as long as a pass over a whole list of silent dead.
 bool Ring::RetryPending() {
   if (pending_since_ == absl::InfiniteFuture()) pending_since_ = now_;
-  if (now_ - pending_since_ > SuspicionSpan()) return false;
+  if (now_ - pending_since_ > 2 * SuspicionSpan()) return false;
   stabilize_due_ = now_ + kPendingPauseMin + kPendingPauseSpan * rng_.Unit();
   return true;
 }
@@ -445,7 +444,10 @@ void Ring::OnPingReply(const OpenCall& call, bool alive) {
 void Ring::OnLeaving(const Peer& leaver) {
   if (!IsMember()) return;
   const bool listed = list_.Contains(leaver.point) || ContainsPoint(storing_successors_, leaver.point);
-  if (listed) stabilize_due_ = std::min(stabilize_due_, now_ + kHintPause * rng_.Unit());
+  if (listed) {
+    ChangedNow();
+    stabilize_due_ = std::min(stabilize_due_, now_ + kHintPause * rng_.Unit());
+  }
   if (!predecessor_ || predecessor_->point != leaver.point) return;
   predecessor_heard_ = absl::InfinitePast();
   check_due_ = std::min(check_due_, now_ + kHintPause);

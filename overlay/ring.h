@@ -15,9 +15,9 @@
 //    itself no member asks it for a way in (a Rectify to a non-member). Of two detached nodes only the one with the smaller point
 //    does so, the other asks; a newcomer never founds.
 //  - Reunion. A member asks now and then one remembered peer outside its list for the owner of the point after its own. An owner
-//    that lies before its successor belongs to another ring (or is news): it is adopted by StabilizeFromPredecessor, which
-//    preserves the invariant for any member between. A member alone that meets another ring joins it. So rings that know of each
-//    other merge.
+//    that lies before its successor belongs to another ring (or is news): it is adopted by StabilizeFromPredecessor; one that lies
+//    behind it is rectified. Both preserve the invariant for any live member. A member alone that meets another ring joins it. So
+//    rings that know of each other merge.
 //  - Fingers, the longer lists and the storing lists: hints for routing and what dht/ is told; maintenance never reads them.
 // Hostile peers can lie in an answer or delay it; they cannot claim a point they hold no key for, nor make a list grow.
 // Every Call must be answered by exactly one OnReply; Call::timeout is the driver's to keep. Not thread-safe: one event loop.

@@ -177,7 +177,7 @@ void Ring::BecomeMember() {
   lane_ = {};
   seeking_place_ = exhausted_ = false;
   prepared_.reset();
-  seek_due_ = absl::InfiniteFuture();
+  seek_due_ = pending_since_ = absl::InfiniteFuture();
   seek_pause_ = interval_ = finger_interval_ = options_.stabilize_min;
   round_quiet_ = false;
   stabilize_due_ = now_;

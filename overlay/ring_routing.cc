@@ -226,7 +226,7 @@ void Ring::StartReunion() {
 
 void Ring::OnReunionResult(const LookupResult& result) {
   const Peer& owner = result.owner;
-  if (owner.point == self_.point || list_.Contains(owner.point)) return;
+  if (owner.point == self_.point || (!list_.empty() && owner.point == list_.head().point)) return;
   const bool other_is_alone = owner.point == result.predecessor.point;
   if (other_is_alone && (!list_.empty() || self_.point < owner.point)) {
     Notify(owner);  // it sees us, and joins
@@ -234,6 +234,8 @@ void Ring::OnReunionResult(const LookupResult& result) {
     LeaveForOtherRing(owner);
   } else if (InOpen(owner.point, self_.point, list_.head().point)) {
     found_between_ = owner;
+  } else {
+    Notify(owner);  // we are between it and who it takes for its predecessor
   }
 }
 

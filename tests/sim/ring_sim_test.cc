@@ -26,13 +26,6 @@ std::string Replay(uint64_t seed) {
   return absl::StrCat("replay: sim_test --gtest_filter=", test->test_suite_name(), ".", test->name(), "  (seed ", seed, ")");
 }
 
-NodeId PointAt(int eighth) {  // 0..255: the first byte of the point
-  NodeId point;
-  point.bytes[0] = static_cast<uint8_t>(eighth);
-  point.bytes[31] = 1;
-  return point;
-}
-
 World::Options SmallOptions(uint64_t seed, int successor_count) {
   World::Options options;
   options.seed = seed;
@@ -151,6 +144,312 @@ TEST_P(RingChurn, KeepsOneRingInBootstrapMode) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, RingChurn, testing::Range(0, SeedCount(25)));
+
+// --- Small rings: where the seed project broke ---
+
+// Members by rising point.
+std::vector<size_t> InRingOrder(const World& world) {
+  std::vector<size_t> live = world.LiveNodes();
+  std::sort(live.begin(), live.end(), [&](size_t a, size_t b) { return world.nodes()[a].peer.point < world.nodes()[b].peer.point; });
+  return live;
+}
+
+// Watches every step for somebody who took himself for his successor.
+class SelfWatcher {
+ public:
+  explicit SelfWatcher(World& world) : world_(world) {
+    world.on_step = [this] {
+      const absl::Status status = CheckNoSelfSuccessor(world_.View(), world_.LiveNodes().size());
+      if (!status.ok() && broken_.empty()) broken_ = absl::StrCat(status.message(), "\n", world_.Dump());
+    };
+  }
+  ~SelfWatcher() { world_.on_step = nullptr; }
+  const std::string& broken() const { return broken_; }
+
+ private:
+  World& world_;
+  std::string broken_;
+};
+
+// A single node that outlived all others: detached, nobody's successor, not its own, owner of nothing.
+void ExpectDetachedForGood(World& world, size_t node) {
+  EXPECT_TRUE(world.RunUntil([&] { return world.ring(node)->state() == RingState::kDetached; }, absl::Seconds(40))) << world.Dump();
+  world.RunFor(absl::Minutes(1));
+  EXPECT_EQ(world.ring(node)->state(), RingState::kDetached);
+  EXPECT_TRUE(world.ring(node)->successors().empty());
+  EXPECT_FALSE(world.ring(node)->neighbourhood().member);
+  EXPECT_FALSE(world.Lookup(node, NodeId::Random(world.rng())).ok());
+}
+
+struct Trial {
+  int nodes, killed;
+};
+
+class RingAfterKills : public testing::TestWithParam<Trial> {};
+
+TEST_P(RingAfterKills, IsAlwaysTheIdealRingOfTheSurvivors) {
+  const auto [nodes, killed] = GetParam();
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    SCOPED_TRACE(Replay(seed));
+    World world(SmallOptions(seed, 8));
+    world.Grow(static_cast<size_t>(nodes));
+    world.RunFor(absl::Seconds(30) * world.rng().Unit());
+    SelfWatcher watcher(world);
+    std::vector<size_t> live = world.LiveNodes();
+    base::Shuffle(live, world.rng());
+    for (int i = 0; i < killed; ++i) world.Crash(live[static_cast<size_t>(i)]);
+    if (nodes - killed == 1) {
+      ExpectDetachedForGood(world, live.back());
+    } else {
+      ASSERT_TRUE(world.RunUntilIdeal(absl::Seconds(20))) << CheckIdeal(world.View()) << "\n" << world.Dump();
+    }
+    ASSERT_EQ(watcher.broken(), "");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Trials, RingAfterKills,
+                         testing::Values(Trial{3, 1}, Trial{3, 2}, Trial{4, 1}, Trial{4, 2}, Trial{5, 1}, Trial{5, 2}),
+                         [](const auto& trial) { return absl::StrCat(trial.param.nodes, "less", trial.param.killed); });
+
+TEST(RingScript, S1ThreeNodesLessOneAreARingOfTwo) {
+  World world(SmallOptions(1, 8));
+  world.Grow(3);
+  world.Crash(InRingOrder(world)[1]);
+  ASSERT_TRUE(world.RunUntilIdeal(absl::Seconds(10))) << world.Dump();
+  for (const size_t node : world.LiveNodes()) EXPECT_EQ(world.ring(node)->successors().size(), 1u);
+}
+
+TEST(RingScript, S2ThePredecessorOfTheDeadMayBeTheFirstToNotice) {
+  for (uint64_t seed = 0; seed < 30; ++seed) {
+    SCOPED_TRACE(Replay(seed));
+    World world(SmallOptions(seed, 8));
+    world.Grow(4);
+    SelfWatcher watcher(world);
+    const std::vector<size_t> order = InRingOrder(world);
+    world.Crash(order[1]);
+    // The dead one's successor still names it as predecessor when its predecessor asks.
+    const NodeId dead = world.nodes()[order[1]].peer.point;
+    ASSERT_TRUE(world.RunUntil([&] { return world.ring(order[0])->successors().front().point != dead; }, absl::Seconds(10)));
+    ASSERT_TRUE(world.RunUntilIdeal(absl::Seconds(10))) << world.Dump();
+    ASSERT_EQ(watcher.broken(), "");
+  }
+}
+
+TEST(RingScript, S3TwoNeighboursOfFiveMayDieAtOnce) {
+  for (uint64_t seed = 0; seed < 30; ++seed) {
+    SCOPED_TRACE(Replay(seed));
+    World world(SmallOptions(seed, 8));
+    world.Grow(5);
+    SelfWatcher watcher(world);
+    const std::vector<size_t> order = InRingOrder(world);
+    world.Crash(order[seed % 5]);
+    world.Crash(order[(seed + 1) % 5]);
+    ASSERT_TRUE(world.RunUntilIdeal(absl::Seconds(20))) << world.Dump();
+    ASSERT_EQ(watcher.broken(), "");
+  }
+}
+
+TEST(RingScript, S4TheLastOneIsDetachedAndOwnsNothing) {
+  World world(SmallOptions(4, 8));
+  world.Grow(5);
+  const std::vector<size_t> order = InRingOrder(world);
+  for (size_t i = 1; i < order.size(); ++i) world.Crash(order[i]);
+  ExpectDetachedForGood(world, order[0]);
+}
+
+TEST(RingScript, AKilledSuccessorIsReplacedWithinThreeSeconds) {
+  for (uint64_t seed = 0; seed < 30; ++seed) {
+    SCOPED_TRACE(Replay(seed));
+    World::Options options = SmallOptions(seed, 8);
+    options.silent = 0;  // as when a process is killed: its machine refuses the connection
+    World world(options);
+    world.Grow(12);
+    world.RunFor(absl::Minutes(1));  // quiet: rounds are five seconds apart
+    world.Crash(world.LiveNodes()[world.rng().Below(12)]);
+    const auto heads_live = [&] {
+      for (const size_t node : world.LiveNodes()) {
+        if (world.View().Find(world.ring(node)->successors().front().point) == nullptr) return false;
+      }
+      return true;
+    };
+    ASSERT_TRUE(world.RunUntil(heads_live, absl::Seconds(3))) << world.Dump();
+    ASSERT_TRUE(world.RunUntilIdeal(absl::Seconds(8))) << world.Dump();
+  }
+}
+
+// --- Ways back in ---
+
+TEST_P(RingSeeds, ALoneSurvivorFoundsAnewWithTheFirstWhoKnocks) {
+  SCOPED_TRACE(Replay(seed()));
+  World world(SmallOptions(seed(), 8));
+  world.Grow(4);
+  const std::vector<size_t> order = InRingOrder(world);
+  for (size_t i = 1; i < order.size(); ++i) world.Crash(order[i]);
+  ASSERT_TRUE(world.RunUntil([&] { return world.ring(order[0])->state() == RingState::kDetached; }, absl::Seconds(40)));
+  world.StartJoin(world.Add(), {order[0]});
+  EXPECT_TRUE(world.RunUntilIdeal(absl::Seconds(60))) << world.Dump();
+}
+
+TEST_P(RingSeeds, DetachedSurvivorsThatKnowOfEachOtherEndInOneRing) {
+  SCOPED_TRACE(Replay(seed()));
+  World::Options options = SmallOptions(seed(), 2);
+  options.bootstrap_knows_members = false;
+  World world(options);
+  world.Grow(10);
+  world.RunFor(absl::Minutes(2));
+  // Every second or third node lives, so nobody's list of two does; how many that are depends on the seed.
+  const std::vector<size_t> order = InRingOrder(world);
+  for (size_t i = 0; i < order.size(); ++i) {
+    if (i % (seed() % 2 == 0 ? 3 : 5) != 0 || i == 9) world.Crash(order[i]);
+  }
+  const std::vector<size_t> left = world.LiveNodes();
+  for (size_t i = 1; i < left.size(); ++i) world.Tell(left[i - 1], left[i]);
+  EXPECT_TRUE(world.RunUntilIdeal(absl::Minutes(5))) << world.Dump();
+}
+
+TEST_P(RingSeeds, AFounderThatComesBackAloneFindsItsOldRing) {
+  SCOPED_TRACE(Replay(seed()));
+  World::Options options = SmallOptions(seed(), 3);
+  options.bootstrap_knows_members = false;
+  World world(options);
+  world.Grow(6);
+  world.Crash(0);
+  ASSERT_TRUE(world.RunUntilIdeal(absl::Seconds(30)));
+  world.StartAlone(0);
+  EXPECT_TRUE(world.RunUntilIdeal(absl::Minutes(5))) << world.Dump();
+}
+
+TEST_P(RingSeeds, ANodeThatRestartsAtOnceIsBackSoon) {
+  SCOPED_TRACE(Replay(seed()));
+  World world(SmallOptions(seed(), 8));
+  world.Grow(2 + seed() % 4);
+  world.RunFor(absl::Seconds(20));
+  const std::vector<size_t> order = InRingOrder(world);
+  world.Crash(order[0]);
+  world.RunFor(absl::Milliseconds(200));
+  world.StartJoin(order[0], {order[1]});
+  EXPECT_TRUE(world.RunUntilIdeal(absl::Seconds(30))) << world.Dump();
+}
+
+TEST_P(RingSeeds, TwoRingsThatHearOfEachOtherMerge) {
+  SCOPED_TRACE(Replay(seed()));
+  World::Options options = SmallOptions(seed(), 3);
+  options.bootstrap_knows_members = false;
+  World world(options);
+  world.Grow(1 + seed() % 7);
+  const size_t first = world.Add();
+  world.StartAlone(first);
+  for (int i = 0; i < 6; ++i) {
+    const size_t node = world.Add();
+    world.StartJoin(node, {first});
+    world.RunFor(absl::Seconds(10));
+  }
+  world.Tell(first, 0);
+  EXPECT_TRUE(world.RunUntilIdeal(absl::Minutes(10))) << world.Dump();
+}
+
+TEST_P(RingSeeds, APartitionHeals) {
+  SCOPED_TRACE(Replay(seed()));
+  World world(SmallOptions(seed(), 4));
+  world.Grow(16);
+  for (const size_t node : world.LiveNodes()) world.SetSide(node, static_cast<int>(world.rng().Below(2)));
+  world.RunFor(absl::Minutes(1));
+  for (const size_t node : world.LiveNodes()) world.SetSide(node, 0);
+  EXPECT_TRUE(world.RunUntilIdeal(absl::Minutes(10))) << world.Dump();
+}
+
+// Outside the proof: live nodes are taken for dead all the time.
+TEST_P(RingSeeds, FalseSuspicionsHeal) {
+  SCOPED_TRACE(Replay(seed()));
+  World world(SmallOptions(seed(), 4));
+  world.Grow(20);
+  world.SetLoss(0.05);
+  world.RunFor(absl::Minutes(3));
+  world.SetLoss(0);
+  EXPECT_TRUE(world.RunUntilIdeal(absl::Minutes(5))) << world.Dump();
+}
+
+TEST_P(RingSeeds, LeaversAreMissedAtOnce) {
+  SCOPED_TRACE(Replay(seed()));
+  World world(SmallOptions(seed(), 8));
+  world.Grow(10);
+  world.RunFor(absl::Minutes(1));
+  world.Leave(world.LiveNodes()[world.rng().Below(10)]);
+  EXPECT_TRUE(world.RunUntil([&] { return world.View().members.size() == 9 && CheckIdeal(world.View()).ok(); }, absl::Seconds(3)))
+      << world.Dump();
+}
+
+// --- Lookups and what dht/ is told ---
+
+const overlay::Peer& OwnerOf(const World& world, const NodeId& point) {
+  const std::vector<size_t> order = InRingOrder(world);
+  for (const size_t node : order) {
+    if (!(world.nodes()[node].peer.point < point)) return world.nodes()[node].peer;
+  }
+  return world.nodes()[order.front()].peer;
+}
+
+TEST_P(RingSeeds, LookupsFindTheOwnerInFewHopsAlsoBesideTheDead) {
+  SCOPED_TRACE(Replay(seed()));
+  World::Options options;
+  options.seed = seed();
+  World world(options);
+  world.Grow(64);
+  world.RunFor(absl::Minutes(1));
+  for (int i = 0; i < 30; ++i) {
+    const NodeId point = NodeId::Random(world.rng());
+    const auto result = world.Lookup(world.LiveNodes()[world.rng().Below(64)], point);
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->owner.point, OwnerOf(world, point).point);
+    EXPECT_EQ(result->successors.front().point, result->owner.point);
+    EXPECT_EQ(result->storing.size(), 4u);
+    EXPECT_LE(result->hops, 6);
+  }
+  std::vector<size_t> live = world.LiveNodes();
+  base::Shuffle(live, world.rng());
+  for (size_t i = 0; i < 16; ++i) world.Crash(live[i]);
+  for (size_t i = 16; i < 30; ++i) EXPECT_TRUE(world.Lookup(live[i], NodeId::Random(world.rng())).ok());
+  world.RunFor(absl::Minutes(1));
+  for (size_t i = 16; i < 40; ++i) {
+    const NodeId point = NodeId::Random(world.rng());
+    const auto result = world.Lookup(live[i], point);
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->owner.point, OwnerOf(world, point).point);
+  }
+}
+
+TEST_P(RingSeeds, NeighbourhoodsNameTheNextStoringProcesses) {
+  SCOPED_TRACE(Replay(seed()));
+  World::Options options;
+  options.seed = seed();
+  World world(options);
+  world.Grow(8);
+  for (int i = 0; i < 24; ++i) {
+    world.StartJoin(world.Add(i % 2 == 0 ? overlay::Role::kRelay : overlay::Role::kStoring), {0});
+    world.RunFor(absl::Seconds(1));
+  }
+  ASSERT_TRUE(world.RunUntilIdeal(absl::Minutes(2)));
+  for (int i = 0; i < 6; ++i) world.Crash(world.LiveNodes()[world.rng().Below(world.LiveNodes().size())]);
+  ASSERT_TRUE(world.RunUntilIdeal(absl::Minutes(2)));
+  world.RunFor(absl::Seconds(40));
+  const std::vector<size_t> order = InRingOrder(world);
+  for (size_t i = 0; i < order.size(); ++i) {
+    const overlay::Neighbourhood neighbourhood = world.ring(order[i])->neighbourhood();
+    std::vector<overlay::Peer> after, before;
+    for (size_t k = 1; k < order.size(); ++k) {
+      const overlay::Peer& next = world.nodes()[order[(i + k) % order.size()]].peer;
+      const overlay::Peer& last = world.nodes()[order[(i + order.size() - k) % order.size()]].peer;
+      if (next.role == overlay::Role::kStoring && after.size() < 4) after.push_back(next);
+      if (last.role == overlay::Role::kStoring && before.size() < 4) before.push_back(last);
+    }
+    EXPECT_EQ(neighbourhood.successors, after);
+    EXPECT_EQ(neighbourhood.predecessors, before);
+    EXPECT_EQ(world.ring(order[i])->FarSuccessors().size(), overlay::kTableNeighbours);
+    EXPECT_EQ(world.ring(order[i])->FarPredecessors().size(), overlay::kTableNeighbours);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, RingSeeds, testing::Range(0, SeedCount(10)));
 
 }  // namespace
 }  // namespace sim

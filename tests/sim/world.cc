@@ -78,6 +78,8 @@ void World::Leave(size_t node) {
   });
 }
 
+void World::Tell(size_t node, size_t of) { Apply(node, nodes_[node].ring->AddContacts({nodes_[of].peer}, now_)); }
+
 void World::Grow(size_t count) {
   const size_t first = Add();
   StartAlone(first);

@@ -53,6 +53,8 @@ class World {
   void StartJoin(size_t node, const std::vector<size_t>& contacts);
   void Crash(size_t node);
   void Leave(size_t node);  // tells its neighbours, and is gone a moment later
+  void Tell(size_t node, size_t of);  // a contact, as from a bootstrap address
+  void SetLoss(double loss) { options_.loss = loss; }
   void SetSide(size_t node, int side) { nodes_[node].side = side; }  // only nodes of one side hear each other
   // Starts a ring of that many nodes, one joining after the other, and runs until it is ideal. CHECKs that it gets there.
   void Grow(size_t count);
@@ -100,7 +102,7 @@ class World {
   void Look(size_t node);
   void SetView(size_t node, std::optional<MemberView> view);
 
-  const Options options_;
+  Options options_;
   support::SeededRng rng_;
   absl::Time now_ = absl::FromUnixSeconds(1'795'000'000);
   std::vector<Node> nodes_;
