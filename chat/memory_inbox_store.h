@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <string>
 
 #include "chat/inbox_store.h"
 
@@ -13,27 +14,28 @@ class MemoryInboxStore : public InboxStore {
   absl::Status Apply(const std::vector<InboxWrite>& writes) override {
     for (const InboxWrite& write : writes) {
       if (write.value) {
-        entries_[write.key] = *write.value;
+        entries_[base::ToString(write.key)] = *write.value;
       } else {
-        entries_.erase(write.key);
+        entries_.erase(base::ToString(write.key));
       }
     }
     return absl::OkStatus();
   }
   absl::Status ForEach(uint8_t first, const std::function<void(base::ByteView, base::ByteView)>& visit) const override {
-    for (auto it = entries_.lower_bound({first}); it != entries_.end() && it->first.front() == first; ++it) {
-      visit(it->first, it->second);
+    const std::string prefix(1, static_cast<char>(first));
+    for (auto it = entries_.lower_bound(prefix); it != entries_.end() && it->first.starts_with(prefix); ++it) {
+      visit(base::AsBytes(it->first), it->second);
     }
     return absl::OkStatus();
   }
   absl::StatusOr<base::Bytes> Get(base::ByteView key) const override {
-    const auto it = entries_.find(base::ToBytes(key));
+    const auto it = entries_.find(base::ToString(key));
     if (it == entries_.end()) return absl::NotFoundError("no such entry");
     return it->second;
   }
 
  private:
-  std::map<base::Bytes, base::Bytes> entries_;
+  std::map<std::string, base::Bytes> entries_;
 };
 
 }  // namespace chat

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests and answers at the end of a circuit, and what strangers get from them.
+#include "chat/mailbox.h"
+
+#include <gtest/gtest.h>
+
+#include "chat/mailbox_endpoint.h"
+#include "tests/chat/fake_places.h"
+#include "tests/support/manual_loop.h"
+#include "tests/support/status_matchers.h"
+
+namespace chat {
+namespace {
+
+class MailboxTest : public testing::Test {
+ protected:
+  MailboxTest() {
+    for (const auto& node : places_.nodes) {
+      mailboxes_.push_back(std::make_unique<MailboxEndpoint>(loop_, *node, places_.kinds, "local", node->key.public_key()));
+    }
+    rng_.Fill(binding_);
+  }
+
+  base::Bytes Ask(base::Bytes request, int node = 0) {
+    base::Bytes got;
+    mailboxes_[static_cast<size_t>(node)]->OnEndpointRequest(
+        {binding_, std::move(request), [&](base::Bytes answer) { got = std::move(answer); }});
+    loop_.RunReady();
+    EXPECT_EQ(got.size(), kMailboxMessageSize);
+    return got;
+  }
+  MailboxAnswer AskFor(const MailboxRequest& request, int node = 0) {
+    auto answer = DecodeMailboxAnswer(Ask(EncodeMailboxRequest(request), node));
+    EXPECT_OK(answer);
+    return answer.ok() ? *answer : MailboxAnswer{};
+  }
+  Envelope NewEnvelope(uint8_t place = 0) {
+    Envelope envelope{door_, place, 0, {}, base::Bytes(kSealedSize)};
+    rng_.Fill(envelope.sealed);
+    return envelope;
+  }
+  ListContext ContextOf(int node) { return {"local", binding_, places_.nodes[static_cast<size_t>(node)]->key.public_key()}; }
+  ListRequest List(const keys::SigningKey& who, std::optional<ListCursor> cursor = {}, int node = 0) {
+    return *SignList(who, ContextOf(node), *DoorOf(who.public_key(), "local", door_.day), 0, cursor, rng_);
+  }
+
+  support::SeededRng rng_{19};
+  support::ManualLoop loop_;
+  support::FakePlaces places_{loop_, "local", 3, rng_};  // every node holds every place
+  std::vector<std::unique_ptr<MailboxEndpoint>> mailboxes_;
+  const keys::SigningKey owner_ = keys::SigningKey::Generate(rng_), stranger_ = keys::SigningKey::Generate(rng_);
+  const Door door_ = *DoorOf(owner_.public_key(), "local", DayOf(loop_.WallNow()));
+  std::array<uint8_t, 32> binding_{};
+};
+
+TEST_F(MailboxTest, APutIsStoredWithReceiptsAndListedByTheOwner) {
+  const Envelope envelope = NewEnvelope();
+  const MailboxAnswer stored = AskFor(PutRequest{envelope});
+  EXPECT_EQ(stored.status, MailboxStatus::kStored);
+  EXPECT_EQ(stored.receipts.size(), 3u);
+  const dht::Record record = MakeEnvelopeRecord(envelope);
+  for (const dht::Receipt& receipt : stored.receipts) {
+    EXPECT_TRUE(dht::VerifyReceipt("local", receipt, record.name, record.expiry));
+  }
+  const MailboxAnswer page = AskFor(List(owner_));
+  EXPECT_EQ(page.status, MailboxStatus::kPage);
+  EXPECT_TRUE(page.complete);
+  EXPECT_FALSE(page.more);
+  ASSERT_TRUE(page.item.has_value());
+  EXPECT_EQ(page.item->sealed, envelope.sealed);
+}
+
+TEST_F(MailboxTest, PagesRunThroughTheDoorInTheOrderOfRank) {
+  std::vector<Rank> expected;
+  for (int i = 0; i < 25; ++i) {
+    const Envelope envelope = NewEnvelope();
+    AskFor(PutRequest{envelope}, i % 3);
+    expected.push_back(RankOf(MakeEnvelopeRecord(envelope)));
+  }
+  std::sort(expected.begin(), expected.end());
+  std::optional<ListCursor> cursor;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const int node = static_cast<int>(rng_.Below(3));
+    const MailboxAnswer page = AskFor(List(owner_, cursor, node), node);
+    ASSERT_TRUE(page.item.has_value());
+    EXPECT_EQ(page.more, i + 1 < expected.size());
+    cursor = ListCursor{page.item->effort, MakeEnvelopeRecord({door_, 0, 0, {}, page.item->sealed}).name.id};
+    EXPECT_EQ(cursor->id, expected[i].id);
+  }
+  EXPECT_FALSE(AskFor(List(owner_, cursor)).item.has_value());
+}
+
+TEST_F(MailboxTest, NewPresentAndDeletedEnvelopesAreAnsweredAlike) {
+  const Envelope envelope = NewEnvelope();
+  const base::Bytes put = EncodeMailboxRequest(PutRequest{envelope});
+  const base::Bytes first = Ask(put), second = Ask(put);
+  ASSERT_OK_AND_ASSIGN(const Tombstone tombstone,
+                       SignTombstone(owner_, "local", door_.day, 0, {MakeEnvelopeRecord(envelope).name.id}, rng_));
+  EXPECT_EQ(AskFor(DeleteRequest{tombstone}).status, MailboxStatus::kStored);
+  EXPECT_EQ(places_.EnvelopeCount(), 0u);
+  EXPECT_EQ(first, second);
+  EXPECT_EQ(Ask(put), first);
+  EXPECT_EQ(places_.EnvelopeCount(), 0u);
+  EXPECT_FALSE(AskFor(List(owner_)).item.has_value());
+}
+
+TEST_F(MailboxTest, AStrangerLearnsNothingFromListing) {
+  ListRequest forged = List(stranger_);
+  forged.door = door_;  // the owner's door, a stranger's signature
+  const base::Bytes of_empty = Ask(EncodeMailboxRequest(forged));
+  for (int i = 0; i < 5; ++i) AskFor(PutRequest{NewEnvelope()});
+  const base::Bytes of_full = Ask(EncodeMailboxRequest(forged));
+  EXPECT_EQ(of_empty, of_full);
+  ASSERT_OK_AND_ASSIGN(const MailboxAnswer answer, DecodeMailboxAnswer(of_full));
+  EXPECT_EQ(answer.status, MailboxStatus::kRefused);
+  // What they may ask for is their own door, and that is another place.
+  EXPECT_FALSE(AskFor(List(stranger_)).item.has_value());
+}
+
+TEST_F(MailboxTest, AListingIsGoodForOneCircuitOneNodeOneCursorOnly) {
+  AskFor(PutRequest{NewEnvelope()});
+  const ListRequest good = List(owner_);
+  EXPECT_EQ(AskFor(good).status, MailboxStatus::kPage);
+  EXPECT_EQ(AskFor(good, 1).status, MailboxStatus::kRefused);
+  ListRequest changed = good;
+  changed.cursor = ListCursor{0, rng_.Array<32>()};
+  EXPECT_EQ(AskFor(changed).status, MailboxStatus::kRefused);
+  changed = good;
+  changed.place = 1;
+  EXPECT_EQ(AskFor(changed).status, MailboxStatus::kRefused);
+  changed = good;
+  changed.door.day += 1;
+  EXPECT_EQ(AskFor(changed).status, MailboxStatus::kRefused);
+  changed = good;
+  changed.signature[10] ^= 1;
+  EXPECT_EQ(AskFor(changed).status, MailboxStatus::kRefused);
+  rng_.Fill(binding_);
+  EXPECT_EQ(AskFor(good).status, MailboxStatus::kRefused);
+}
+
+TEST_F(MailboxTest, AStrangerDeletesNothing) {
+  const Envelope envelope = NewEnvelope();
+  AskFor(PutRequest{envelope});
+  ASSERT_OK_AND_ASSIGN(Tombstone forged,
+                       SignTombstone(stranger_, "local", door_.day, 0, {MakeEnvelopeRecord(envelope).name.id}, rng_));
+  AskFor(DeleteRequest{forged});  // for the stranger's own door: harmless
+  forged.door = door_;
+  EXPECT_EQ(AskFor(DeleteRequest{forged}).status, MailboxStatus::kRefused);
+  EXPECT_TRUE(AskFor(List(owner_)).item.has_value());
+}
+
+TEST_F(MailboxTest, OneReplicaAloneAnswersIncomplete) {
+  AskFor(PutRequest{NewEnvelope()});
+  places_.nodes[1]->alive = places_.nodes[2]->alive = false;
+  const MailboxAnswer page = AskFor(List(owner_));
+  EXPECT_FALSE(page.complete);
+  EXPECT_TRUE(page.item.has_value());
+}
+
+TEST_F(MailboxTest, EnvelopesForWrongDaysAndClaimedEffortAreRefused) {
+  Envelope old = NewEnvelope();
+  old.door.day -= 2;
+  EXPECT_EQ(AskFor(PutRequest{old}).status, MailboxStatus::kRefused);
+  Envelope boast = NewEnvelope();
+  boast.effort = 1000;
+  EXPECT_EQ(AskFor(PutRequest{boast}).status, MailboxStatus::kRefused);
+}
+
+TEST_F(MailboxTest, MalformedRequestsAreRefusedAlike) {
+  const base::Bytes refusal = EncodeMailboxAnswer({MailboxStatus::kRefused});
+  EXPECT_EQ(Ask({}), refusal);
+  EXPECT_EQ(Ask(base::Bytes(1999, 1)), refusal);
+  EXPECT_EQ(Ask(base::Bytes(kMailboxMessageSize, 0)), refusal);
+  const MailboxRequest requests[] = {PutRequest{NewEnvelope()}, List(owner_),
+                                     DeleteRequest{*SignTombstone(owner_, "local", door_.day, 0, {rng_.Array<32>()}, rng_)}};
+  for (const MailboxRequest& request : requests) {
+    base::Bytes padded = EncodeMailboxRequest(request);
+    padded.back() = 1;
+    EXPECT_EQ(Ask(padded), refusal);
+  }
+}
+
+TEST_F(MailboxTest, AnyBytesAreAnsweredAndNeverStored) {
+  const MailboxRequest requests[] = {PutRequest{NewEnvelope()}, List(owner_),
+                                     DeleteRequest{*SignTombstone(owner_, "local", door_.day, 0, {rng_.Array<32>()}, rng_)}};
+  for (int i = 0; i < 3000; ++i) {
+    base::Bytes bytes = EncodeMailboxRequest(requests[i % 3]);
+    for (int flips = 0; flips < 4; ++flips) bytes[rng_.Below(i % 2 ? 60 : bytes.size())] = static_cast<uint8_t>(rng_.Below(256));
+    const auto request = DecodeMailboxRequest(bytes);
+    if (request.ok()) {
+      EXPECT_EQ(EncodeMailboxRequest(*request), bytes);
+    }
+    const auto answer = DecodeMailboxAnswer(bytes);
+    if (answer.ok()) {
+      EXPECT_EQ(EncodeMailboxAnswer(*answer), bytes);
+    }
+    if (i % 3 != 0) Ask(bytes);
+  }
+  EXPECT_EQ(places_.EnvelopeCount(), 0u);
+}
+
+TEST_F(MailboxTest, AnswersComeBackAsTheyWereWritten) {
+  MailboxAnswer full{MailboxStatus::kFull};
+  full.detail = 77;
+  MailboxAnswer stored{MailboxStatus::kStored};
+  stored.receipts = {{owner_.public_key(), rng_.Array<64>()}, {stranger_.public_key(), rng_.Array<64>()}};
+  MailboxAnswer page{MailboxStatus::kPage};
+  page.complete = page.more = true;
+  page.item = MailboxAnswer::Item{9, rng_.Array<16>(), NewEnvelope().sealed};
+  MailboxAnswer empty{MailboxStatus::kPage};
+  for (const MailboxAnswer& answer : {full, stored, page, empty, MailboxAnswer{MailboxStatus::kUnavailable}}) {
+    ASSERT_OK_AND_ASSIGN(const MailboxAnswer read, DecodeMailboxAnswer(EncodeMailboxAnswer(answer)));
+    EXPECT_EQ(read, answer);
+  }
+}
+
+TEST_F(MailboxTest, TooManyRequestsAtOnceAreTurnedAwayAndAnswered) {
+  int unavailable = 0, answered = 0;
+  for (int i = 0; i < kPendingRequestsMax + 10; ++i) {
+    mailboxes_[0]->OnEndpointRequest({binding_, {}, [&](base::Bytes bytes) {
+                                        ++answered;
+                                        unavailable += bytes == EncodeMailboxAnswer({MailboxStatus::kUnavailable}) ? 1 : 0;
+                                      }});
+  }
+  loop_.RunReady();
+  EXPECT_EQ(unavailable, 10);
+  EXPECT_EQ(answered, kPendingRequestsMax + 10);
+}
+
+}  // namespace
+}  // namespace chat
