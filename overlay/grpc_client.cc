@@ -23,8 +23,8 @@ class GrpcClient::UnaryCall final : public GrpcCall {
  public:
   using Done = std::function<void(absl::StatusOr<RpcAnswer>)>;
 
-  UnaryCall(GrpcClient& client, std::shared_ptr<Channel> channel, Done done)
-      : GrpcCall(client.loop_), client_(client), channel_(std::move(channel)), done_(std::move(done)) {}
+  UnaryCall(GrpcClient& client, std::shared_ptr<Channel> channel, std::optional<keys::PublicKey> pinned, Done done)
+      : GrpcCall(client.loop_), client_(client), channel_(std::move(channel)), pinned_(pinned), done_(std::move(done)) {}
 
   void Begin(const std::string& method, const std::string& request, absl::Duration timeout) {
     context_.set_deadline(DeadlineIn(timeout));
@@ -45,12 +45,13 @@ class GrpcClient::UnaryCall final : public GrpcCall {
     const Done done = std::exchange(done_, nullptr);
     if (loop_.silent()) return;
     if (!status_.ok()) return done(FromGrpc(status_));
-    const std::optional<keys::PublicKey> key = PeerKey(context_.auth_context().get());
+    const std::optional<keys::PublicKey> key = pinned_ ? pinned_ : PeerKey(context_.auth_context().get());
     done(RpcAnswer{ToText(answer_), key.value_or(keys::PublicKey{})});
   }
 
   GrpcClient& client_;
   const std::shared_ptr<Channel> channel_;
+  const std::optional<keys::PublicKey> pinned_;
   Done done_;
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientAsyncResponseReader<grpc::ByteBuffer>> reader_;
@@ -76,7 +77,8 @@ void GrpcClient::Call(const RpcTarget& to, std::string_view method, std::string 
     loop_.Post([done = std::move(done), status] { done(status); });
     return;
   }
-  std::make_shared<UnaryCall>(*this, std::move(channel), std::move(done))->Begin(std::string(method), request, timeout);
+  const std::optional<keys::PublicKey> pinned = IsLocalAddress(to.address) ? std::nullopt : to.node_key;
+  std::make_shared<UnaryCall>(*this, std::move(channel), pinned, std::move(done))->Begin(std::string(method), request, timeout);
 }
 
 absl::Status GrpcClient::CheckCall(const std::string& request) const {

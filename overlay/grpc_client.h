@@ -28,7 +28,8 @@ inline constexpr absl::Duration kChannelIdle = absl::Seconds(60);
 class GrpcClient final : public RpcClient, public GrpcLoopUser {
  public:
   struct Options {
-    std::optional<keys::TlsIdentity> identity;  // a node's own; nothing: a client, which shows every target a fresh key, never kept
+    std::optional<keys::TlsIdentity>
+        identity;  // a node's own; nothing: a client, which shows every target a fresh key, never kept
   };
 
   GrpcClient(GrpcEventLoop& loop, base::Rng& rng, Options options);

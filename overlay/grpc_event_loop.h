@@ -3,7 +3,8 @@
 //
 // Everything gRPC of a node lives on this queue: its server, its client stubs, its link streams. No callback API, no synchronous
 // service, no second queue: another polling thread would take the sockets' events away from this one and hand them back, which
-// costs two fifths of the latency (docs/decisions). A process may hold several nodes, each with a loop of its own.
+// costs two fifths of the latency (docs/decisions/0010-one-completion-queue.md). A process may hold several nodes, each with a
+// loop of its own.
 //
 // One turn: wait for a completion or the next timer; handle it and up to kEventsPerTurn - 1 more that are ready; let users flush
 // (links send what the turn queued, as one message each); run due timers and posted tasks; flush again if there were any.
@@ -78,8 +79,8 @@ class GrpcEventLoop final : public base::EventLoop {
   // For its users, on the loop's thread:
   void AddUser(GrpcLoopUser* user) { users_.push_back(user); }
   grpc::CompletionQueue* queue() { return queue_.get(); }
-  grpc::ServerBuilder* builder() { return builder_.get(); }                  // null unless it serves
-  grpc::ServerCompletionQueue* server_queue() { return server_queue_; }      // null unless it serves
+  grpc::ServerBuilder* builder() { return builder_.get(); }              // null unless it serves
+  grpc::ServerCompletionQueue* server_queue() { return server_queue_; }  // null unless it serves
   // Counts an operation as outstanding and returns what gRPC is to hand back; for operations on queue().
   void* Start(GrpcTag& tag);
   // Which turn this is: how links tell a quiet spell from a busy one.

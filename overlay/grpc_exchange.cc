@@ -69,9 +69,8 @@ class UnaryExchange final : public Exchange {
 
   void OnRequest(std::string request) override {
     auto reply = std::make_shared<Reply>(std::static_pointer_cast<UnaryExchange>(shared_from_this()));
-    std::exchange(handler_, nullptr)(call_->caller(), std::move(request), [reply = std::move(reply)](absl::StatusOr<std::string> answer) {
-      reply->Send(answer);
-    });
+    std::exchange(handler_, nullptr)(call_->caller(), std::move(request),
+                                     [reply = std::move(reply)](absl::StatusOr<std::string> answer) { reply->Send(answer); });
   }
   void HandleFinished(bool) {}
 

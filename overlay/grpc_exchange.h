@@ -15,7 +15,8 @@ inline constexpr size_t kStreamQueueMax = 64;  // messages that a slow reader of
 
 // One request, one answer. A handler that drops its responder unasked answers Internal; an answer beyond kRpcMessageMax becomes
 // ResourceExhausted. `on_ended` hears of the end of the call, once.
-void ServeUnary(GrpcEventLoop& loop, std::shared_ptr<GrpcServerCall> call, const RpcHandler& handler, std::function<void()> on_ended);
+void ServeUnary(GrpcEventLoop& loop, std::shared_ptr<GrpcServerCall> call, const RpcHandler& handler,
+                std::function<void()> on_ended);
 // One request, any number of answers, without limit of time.
 void ServeStream(GrpcEventLoop& loop, std::shared_ptr<GrpcServerCall> call, const RpcStreamHandler& handler,
                  std::function<void()> on_ended);

@@ -59,7 +59,8 @@ LinkId GrpcLinks::FailLater() {
   return id;
 }
 
-std::shared_ptr<GrpcLinks::Link> GrpcLinks::AddLink(const keys::PublicKey& own_key, const keys::PublicKey& peer_key, bool is_node) {
+std::shared_ptr<GrpcLinks::Link> GrpcLinks::AddLink(const keys::PublicKey& own_key, const keys::PublicKey& peer_key,
+                                                    bool is_node) {
   const LinkId id = ++last_id_;
   auto link = std::make_shared<Link>(loop_, [this, id] { loop_.Post([this, id] { Drop(id); }); });  // it owns this timer
   link->info = {.id = id, .peer_key = peer_key, .is_node = is_node, .high_ids = own_key > peer_key};
@@ -101,7 +102,7 @@ const LinkInfo* GrpcLinks::Find(LinkId link) const {
 // Incoming links.
 
 void GrpcLinks::Accept(const std::shared_ptr<GrpcServerCall>& call) {
-  const absl::StatusOr<bool> is_node = IdentifyNode(*call, call->context());
+  const absl::StatusOr<bool> is_node = IdentifyNode(*call);
   if (!is_node.ok()) return Refuse(call, is_node.status().code());
   if (stopping_) return Refuse(call, absl::StatusCode::kUnavailable);
   *is_node ? AcceptNode(call) : AcceptClient(call);
@@ -113,9 +114,10 @@ void GrpcLinks::Refuse(const std::shared_ptr<GrpcServerCall>& call, absl::Status
 }
 
 // True: a node, whose descriptor names the TLS key. False: no descriptor, so a client.
-absl::StatusOr<bool> GrpcLinks::IdentifyNode(const GrpcServerCall& call, grpc::GenericServerContext& context) {
-  if (!options_.node || call.caller().tls_key == options_.node->identity.public_key) return absl::FailedPreconditionError("ourselves");
-  const auto& metadata = context.client_metadata();
+absl::StatusOr<bool> GrpcLinks::IdentifyNode(GrpcServerCall& call) {
+  if (!options_.node || call.caller().tls_key == options_.node->identity.public_key)
+    return absl::FailedPreconditionError("ourselves");
+  const auto& metadata = call.context().client_metadata();
   if (metadata.count(kLinkDescriptorKey) > 1) return absl::InvalidArgumentError("several descriptors");
   const auto found = metadata.find(kLinkDescriptorKey);
   if (found == metadata.end()) return false;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // overlay/grpc_link.h — overlay::Links over gRPC: one bidirectional stream of cells per pair, for all its circuits.
 //
-// Every link we open has a connection of its own, so bulk never delays the ring's calls. A node shows its key and its descriptor; a
-// client (no own node) a fresh key per link, never kept. An incoming link is a node's if its opener's descriptor verifies and names
-// the key that TLS proved, a client's if it carries none, and refused otherwise. Of two with one node the tie rule keeps one
-// (link_tie.h). Every id that Connect or OnLinkUp gave gets exactly one OnLinkDown, also after Close, and never from inside a call.
+// Every link we open has a connection of its own, so bulk never delays the ring's calls. A node shows its key and its descriptor;
+// a client (no own node) a fresh key per link, never kept. An incoming link is a node's if its opener's descriptor verifies and
+// names the key that TLS proved, a client's if it carries none, and refused otherwise. Of two with one node the tie rule keeps
+// one (link_tie.h). Every id that Connect or OnLinkUp gave gets exactly one OnLinkDown, also after Close, and never from inside a
+// call.
 //
 // Sending: cells wait in a LinkQueue and leave as messages of up to kFrameCellsMax cells, one on its way at a time. A link that
 // had no cell in this loop turn and the one before sends at once; a busy one at the end of the turn, so that messages fill up by
@@ -44,9 +45,9 @@ class GrpcLinks final : public Links, public GrpcLoopUser, private GrpcLinkStrea
     std::function<base::Bytes()> descriptor;  // the current one, encoded
   };
   struct Options {
-    std::optional<OwnNode> node;     // nothing: a client
-    size_t links_max = 1024;         // about 170 KiB each with its connection; beyond it Connect fails and nodes are refused
-    size_t client_links_max = 512;   // of these, clients' links: they cannot crowd out the nodes
+    std::optional<OwnNode> node;    // nothing: a client
+    size_t links_max = 1024;        // about 170 KiB each with its connection; beyond it Connect fails and nodes are refused
+    size_t client_links_max = 512;  // of these, clients' links: they cannot crowd out the nodes
   };
 
   // `directory` keeps the descriptors of nodes that open links to us; a client may pass null.
@@ -75,7 +76,7 @@ class GrpcLinks final : public Links, public GrpcLoopUser, private GrpcLinkStrea
   void Drop(LinkId id);
 
   void Accept(const std::shared_ptr<GrpcServerCall>& call);
-  absl::StatusOr<bool> IdentifyNode(const GrpcServerCall& call, grpc::GenericServerContext& context);
+  absl::StatusOr<bool> IdentifyNode(GrpcServerCall& call);
   void AcceptNode(const std::shared_ptr<GrpcServerCall>& call);
   void AcceptClient(const std::shared_ptr<GrpcServerCall>& call);
   void Refuse(const std::shared_ptr<GrpcServerCall>& call, absl::StatusCode code);

@@ -2,8 +2,8 @@
 // overlay/grpc_link_stream.h — one stream of a link, opened by us or accepted: messages in and out, no meaning.
 //
 // The accepting side says that it took the stream by the initial metadata "bulbil-link"; only then is it up for the opener. One
-// message is on its way out at a time; reading goes on always. A stream lives on until gRPC has let go of it, its owner may forget
-// it at any time (Close), after which it hears nothing more of it.
+// message is on its way out at a time; reading goes on always. A stream lives on until gRPC has let go of it, its owner may
+// forget it at any time (Close), after which it hears nothing more of it.
 #pragma once
 
 #include <grpcpp/generic/generic_stub.h>
@@ -33,9 +33,10 @@ class GrpcLinkStream : public GrpcCall {
   };
 
   // Begins at once; the channel goes with the stream. The descriptor is empty for a client.
-  static std::shared_ptr<GrpcLinkStream> Open(GrpcEventLoop& loop, Owner& owner, LinkId link, std::shared_ptr<grpc::Channel> channel,
-                                              const base::Bytes& own_descriptor);
-  static std::shared_ptr<GrpcLinkStream> Take(GrpcEventLoop& loop, Owner& owner, LinkId link, std::shared_ptr<GrpcServerCall> call);
+  static std::shared_ptr<GrpcLinkStream> Open(GrpcEventLoop& loop, Owner& owner, LinkId link,
+                                              std::shared_ptr<grpc::Channel> channel, const base::Bytes& own_descriptor);
+  static std::shared_ptr<GrpcLinkStream> Take(GrpcEventLoop& loop, Owner& owner, LinkId link,
+                                              std::shared_ptr<GrpcServerCall> call);
 
   // Not while an earlier one is on its way (until OnStreamWritten), not before the stream is up.
   void Write(const grpc::ByteBuffer& message) { writer_->Write(message, Start(write_op_)); }

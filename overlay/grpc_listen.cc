@@ -35,12 +35,16 @@ class Socket {
 absl::Status FromErrno(int error, const std::string& what) {
   const std::string text = absl::StrCat(what, ": ", std::strerror(error));
   switch (error) {
-    case EADDRINUSE: return absl::AlreadyExistsError(text);
+    case EADDRINUSE:
+      return absl::AlreadyExistsError(text);
     case EACCES:
-    case EPERM: return absl::PermissionDeniedError(text);
+    case EPERM:
+      return absl::PermissionDeniedError(text);
     case EADDRNOTAVAIL:
-    case EAFNOSUPPORT: return absl::InvalidArgumentError(text);
-    default: return absl::UnavailableError(text);
+    case EAFNOSUPPORT:
+      return absl::InvalidArgumentError(text);
+    default:
+      return absl::UnavailableError(text);
   }
 }
 

@@ -17,11 +17,13 @@
 namespace overlay {
 namespace {
 
-constexpr std::chrono::milliseconds kShutdownGrace{200};  // for calls under way; without a deadline an open stream holds it for ever
-constexpr size_t kMemoryMax = 256u << 20;                 // gRPC's own accounting, soft: about 2,000 connections
+constexpr std::chrono::milliseconds kShutdownGrace{
+    200};                                  // for calls under way; without a deadline an open stream holds it for ever
+constexpr size_t kMemoryMax = 256u << 20;  // gRPC's own accounting, soft: about 2,000 connections
 
 std::string ListenAddress(const std::string& address) {
-  constexpr char kLocalhost[] = "localhost:";  // gRPC would be content with either of ::1 and 127.0.0.1, and silent about the other
+  constexpr char kLocalhost[] =
+      "localhost:";  // gRPC would be content with either of ::1 and 127.0.0.1, and silent about the other
   return absl::StartsWith(address, kLocalhost) ? absl::StrCat("127.0.0.1:", address.substr(sizeof kLocalhost - 1)) : address;
 }
 
@@ -73,7 +75,7 @@ absl::StatusOr<int> GrpcServer::Listen() {
   int tls_port = 0, socket_port = 0;
   if (!options_.address.empty()) builder.AddListeningPort(options_.address, TlsServerCredentials(options_.identity), &tls_port);
   if (!options_.socket_path.empty()) {
-    if (absl::Status status = FreeSocketPath(options_.socket_path); !status.ok()) return status;
+    if (absl::Status status = FreeSocketPath(options_.socket_path); !status.ok()) return PortBefore(status);
     builder.AddListeningPort(kLocalPrefix + options_.socket_path, grpc::InsecureServerCredentials(), &socket_port);
   }
   const mode_t mask = umask(0077);  // the socket is the user's from its first moment
@@ -83,6 +85,13 @@ absl::StatusOr<int> GrpcServer::Listen() {
   if (!options_.socket_path.empty()) chmod(options_.socket_path.c_str(), 0600);
   AcceptNext();
   return options_.address.empty() ? 0 : tls_port;
+}
+
+// A second node of the same port meets the first one's socket first; the user thinks of the port.
+absl::Status GrpcServer::PortBefore(const absl::Status& status) const {
+  if (!absl::IsAlreadyExists(status) || options_.address.empty()) return status;
+  const absl::Status port = WhyNotBound(options_.address);
+  return absl::IsAlreadyExists(port) ? port : status;
 }
 
 absl::Status GrpcServer::WhyNotStarted(int tls_port) const {
@@ -128,8 +137,8 @@ const GrpcServer::Method* GrpcServer::Find(const std::string& name, bool is_loca
   const auto found = methods_.find(name);
   if (found == methods_.end()) return nullptr;
   const Method& method = found->second;
-  const bool may = is_local ? !method.raw && (method.access == Access::kControl || ServedLocally(name))
-                            : method.access != Access::kControl;
+  const bool may =
+      is_local ? !method.raw && (method.access == Access::kControl || ServedLocally(name)) : method.access != Access::kControl;
   return may ? &method : nullptr;
 }
 

@@ -2,10 +2,11 @@
 // overlay/grpc_server.h — the listeners of a node: the TLS port for nodes and clients, the UNIX socket for its own user.
 //
 // One asynchronous generic service on the loop's queue; calls are dispatched by method name. What a caller cannot have does not
-// exist for it (UNIMPLEMENTED): unknown methods; control methods and those of the socket's list over TLS, the rest over the socket
-// (there: kControl, /bulbil.v1.Overlay/ but for Link, and /grpc.health.v1.Health/). Of an error only its code travels.
-// Hostile callers: every size, count and time below is bounded; what gRPC 1.51 itself spends on frames before a call exists is
-// not (facts of docs/threat-model.md: a memory limit of the service manager stands behind it).
+// exist for it (UNIMPLEMENTED): unknown methods; control methods and those of the socket's list over TLS, the rest over the
+// socket (there: kControl, /bulbil.v1.Overlay/ but for Link, and /grpc.health.v1.Health/). Of an error only its code travels.
+// Hostile callers: every size, count and time below is bounded; what gRPC 1.51 itself spends on HTTP/2 frames that make no call
+// is not: one connection that resets streams quickly can take gigabytes, so a memory limit of the service manager belongs behind
+// it.
 #pragma once
 
 #include <atomic>
@@ -24,15 +25,16 @@ namespace overlay {
 inline constexpr size_t kServedCallsMax = 512;           // over TLS at once: with kRpcMessageMax each, 64 MiB of requests
 inline constexpr size_t kServedCallsPerCallerMax = 128;  // of one TLS key: a busy neighbour needs a few dozen
 inline constexpr size_t kServedCallsLocalMax = 256;      // over the control socket: a flood outside cannot lock the user out
-// Streams of one connection that gRPC lets in at all: as many calls as one caller may have, so that neither bound hides the other.
+// Streams of one connection that gRPC lets in at all: as many calls as one caller may have, so that neither bound hides the
+// other.
 inline constexpr int kConcurrentStreamsMax = 128;
 
 class GrpcServer final : public RpcServer, public GrpcLoopUser {
  public:
   struct Options {
-    std::string address;        // "IP:port" or "localhost:port" (then 127.0.0.1); port 0 takes a free one; empty: no TLS listener
-    std::string socket_path;    // of the control socket, made 0600; empty: none
-    keys::TlsIdentity identity; // shown on the TLS port
+    std::string address;      // "IP:port" or "localhost:port" (then 127.0.0.1); port 0 takes a free one; empty: no TLS listener
+    std::string socket_path;  // of the control socket, made 0600; empty: none
+    keys::TlsIdentity identity;  // shown on the TLS port
   };
   // A method whose calls are taken over raw (links); only over TLS, and outside the bounds above: the handler has its own.
   using RawHandler = std::function<void(std::shared_ptr<GrpcServerCall> call)>;
@@ -65,6 +67,7 @@ class GrpcServer final : public RpcServer, public GrpcLoopUser {
   const Method* Find(const std::string& name, bool is_local) const;
   bool TakeSlot(const Caller& caller);
   void ReleaseSlot(const Caller& caller);
+  absl::Status PortBefore(const absl::Status& status) const;
   absl::Status WhyNotStarted(int tls_port) const;
 
   GrpcEventLoop& loop_;

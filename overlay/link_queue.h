@@ -2,10 +2,10 @@
 // overlay/link_queue.h — cells that wait for a link, in the order that is fair to its circuits.
 //
 // Every circuit has a queue of its own; sending takes one cell of each in turn. A circuit that had nothing waiting is *quiet* and
-// goes before the busy ones, so a lone cell (a handshake, a chat message) does not wait behind bulk. It becomes busy with its first
-// cell and quiet again only after a whole round in which it had none; where both kinds wait, each gets half of a message, so new
-// circuits without end cannot starve old ones. Source: Nichols and Jacobson's fq_codel (RFC 8290, section 4), by cells, without CoDel.
-// Cells of one circuit never overtake each other.
+// goes before the busy ones, so a lone cell (a handshake, a chat message) does not wait behind bulk. It becomes busy with its
+// first cell and quiet again only after a whole round in which it had none; where both kinds wait, each gets half of a message,
+// so new circuits without end cannot starve old ones. Source: Nichols and Jacobson's fq_codel (RFC 8290, section 4), by cells,
+// without CoDel. Cells of one circuit never overtake each other.
 #pragma once
 
 #include <deque>
@@ -18,7 +18,7 @@
 namespace overlay {
 
 inline constexpr size_t kCircuitQueueMax = 512 + 32;  // a full window and what may cross it (protocol.md 5); 1.1 MiB
-inline constexpr size_t kDestroyReserve = 1024;       // DESTROY cells past kLinkQueueMax: refusing one would leave a circuit half dead
+inline constexpr size_t kDestroyReserve = 1024;  // DESTROY cells past kLinkQueueMax: refusing one would leave a circuit half dead
 
 class LinkQueue {
  public:

@@ -19,7 +19,8 @@ Cell Numbered(CircuitId circuit, uint32_t number) {
 
 uint32_t NumberOf(const Cell& cell) {
   const auto body = cell.body();
-  return static_cast<uint32_t>(body[0]) << 24 | static_cast<uint32_t>(body[1]) << 16 | static_cast<uint32_t>(body[2]) << 8 | body[3];
+  return static_cast<uint32_t>(body[0]) << 24 | static_cast<uint32_t>(body[1]) << 16 | static_cast<uint32_t>(body[2]) << 8 |
+         body[3];
 }
 
 bool SendOne(support::GrpcNode& node, LinkId link, const Cell& cell) {
@@ -269,12 +270,9 @@ TEST_F(LinkTest, ClosesOnMalformedMessages) {
   const std::string good = CellBytes(static_cast<uint8_t>(CellCommand::kRelay), 1);
   std::string reserved = good;
   reserved[6] = 1;
-  const std::string bad[] = {"",
-                             good.substr(1),
-                             good + "x",
-                             reserved,
-                             CellBytes(0x66, 1),
-                             CellBytes(static_cast<uint8_t>(CellCommand::kRelay), kFrameCellsMax + 1)};
+  const std::string bad[] = {
+      "",       good.substr(1),     good + "x",
+      reserved, CellBytes(0x66, 1), CellBytes(static_cast<uint8_t>(CellCommand::kRelay), kFrameCellsMax + 1)};
   size_t closed = 0;
   for (const std::string& message : bad) {
     RawLink link(a_, b_.identity, "");

@@ -235,11 +235,12 @@ TEST_F(RpcTest, ServesNoMoreCallsOfOneKeyAtOnceThanItsBound) {
 }
 
 TEST_F(RpcTest, StreamsManyAnswersUntilTheHandlerEndsIt) {
-  node_.server->HandleStream(kWatch, Access::kAnyone, [](const Caller&, const std::string& request, std::shared_ptr<RpcStream> stream) {
-    for (int i = 0; i < 5; ++i) EXPECT_TRUE(stream->Write(request + std::to_string(i)));
-    stream->Finish(absl::OkStatus());
-    EXPECT_FALSE(stream->Write("after the end"));
-  });
+  node_.server->HandleStream(kWatch, Access::kAnyone,
+                             [](const Caller&, const std::string& request, std::shared_ptr<RpcStream> stream) {
+                               for (int i = 0; i < 5; ++i) EXPECT_TRUE(stream->Write(request + std::to_string(i)));
+                               stream->Finish(absl::OkStatus());
+                               EXPECT_FALSE(stream->Write("after the end"));
+                             });
   ASSERT_OK(node_.Start());
   RawCaller caller(node_, client_.identity);
   grpc::ClientContext context;
@@ -282,7 +283,8 @@ TEST_F(RpcTest, TellsAStreamsHandlerThatTheCallerHasGone) {
 }
 
 TEST_F(RpcTest, EndsAStreamWhoseHandlerDropsIt) {
-  node_.server->HandleStream(kWatch, Access::kAnyone, [](const Caller&, const std::string&, const std::shared_ptr<RpcStream>&) {});
+  node_.server->HandleStream(kWatch, Access::kAnyone,
+                             [](const Caller&, const std::string&, const std::shared_ptr<RpcStream>&) {});
   ASSERT_OK(node_.Start());
   EXPECT_EQ(RawCaller(node_, client_.identity).Call(kWatch, ""), grpc::StatusCode::UNAVAILABLE);
 }
@@ -292,6 +294,14 @@ TEST_F(RpcTest, RefusesAPortThatSomebodyHas) {
   support::GrpcNode second(3, {.address = node_.address()});
   EXPECT_STATUS(second.Start(), kAlreadyExists);
   EXPECT_OK(client_.Call(node_.target(), kEcho, ""));
+}
+
+TEST_F(RpcTest, NamesThePortOfASecondNodeThatMeetsTheSocketFirst) {
+  ASSERT_OK(node_.Start());
+  support::GrpcNode second(3, {.address = node_.address(), .socket_path = socket_path_});
+  const absl::Status status = second.Start();
+  EXPECT_STATUS(status, kAlreadyExists);
+  EXPECT_NE(std::string(status.message()).find(node_.address()), std::string::npos) << status;
 }
 
 TEST_F(RpcTest, RefusesAnAddressThatIsNone) {

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include "overlay/grpc_call.h"
@@ -126,8 +127,36 @@ TEST_F(TlsTest, RefusesACallerWhoseCertificateIsNotEd25519) {
   EXPECT_EQ(CallWith(TlsChannelCredentials(EllipticIdentity(), std::nullopt)), grpc::StatusCode::UNAVAILABLE);
 }
 
-TEST_F(TlsTest, RefusesACallerInClear) {
-  EXPECT_EQ(CallWith(grpc::InsecureChannelCredentials()), grpc::StatusCode::UNAVAILABLE);
+TEST_F(TlsTest, RefusesACallerInClear) { EXPECT_EQ(CallWith(grpc::InsecureChannelCredentials()), grpc::StatusCode::UNAVAILABLE); }
+
+// Whether a handshake of at most this version succeeds; our own program offers none but 1.3.
+bool ShakesHands(int port, int version, const keys::TlsIdentity& own) {
+  SSL_CTX* const context = SSL_CTX_new(TLS_client_method());
+  SSL_CTX_clear_options(context, SSL_OP_NO_TLSv1_2);  // this process's configuration reaches here, too
+  SSL_CTX_set_max_proto_version(context, version);
+  BIO* const certificate_bio = BIO_new_mem_buf(own.certificate_pem.data(), static_cast<int>(own.certificate_pem.size()));
+  BIO* const key_bio = BIO_new_mem_buf(own.private_key_pem.data(), static_cast<int>(own.private_key_pem.size()));
+  X509* const certificate = PEM_read_bio_X509(certificate_bio, nullptr, nullptr, nullptr);
+  EVP_PKEY* const key = PEM_read_bio_PrivateKey(key_bio, nullptr, nullptr, nullptr);
+  SSL_CTX_use_certificate(context, certificate);
+  SSL_CTX_use_PrivateKey(context, key);
+  constexpr unsigned char kHttp2[] = {2, 'h', '2'};
+  SSL_CTX_set_alpn_protos(context, kHttp2, sizeof kHttp2);
+  BIO* const connection = BIO_new_ssl_connect(context);
+  BIO_set_conn_hostname(connection, absl::StrCat("127.0.0.1:", port).c_str());
+  const bool done = BIO_do_connect(connection) == 1 && BIO_do_handshake(connection) == 1;
+  BIO_free_all(connection);
+  EVP_PKEY_free(key);
+  X509_free(certificate);
+  BIO_free(key_bio);
+  BIO_free(certificate_bio);
+  SSL_CTX_free(context);
+  return done;
+}
+
+TEST_F(TlsTest, RefusesTls12) {
+  EXPECT_TRUE(ShakesHands(node_.port, TLS1_3_VERSION, other_.identity));
+  EXPECT_FALSE(ShakesHands(node_.port, TLS1_2_VERSION, other_.identity));
 }
 
 TEST_F(TlsTest, TakesTheProperCaller) {

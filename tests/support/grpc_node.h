@@ -29,9 +29,15 @@ inline constexpr std::chrono::seconds kPatience{20};  // for what must happen; r
 // Everything a link told its listener, for a test's thread to wait on.
 class LinkRecorder : public overlay::LinkListener {
  public:
-  void OnLinkUp(const overlay::LinkInfo& link) override { Record([&] { ups_.push_back(link); }); }
-  void OnCell(overlay::LinkId, const overlay::Cell& cell) override { Record([&] { cells_.push_back(cell); }); }
-  void OnLinkDown(overlay::LinkId link) override { Record([&] { downs_.push_back(link); }); }
+  void OnLinkUp(const overlay::LinkInfo& link) override {
+    Record([&] { ups_.push_back(link); });
+  }
+  void OnCell(overlay::LinkId, const overlay::Cell& cell) override {
+    Record([&] { cells_.push_back(cell); });
+  }
+  void OnLinkDown(overlay::LinkId link) override {
+    Record([&] { downs_.push_back(link); });
+  }
 
   std::vector<overlay::LinkInfo> WaitForUps(size_t count) { return WaitFor(ups_, count); }
   std::vector<overlay::Cell> WaitForCells(size_t count) { return WaitFor(cells_, count); }
@@ -64,14 +70,18 @@ class LinkRecorder : public overlay::LinkListener {
 class GrpcNode {
  public:
   struct Options {
-    bool serves = true;            // false: a client, which shows a fresh key to each target
+    bool serves = true;  // false: a client, which shows a fresh key to each target
     std::string address = "127.0.0.1:0";
     std::string socket_path;
   };
   explicit GrpcNode(uint64_t seed) : GrpcNode(seed, Options()) {}
   GrpcNode(uint64_t seed, Options options)
-      : rng(seed), key(keys::SigningKey::Generate(rng)), identity(keys::MakeTlsIdentity(key, rng)), directory(network),
-        loop({.serves = options.serves}), client(loop, rng, {.identity = OwnIdentity(options)}),
+      : rng(seed),
+        key(keys::SigningKey::Generate(rng)),
+        identity(keys::MakeTlsIdentity(key, rng)),
+        directory(network),
+        loop({.serves = options.serves}),
+        client(loop, rng, {.identity = OwnIdentity(options)}),
         links(loop, rng, &directory, LinkOptions(options)) {
     links.SetListener(&recorder);
     if (!options.serves) return;
@@ -109,7 +119,8 @@ class GrpcNode {
                                           absl::Duration timeout = absl::Seconds(10)) {
     std::promise<absl::StatusOr<overlay::RpcAnswer>> answer;
     loop.Post([&] {
-      client.Call(to, method, request, timeout, [&](absl::StatusOr<overlay::RpcAnswer> got) { answer.set_value(std::move(got)); });
+      client.Call(to, method, request, timeout,
+                  [&](absl::StatusOr<overlay::RpcAnswer> got) { answer.set_value(std::move(got)); });
     });
     return answer.get_future().get();
   }
@@ -120,8 +131,8 @@ class GrpcNode {
   std::string address() const { return absl::StrCat("127.0.0.1:", port); }
   overlay::RpcTarget target() const { return {address(), key.public_key()}; }
   overlay::Descriptor descriptor() const {
-    return overlay::SignDescriptor(network, key, keys::X25519Public{}, overlay::Role::kStoring, absl::StrCat("127.0.0.1:", Port()), {},
-                                   absl::Now());
+    return overlay::SignDescriptor(network, key, keys::X25519Public{}, overlay::Role::kStoring,
+                                   absl::StrCat("127.0.0.1:", Port()), {}, absl::Now());
   }
 
   const overlay::Network network = overlay::Network::Local();
