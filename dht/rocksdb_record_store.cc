@@ -169,7 +169,9 @@ absl::Status RocksdbRecordStore::Impl::ResumeIfRefused() {
   const absl::Status refused = absl::ResourceExhaustedError("the disk refuses writes");
   if (clock() < next_resume) return refused;
   next_resume = clock() + kResumeEvery;
-  return opened.db->Resume().ok() ? absl::OkStatus() : refused;
+  // Busy while RocksDB recovers by itself (it looks for space every five seconds): then the write tells.
+  opened.db->Resume().PermitUncheckedError();
+  return absl::OkStatus();
 }
 
 absl::Status RocksdbRecordStore::Impl::WriteBatchSynced(rocksdb::WriteBatch& batch) {

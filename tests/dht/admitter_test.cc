@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dht/admitter.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "dht/memory_record_store.h"
+#include "tests/dht/note_kinds.h"
+#include "tests/support/seeded_rng.h"
+#include "tests/support/status_matchers.h"
+
+namespace dht {
+namespace {
+
+const absl::Time kNow = absl::FromUnixSeconds(1'795'000'000);
+const absl::Time kLater = kNow + absl::Hours(1);
+
+class AdmitterTest : public testing::Test {
+ protected:
+  AdmitterTest() { RegisterNotes(kinds_); }
+
+  Record Note(int place, std::string_view text) {
+    overlay::NodeId point;
+    point.bytes[0] = static_cast<uint8_t>(place);
+    return MakeNote(point, base::AsBytes(text), kLater);
+  }
+  // Index into results_ of this admission.
+  size_t Admit(const Record& record, Source source = Source::kReplica) {
+    results_.emplace_back();
+    admitter_.Admit(
+        record, source, nullptr,
+        [this, at = results_.size() - 1](const AdmitOutcome& outcome, const Moment&) { results_[at] = outcome.result; }, moment_);
+    return results_.size() - 1;
+  }
+  std::deque<Write> TakeWrites() {
+    for (DhtAction& action : out_.Take()) {
+      if (auto* write = std::get_if<Write>(&action)) writes_.push_back(std::move(*write));
+    }
+    return std::exchange(writes_, {});
+  }
+  void Finish(const Write& write) { admitter_.OnApplied(write.id, store_.Apply(write.batch), moment_); }
+  void FinishAll() {
+    for (std::deque<Write> writes = TakeWrites(); !writes.empty(); writes = TakeWrites()) {
+      for (const Write& write : writes) Finish(write);
+    }
+  }
+
+  const Moment moment_{kNow, kNow};
+  RecordKinds kinds_;
+  MemoryRecordStore store_;
+  Outbox out_;
+  Admitter admitter_{kinds_, store_, /*bytes_max=*/100'000, out_};
+  std::vector<std::optional<AdmitResult>> results_;
+  std::deque<Write> writes_;
+};
+
+TEST_F(AdmitterTest, AnswersOnceTheWriteIsDone) {
+  const Record note = Note(1, "a");
+  Admit(note);
+  const auto writes = TakeWrites();
+  ASSERT_EQ(writes.size(), 1u);
+  EXPECT_EQ(results_[0], std::nullopt);
+  Finish(writes[0]);
+  EXPECT_EQ(results_[0], AdmitResult::kStored);
+  EXPECT_TRUE(store_.Holds(note.name, kNow));
+  EXPECT_TRUE(admitter_.idle());
+}
+
+TEST_F(AdmitterTest, WhatArrivesDuringWritesBecomesOneBatch) {
+  for (int i = 0; i < 50; ++i) Admit(Note(i, "x"));
+  const auto first = TakeWrites();
+  ASSERT_EQ(first.size(), static_cast<size_t>(kWritesInFlight));
+  Finish(first[0]);
+  const auto second = TakeWrites();
+  ASSERT_EQ(second.size(), 1u);
+  EXPECT_EQ(second[0].batch.puts.size(), 48u);
+  Finish(second[0]);
+  Finish(first[1]);
+  for (const auto& result : results_) EXPECT_EQ(result, AdmitResult::kStored);
+}
+
+TEST_F(AdmitterTest, ASecondCopyIsConfirmedOnlyWhenTheFirstIsOnDisk) {
+  const Record note = Note(1, "a");
+  Admit(note);
+  const auto writes = TakeWrites();
+  Admit(note);
+  EXPECT_TRUE(TakeWrites().empty());
+  EXPECT_EQ(results_[1], std::nullopt);
+  Finish(writes[0]);
+  EXPECT_EQ(results_[1], AdmitResult::kAlready);
+}
+
+TEST_F(AdmitterTest, ASecondCopyOfTheSameBatchWaitsForIt) {
+  Admit(Note(7, "busy"));
+  Admit(Note(8, "busy"));
+  const auto busy = TakeWrites();
+  Admit(Note(1, "a"));
+  Admit(Note(1, "a"));
+  Finish(busy[0]);
+  const auto batch = TakeWrites();
+  ASSERT_EQ(batch.size(), 1u);
+  EXPECT_EQ(results_[3], std::nullopt);
+  Finish(batch[0]);
+  EXPECT_EQ(results_[2], AdmitResult::kStored);
+  EXPECT_EQ(results_[3], AdmitResult::kAlready);
+}
+
+TEST_F(AdmitterTest, ATombstoneInFlightBeatsItsNote) {
+  const Record note = Note(1, "a");
+  Admit(MakeTombstone({note}, kLater));
+  Admit(note);
+  FinishAll();
+  EXPECT_EQ(results_[1], AdmitResult::kAlready);
+  EXPECT_FALSE(store_.Holds(note.name, kNow));
+}
+
+TEST_F(AdmitterTest, TheLastPlaceIsGivenOnce) {
+  for (int i = 0; i < 40; ++i) Admit(Note(1, "note " + std::to_string(i)));
+  FinishAll();
+  size_t held = 0;
+  store_.ForEach(Note(1, "x").name.point, Kind::kEnvelope, kNow, [&](const Record&) { ++held; });
+  EXPECT_EQ(held, kNotesPerPlace);
+}
+
+TEST_F(AdmitterTest, AClientsKnownRecordTakesAWriteToo) {
+  const Record note = Note(1, "a");
+  EXPECT_OK(store_.Apply({.puts = {note}}));
+  Admit(note, Source::kReplica);
+  EXPECT_TRUE(TakeWrites().empty());
+  EXPECT_EQ(results_[0], AdmitResult::kAlready);
+  Admit(note, Source::kClient);
+  const auto writes = TakeWrites();
+  ASSERT_EQ(writes.size(), 1u);
+  EXPECT_TRUE(writes[0].batch.puts.empty());
+  EXPECT_EQ(results_[1], std::nullopt);
+  Finish(writes[0]);
+  EXPECT_EQ(results_[1], AdmitResult::kAlready);
+}
+
+TEST_F(AdmitterTest, AFailedWriteIsNobodysReceipt) {
+  store_.FailNext(1);
+  const Record note = Note(1, "a");
+  Admit(note);
+  Finish(TakeWrites()[0]);
+  EXPECT_EQ(results_[0], AdmitResult::kNoSpace);
+  EXPECT_FALSE(store_.Holds(note.name, kNow));
+  Admit(note);
+  FinishAll();
+  EXPECT_EQ(results_[1], AdmitResult::kStored);
+}
+
+TEST_F(AdmitterTest, TheQuotaCountsWhatIsBeingWritten) {
+  for (int i = 0; i < 4; ++i) Admit(MakeBlob(base::Bytes(40'000, static_cast<uint8_t>(i)), kLater));
+  FinishAll();
+  EXPECT_EQ(results_[1], AdmitResult::kStored);
+  EXPECT_EQ(results_[2], AdmitResult::kNoSpace);
+  EXPECT_EQ(results_[3], AdmitResult::kNoSpace);
+  EXPECT_LE(store_.counts().bytes, 100'000u);
+}
+
+TEST_F(AdmitterTest, RemovalSparesWhatWasPutAgainToLiveLonger) {
+  const Record brief = MakeBlob(base::AsBytes("x"), kNow + absl::Seconds(1));
+  const Record longer = MakeBlob(base::AsBytes("x"), kLater);
+  EXPECT_OK(store_.Apply({.puts = {brief}}));
+  Admit(longer);
+  admitter_.Remove({{.name = brief.name, .expiry = brief.expiry}}, moment_);
+  FinishAll();
+  EXPECT_TRUE(store_.Holds(longer.name, kNow));
+  admitter_.Remove({{.name = longer.name, .expiry = longer.expiry}}, moment_);
+  FinishAll();
+  EXPECT_FALSE(store_.Holds(longer.name, kNow));
+}
+
+TEST_F(AdmitterTest, AFullQueueRefuses) {
+  for (size_t i = 0; i < kAdmitQueueMax + 100; ++i) Admit(Note(1, std::to_string(i)));
+  EXPECT_EQ(results_.back(), AdmitResult::kFailed);
+  EXPECT_LE(admitter_.waiting(), kAdmitQueueMax);
+}
+
+}  // namespace
+}  // namespace dht

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dht/dht_wire.h"
+
+#include <gtest/gtest.h>
+
+#include "overlay/rpc.h"
+#include "tests/dht/oracle_ring.h"
+#include "tests/support/status_matchers.h"
+
+namespace dht {
+namespace {
+
+const absl::Time kNow = absl::FromUnixSeconds(1'795'000'000);
+
+class DhtWireTest : public testing::Test {
+ protected:
+  // One of each message, with every field set.
+  std::vector<DhtRequest> Requests() const {
+    return {PutRequest{record_},
+            GetRequest{record_.name},
+            ReplicateRequest{record_},
+            FetchRequest{{record_.name, record_.name}},
+            DigestRequest{range_},
+            NamesRequest{{record_.name.point, record_.name.point}, record_.name}};
+  }
+  std::vector<DhtReply> Replies() const {
+    RangePrint print;
+    print.Add(record_.name, record_.expiry);
+    const Receipt receipt = SignReceipt("local", key_, record_.name, record_.expiry);
+    const overlay::Peer peer = PeerOf(network_, key_);
+    return {PutReply{PutResult::kFull, {receipt}, 9, {peer}},
+            GetReply{record_, true, {peer}},
+            ReplicateReply{PutResult::kStored, receipt, 3},
+            FetchReply{{record_}},
+            DigestReply{true, true, print},
+            NamesReply{{{record_.name, record_.expiry}}, true}};
+  }
+
+  support::SeededRng rng_{5};
+  const overlay::Network network_ = overlay::Network::Local();
+  const keys::SigningKey key_ = keys::SigningKey::Generate(rng_);
+  const Record record_ = MakeBlob(base::AsBytes("hello"), kNow + kTtlDefault);
+  const overlay::RingRange range_{overlay::NodeId::Random(rng_), overlay::NodeId::Random(rng_)};
+};
+
+TEST_F(DhtWireTest, EveryRequestSurvivesTheWire) {
+  for (const DhtRequest& request : Requests()) {
+    const std::string bytes = EncodeDhtRequest(request);
+    ASSERT_OK_AND_ASSIGN(const DhtRequest decoded, DecodeDhtRequest(request.index(), bytes));
+    EXPECT_EQ(decoded.index(), request.index());
+    EXPECT_EQ(EncodeDhtRequest(decoded), bytes);
+  }
+  ASSERT_OK_AND_ASSIGN(const DhtRequest put, DecodeDhtRequest(0, EncodeDhtRequest(PutRequest{record_})));
+  EXPECT_EQ(std::get<PutRequest>(put).record, record_);
+}
+
+TEST_F(DhtWireTest, EveryReplySurvivesTheWire) {
+  for (const DhtReply& reply : Replies()) {
+    const std::string bytes = EncodeDhtReply(reply);
+    ASSERT_OK_AND_ASSIGN(const DhtReply decoded, DecodeDhtReply(network_, reply.index(), bytes));
+    EXPECT_EQ(EncodeDhtReply(decoded), bytes);
+  }
+  ASSERT_OK_AND_ASSIGN(const DhtReply absent, DecodeDhtReply(network_, 1, EncodeDhtReply(GetReply{})));
+  EXPECT_FALSE(std::get<GetReply>(absent).record.has_value());
+}
+
+TEST_F(DhtWireTest, ChangedBytesAreRefusedOrDecodeToAnotherWellFormedMessage) {
+  for (const DhtRequest& request : Requests()) {
+    const std::string good = EncodeDhtRequest(request);
+    for (int round = 0; round < 2000; ++round) {
+      std::string bytes = good;
+      bytes[rng_.Below(bytes.size())] ^= static_cast<char>(1 << rng_.Below(8));
+      bytes.resize(bytes.size() - rng_.Below(2) * rng_.Below(bytes.size()));
+      const absl::StatusOr<DhtRequest> decoded = DecodeDhtRequest(request.index(), bytes);
+      if (!decoded.ok()) {
+        EXPECT_STATUS(decoded, kInvalidArgument);
+      } else {
+        EXPECT_OK(DecodeDhtRequest(request.index(), EncodeDhtRequest(*decoded)));
+      }
+    }
+  }
+}
+
+TEST_F(DhtWireTest, TooManyOfAnythingIsRefused) {
+  const std::string names = EncodeDhtRequest(FetchRequest{std::vector<RecordName>(kFetchNamesMax + 1, record_.name)});
+  EXPECT_STATUS(DecodeDhtRequest(3, names), kInvalidArgument);
+  const std::string page = EncodeDhtReply(NamesReply{std::vector<HeldName>(kNamesPageMax + 1, {record_.name, record_.expiry})});
+  EXPECT_STATUS(DecodeDhtReply(network_, 5, page), kInvalidArgument);
+  const Receipt receipt = SignReceipt("local", key_, record_.name, record_.expiry);
+  const std::string receipts = EncodeDhtReply(PutReply{.receipts = std::vector<Receipt>(kReceiptsMax + 1, receipt)});
+  EXPECT_STATUS(DecodeDhtReply(network_, 0, receipts), kInvalidArgument);
+}
+
+TEST_F(DhtWireTest, TheLargestAnswersFitAMessage) {
+  const Record largest = MakeBlob(base::Bytes(kRecordBodyMax, 1), kNow + kTtlDefault);
+  const Record before = MakeBlob(base::Bytes(kFetchBytesMax - kRecordHeaderSize, 2), kNow + kTtlDefault);
+  EXPECT_LT(EncodeDhtReply(FetchReply{{before, largest}}).size(), overlay::kRpcMessageMax);
+  EXPECT_LT(EncodeDhtReply(NamesReply{std::vector<HeldName>(kNamesPageMax, {record_.name, record_.expiry})}).size(),
+            overlay::kRpcMessageMax);
+  EXPECT_LT(EncodeDhtRequest(FetchRequest{std::vector<RecordName>(kFetchNamesMax, record_.name)}).size(), overlay::kRpcMessageMax);
+}
+
+TEST_F(DhtWireTest, ACursorOutsideItsRangeIsRefused) {
+  overlay::RingRange range{record_.name.point, record_.name.point.PlusOne()};
+  EXPECT_STATUS(DecodeDhtRequest(5, EncodeDhtRequest(NamesRequest{range, record_.name})), kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace dht

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// What only the disk can do: survive reopening, be locked, be damaged, be full.
+#include "dht/rocksdb_record_store.h"
+
+#include <gtest/gtest.h>
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+
+#include "tests/support/status_matchers.h"
+
+namespace dht {
+namespace {
+
+namespace fs = std::filesystem;
+const absl::Time kNow = absl::FromUnixSeconds(1'795'000'000);
+
+Record Numbered(int i, absl::Time expiry = kNow + absl::Hours(24)) {
+  return MakeBlob(base::AsBytes("record number " + std::to_string(i)), expiry);
+}
+
+class RocksdbRecordStoreTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    char folder[] = "/tmp/bulbil-rocksdb-XXXXXX";
+    ASSERT_NE(mkdtemp(folder), nullptr);
+    folder_ = folder;
+    path_ = folder_ / "store";
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  absl::StatusOr<std::unique_ptr<RocksdbRecordStore>> Open(rocksdb::Env* env = nullptr) {
+    return RocksdbRecordStore::Open({.path = path_.string(), .env = env, .clock = [] { return kNow; }});
+  }
+  // Writes records 0..count-1, each in a synced batch of its own, and ends as if by kill -9: nothing is flushed or closed.
+  void WriteAndDie(int count) {
+    const pid_t child = fork();
+    if (child == 0) {
+      auto store = Open();
+      bool good = store.ok();
+      for (int i = 0; good && i < count; ++i) good = (*store)->Apply({.puts = {Numbered(i)}}).ok();
+      _exit(good ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_EQ(status, 0);
+  }
+  fs::path NewestLog() {
+    fs::path newest;
+    for (const auto& entry : fs::directory_iterator(path_)) {
+      if (entry.path().extension() == ".log" && entry.path() > newest && fs::file_size(entry.path()) > 0) newest = entry.path();
+    }
+    return newest;
+  }
+  static int Held(const RecordStore& store, int count) {
+    int held = 0;
+    for (int i = 0; i < count; ++i) held += store.Holds(Numbered(i).name, kNow) ? 1 : 0;
+    return held;
+  }
+
+  fs::path folder_, path_;
+};
+
+TEST_F(RocksdbRecordStoreTest, KeepsEverythingAcknowledgedThroughAKill) {
+  WriteAndDie(50);
+  ASSERT_OK_AND_ASSIGN(const auto store, Open());
+  EXPECT_EQ(Held(*store, 50), 50);
+  EXPECT_FALSE(store->suspect());
+  EXPECT_EQ(store->counts().records, 50u);
+}
+
+TEST_F(RocksdbRecordStoreTest, ACutLogIsNeverTakenInSilence) {
+  WriteAndDie(50);
+  const fs::path log = NewestLog();
+  fs::resize_file(log, fs::file_size(log) - 100);
+  {
+    ASSERT_OK_AND_ASSIGN(const auto store, Open());
+    EXPECT_TRUE(store->suspect());
+    EXPECT_GE(Held(*store, 50), 45);
+    EXPECT_LT(Held(*store, 50), 50);
+  }
+  ASSERT_OK_AND_ASSIGN(const auto again, Open());
+  EXPECT_TRUE(again->suspect()) << "the mark outlives a restart";
+  ASSERT_OK(again->ClearSuspect());
+  EXPECT_FALSE(again->suspect());
+}
+
+TEST_F(RocksdbRecordStoreTest, ClearingTheMarkOutlivesARestart) {
+  WriteAndDie(5);
+  const fs::path log = NewestLog();
+  fs::resize_file(log, fs::file_size(log) - 10);
+  ASSERT_OK((*Open())->ClearSuspect());
+  EXPECT_FALSE((*Open())->suspect());
+}
+
+TEST_F(RocksdbRecordStoreTest, AFlippedByteInTheLogIsNoticed) {
+  WriteAndDie(50);
+  const fs::path log = NewestLog();
+  std::fstream file(log, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(fs::file_size(log) / 2));
+  file.write("\xaa\xbb", 2);
+  file.close();
+  ASSERT_OK_AND_ASSIGN(const auto store, Open());
+  EXPECT_TRUE(store->suspect());
+  EXPECT_GT(Held(*store, 50), 10);
+}
+
+TEST_F(RocksdbRecordStoreTest, ADirectoryWithoutCurrentIsMovedAsideNotOverwritten) {
+  WriteAndDie(5);
+  fs::remove(path_ / "CURRENT");
+  ASSERT_OK_AND_ASSIGN(const auto store, Open());
+  EXPECT_TRUE(store->suspect());
+  EXPECT_EQ(Held(*store, 5), 0);
+  EXPECT_OK(store->Apply({.puts = {Numbered(7)}}));
+  EXPECT_TRUE(fs::exists(path_.string() + ".damaged-1"));
+}
+
+TEST_F(RocksdbRecordStoreTest, ASecondProcessIsToldWhoHoldsTheLock) {
+  ASSERT_OK_AND_ASSIGN(const auto store, Open());
+  const pid_t child = fork();
+  if (child == 0) {
+    const auto second = Open();
+    const bool as_told = second.status().code() == absl::StatusCode::kFailedPrecondition &&
+                         second.status().message().find("locked by another process (pid " + std::to_string(getppid())) !=
+                             absl::string_view::npos;
+    _exit(as_told ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+TEST_F(RocksdbRecordStoreTest, LeavesNoLogOfItsOwnAndOwnerOnlyFolder) {
+  ASSERT_OK_AND_ASSIGN(const auto store, Open());
+  ASSERT_OK(store->Apply({.puts = {Numbered(1)}}));
+  EXPECT_FALSE(fs::exists(path_ / "LOG"));
+  EXPECT_EQ(fs::status(path_).permissions(), fs::perms::owner_all);
+}
+
+TEST_F(RocksdbRecordStoreTest, CountsAgainWhenOpened) {
+  {
+    ASSERT_OK_AND_ASSIGN(const auto store, Open());
+    ASSERT_OK(store->Apply({.puts = {Numbered(1), Numbered(2), Numbered(3)}}));
+    ASSERT_OK(store->Apply({.removes = {Numbered(2).name}}));
+  }
+  ASSERT_OK_AND_ASSIGN(const auto store, Open());
+  EXPECT_EQ(store->counts().records, 2u);
+  EXPECT_EQ(store->counts().bytes, 2 * (kRecordHeaderSize + Numbered(1).body.size()));
+}
+
+// A disk that says "no space" while told to.
+class FullableFile : public rocksdb::FSWritableFileOwnerWrapper {
+ public:
+  FullableFile(std::unique_ptr<rocksdb::FSWritableFile> file, const std::atomic<bool>& full)
+      : rocksdb::FSWritableFileOwnerWrapper(std::move(file)), full_(full) {}
+  using rocksdb::FSWritableFileOwnerWrapper::Append;
+  rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override {
+    if (full_) return rocksdb::IOStatus::NoSpace("disk full");
+    return rocksdb::FSWritableFileOwnerWrapper::Append(data, options, debug);
+  }
+
+ private:
+  const std::atomic<bool>& full_;
+};
+class FullableDisk : public rocksdb::FileSystemWrapper {
+ public:
+  FullableDisk() : rocksdb::FileSystemWrapper(rocksdb::FileSystem::Default()) {}
+  const char* Name() const override { return "FullableDisk"; }
+  rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
+                                    std::unique_ptr<rocksdb::FSWritableFile>* result, rocksdb::IODebugContext* debug) override {
+    std::unique_ptr<rocksdb::FSWritableFile> file;
+    const rocksdb::IOStatus status = target()->NewWritableFile(name, options, &file, debug);
+    if (status.ok()) *result = std::make_unique<FullableFile>(std::move(file), full);
+    return status;
+  }
+  // Without it RocksDB does not look for space by itself every five seconds, and the store's own retry is what is tested.
+  rocksdb::IOStatus GetFreeSpace(const std::string&, const rocksdb::IOOptions&, uint64_t*, rocksdb::IODebugContext*) override {
+    return rocksdb::IOStatus::NotSupported("");
+  }
+  std::atomic<bool> full = false;
+};
+
+TEST_F(RocksdbRecordStoreTest, AFullDiskRefusesWritesGoesOnReadingAndRecovers) {
+  const auto disk = std::make_shared<FullableDisk>();
+  const std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(disk);
+  absl::Time now = kNow;
+  ASSERT_OK_AND_ASSIGN(const auto store,
+                       RocksdbRecordStore::Open({.path = path_.string(), .env = env.get(), .clock = [&now] { return now; }}));
+  ASSERT_OK(store->Apply({.puts = {Numbered(0)}}));
+  disk->full = true;
+  EXPECT_STATUS(store->Apply({.puts = {Numbered(1)}}), kResourceExhausted);
+  EXPECT_EQ(store->state(), StoreState::kFull);
+  EXPECT_TRUE(store->Holds(Numbered(0).name, kNow));
+  EXPECT_EQ(store->counts().records, 1u);
+  disk->full = false;
+  absl::Status status;
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    now += absl::Seconds(2);
+    status = store->Apply({.puts = {Numbered(2)}});
+    if (status.ok()) break;
+  }
+  ASSERT_OK(status);
+  EXPECT_EQ(store->state(), StoreState::kOk);
+  EXPECT_TRUE(store->Holds(Numbered(0).name, kNow));
+  EXPECT_TRUE(store->Holds(Numbered(2).name, kNow));
+}
+
+}  // namespace
+}  // namespace dht
