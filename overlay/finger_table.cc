@@ -30,7 +30,7 @@ bool FingerTable::Set(int exponent, const Peer& self, const Peer& owner) {
   const auto at = std::lower_bound(entries_.begin(), entries_.end(), exponent,
                                    [](const Finger& finger, int wanted) { return finger.exponent < wanted; });
   const bool present = at != entries_.end() && at->exponent == exponent;
-  if (owner.point == self.point) {
+  if (owner.SameProcess(self) || !InHalfOpen(self.point.PlusPowerOfTwo(exponent), self.point, owner.point)) {
     if (present) entries_.erase(at);
     return present;
   }

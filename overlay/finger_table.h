@@ -20,7 +20,7 @@ class FingerTable {
   // True once after every exponent has had its turn.
   bool TakeRoundDone();
 
-  // True if that changed the table. A self-pointing finger is none.
+  // True if that changed the table. An owner that is not between the exponent's ideal point and us again is none.
   bool Set(int exponent, const Peer& self, const Peer& owner);
   bool Remove(const NodeId& point);
   // Drops what the list covers by now.

@@ -19,6 +19,12 @@ struct Introduction {
   RoutingTable table;
 };
 
+inline constexpr absl::Duration kMeetTimeout = absl::Seconds(5);  // of each of its questions, a TLS handshake included
+
+// The first half: who answers there? What a joiner needs; the node may still be outside the ring itself. Errors as below.
+void Meet(const Network& network, RpcClient& client, const RpcTarget& target, base::Bytes own_descriptor, base::EventLoop& loop,
+          std::function<void(absl::StatusOr<Descriptor>)> done);
+
 // Unavailable: nobody answers there. FailedPrecondition: another network or protocol version, with a text for the user.
 // Unauthenticated: the descriptor is not that of the TLS key. `own_descriptor` is empty for a client.
 void Introduce(const Network& network, RpcClient& client, const RpcTarget& target, base::Bytes own_descriptor,

@@ -102,6 +102,7 @@ class Ring {
   RingActions AddContacts(const std::vector<Peer>& contacts, absl::Time now);
   // What JoinPrepared named is here. Looks once more and becomes a member, or prepares again if neighbours changed.
   RingActions OnRangeReady(absl::Time now);
+  RingActions OnRangeFailed(absl::Time now);  // it could not be fetched: looks for the place again after a pause
   // Tells the neighbours to look; from now on no member.
   RingActions Leave(absl::Time now);
   // LookupDone follows, also at once. Unavailable: no member, or nobody answers.

@@ -138,6 +138,15 @@ RingActions Ring::OnRangeReady(absl::Time now) {
   return Finish();
 }
 
+RingActions Ring::OnRangeFailed(absl::Time now) {
+  now_ = now;
+  if (lane_.step == Step::kWaitForRange) {
+    prepared_.reset();
+    SeekLater(/*soon=*/false);
+  }
+  return Finish();
+}
+
 // A chain that starts after the predecessor, as it goes on from here: round to the predecessor again, unless it is open. In a small
 // ring it may name us, and begins with who is behind us then.
 std::vector<Peer> Ring::SeenFromHere(const std::vector<Peer>& chain, bool open, const Peer& predecessor) const {

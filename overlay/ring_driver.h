@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// overlay/ring_driver.h — the ring core on the event loop: calls over RPC, answers to others, and what this node publishes.
+//
+// Serves State, Rectify, NextHop and Leaving (a Rectify is taken only from the node it names), Describe, Table, and
+// grpc.health.v1 Check and Watch: SERVING exactly while a member.
+// Keeps the own descriptor signed (renewed at half its life; onion keys rotate, the previous one stays usable), the routing table
+// signed (anew when it changed or at half its life), and in the directory the descriptors of everybody in the table, because
+// relays and clients ask this node for them.
+// One virtual node: networks with more need one core each and are refused by the constructor.
+// All calls and callbacks on the loop's thread; a callback is never made from inside the call that asked.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/event_loop.h"
+#include "keys/x25519.h"
+#include "overlay/directory.h"
+#include "overlay/ring.h"
+#include "overlay/routing_table.h"
+#include "overlay/rpc.h"
+
+namespace overlay {
+
+inline constexpr size_t kHealthWatchersMax = 256;                       // beyond it Watch is refused; Check still answers
+inline constexpr size_t kDescribeParallel = 4;                          // a full table is fetched in seconds, quietly
+inline constexpr absl::Duration kDescribeAgain = absl::Seconds(10);     // to one that failed to describe itself
+inline constexpr absl::Duration kMeetPause = absl::Seconds(1);          // between rounds over the bootstrap addresses, while outside
+inline constexpr absl::Duration kMeetPauseMember = absl::Seconds(30);   // and as a member, looking for another ring
+inline constexpr absl::Duration kLeaveGrace = absl::Seconds(1);         // for the neighbours to hear of it
+
+class RingDriver {
+ public:
+  struct Options {
+    Network network;
+    Role role = Role::kStoring;
+    std::string address;     // advertised: "IP:port"
+    base::Bytes admission{};
+  };
+
+  // Registers its methods. Everything referred to must outlive the driver; no server may call it once it is gone.
+  RingDriver(Options options, const keys::SigningKey& node_key, base::EventLoop& loop, RpcServer& server, RpcClient& client,
+             Directory& directory, base::Rng& rng);
+  ~RingDriver();
+  RingDriver(const RingDriver&) = delete;
+
+  void Create();
+  // Meets the bootstrap addresses (host names allowed) again and again and joins through whoever answers. `done` once: OK when a
+  // member. FailedPrecondition, Unauthenticated: everybody there is of another network or version, or an impostor (text for the
+  // user). DeadlineExceeded: nobody let us in within `timeout`; the ring is left then.
+  void Join(std::vector<RpcTarget> bootstrap, absl::Duration timeout, std::function<void(absl::Status)> done);
+  // `done` when the neighbours heard, at most kLeaveGrace later. Questions are answered until the end, as no member.
+  void Leave(std::function<void()> done);
+  void Lookup(const NodeId& point, std::function<void(absl::StatusOr<LookupResult>)> done);
+
+  // Hooks, set before Create or Join. `done` of on_join_prepared: not OK makes the ring look for its place again.
+  std::function<void(const Neighbourhood&)> on_neighbourhood;
+  std::function<void(const Neighbourhood& future, std::function<void(absl::Status)> done)> on_join_prepared;
+  std::function<void(RingState)> on_state;
+
+  const Network& network() const { return options_.network; }
+  const Peer& self() const { return ring_.self(); }
+  RingState state() const { return ring_.state(); }
+  bool IsMember() const { return ring_.IsMember(); }
+  bool IsAlone() const { return ring_.IsMember() && ring_.successors().empty(); }
+  const std::vector<Peer>& successors() const { return ring_.successors(); }
+  const std::optional<Peer>& predecessor() const { return ring_.predecessor(); }
+  std::vector<Finger> fingers() const { return ring_.fingers().Distinct(); }
+  std::pair<double, bool> SizeEstimate() const { return ring_.SizeEstimate(); }
+  Neighbourhood neighbourhood() const { return ring_.neighbourhood(); }
+  const RoutingTable& table() const;  // signed; good until the next call. Of a non-member it names nobody but us
+  const Descriptor& descriptor() const { return descriptor_; }
+  std::span<const keys::X25519KeyPair> onion_keys() const { return onion_keys_; }  // the current one first, then the previous
+
+ private:
+  // What the driver does for the core.
+  void Apply(RingActions actions);
+  void Post(overlay::Call call);
+  void OnStateChanged(RingState state);
+  void OnJoinPrepared(const Neighbourhood& future);
+  void Later(std::function<void()> task);
+
+  // What it answers.
+  void Serve(RpcServer& server);
+  void OnRingRequest(const Caller& caller, std::string_view method, const std::string& request, const RpcResponder& respond);
+  void OnDescribe(const Caller& caller, const std::string& request, const RpcResponder& respond);
+  void OnTable(const std::string& request, const RpcResponder& respond);
+  void OnHealthWatch(std::shared_ptr<RpcStream> stream);
+  std::string HealthNow() const;
+
+  // What it publishes, and knows of others.
+  void Renew();
+  void RefreshDirectory();
+  bool NeedsDescriptor(const Peer& peer) const;
+  void Describe(const Peer& peer);
+
+  // Joining.
+  struct Joining {
+    absl::Time deadline;
+    std::function<void(absl::Status)> done;
+  };
+  void MeetBootstrap();
+  void OnMet(const absl::StatusOr<Descriptor>& met, size_t of);
+  void CheckJoinDeadline();
+  void FinishJoin(absl::Status status);
+
+  const Options options_;
+  const keys::SigningKey& node_key_;
+  base::EventLoop& loop_;
+  RpcClient& client_;
+  Directory& directory_;
+  base::Rng& rng_;
+  std::vector<keys::X25519KeyPair> onion_keys_;
+  absl::Time onion_key_made_;
+  Descriptor descriptor_;
+  Ring ring_;
+  mutable RoutingTable table_;
+
+  base::Timer tick_, renew_timer_, directory_timer_, meet_timer_, deadline_timer_;
+  std::vector<RpcTarget> bootstrap_;
+  size_t meeting_ = 0;         // answers of this round still to come
+  size_t refused_ = 0;         // of this round: another network, or an impostor
+  absl::Status refusal_;
+  absl::Time met_at_ = absl::InfinitePast();
+  std::optional<Joining> joining_;
+  uint64_t preparation_ = 0;   // number of the latest JoinPrepared: answers to earlier ones count for nothing
+  LookupId last_lookup_ = 0;
+  absl::flat_hash_map<LookupId, std::function<void(absl::StatusOr<LookupResult>)>> lookups_;
+  absl::flat_hash_map<keys::PublicKey, absl::Time> described_at_;  // of those in the table: when last asked
+  size_t describing_ = 0;
+  std::vector<std::shared_ptr<RpcStream>> health_watchers_;
+  size_t open_calls_ = 0;
+  std::function<void()> leave_done_;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();  // what callbacks in flight hold weakly
+};
+
+}  // namespace overlay

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// RingDriver's other half: what it answers, and what it publishes of itself and knows of others.
+#include <algorithm>
+#include <utility>
+
+#include "overlay/ring_driver.h"
+#include "overlay/ring_wire.h"
+
+namespace overlay {
+namespace {
+
+constexpr absl::Duration kDirectoryRound = absl::Seconds(2);  // between looks for descriptors that grow old
+
+bool SameFingers(const std::vector<Finger>& a, const std::vector<Finger>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Finger& x, const Finger& y) {
+    return x.exponent == y.exponent && x.peer.point == y.peer.point && x.peer.address == y.peer.address;
+  });
+}
+
+}  // namespace
+
+// --- Answers ---
+
+void RingDriver::Serve(RpcServer& server) {
+  for (const char* method : {kMethodState, kMethodRectify, kMethodNextHop, kMethodLeaving, kMethodHealthCheck}) {
+    server.Handle(method, Access::kAnyone, [this, method](const Caller& caller, std::string request, RpcResponder respond) {
+      OnRingRequest(caller, method, request, respond);
+    });
+  }
+  server.Handle(kMethodDescribe, Access::kAnyone, [this](const Caller& caller, std::string request, RpcResponder respond) {
+    OnDescribe(caller, request, respond);
+  });
+  server.Handle(kMethodTable, Access::kAnyone,
+                [this](const Caller&, std::string request, RpcResponder respond) { OnTable(request, respond); });
+  server.HandleStream(kMethodHealthWatch, Access::kAnyone, [this](const Caller&, std::string request, std::shared_ptr<RpcStream> stream) {
+    if (const auto asked = DecodeRequest(options_.network, kMethodHealthWatch, request); !asked.ok()) {
+      return stream->Finish(asked.status());
+    }
+    OnHealthWatch(std::move(stream));
+  });
+}
+
+void RingDriver::OnRingRequest(const Caller& caller, std::string_view method, const std::string& request, const RpcResponder& respond) {
+  const absl::StatusOr<IndexedRequest> asked = DecodeRequest(options_.network, method, request);
+  if (!asked.ok()) return respond(asked.status());
+  const RectifyRequest* notice = std::get_if<RectifyRequest>(&asked->request);
+  if (notice != nullptr && notice->candidate.node_key != caller.tls_key) {
+    return respond(absl::UnauthenticatedError("rectify in another node's name"));
+  }
+  Ring::Answered answered = ring_.OnRequest(asked->request, loop_.Now());
+  respond(EncodeReply(answered.reply, self()));
+  Apply(std::move(answered.actions));
+}
+
+void RingDriver::OnDescribe(const Caller& caller, const std::string& request, const RpcResponder& respond) {
+  const absl::StatusOr<DescribeQuestion> question = DecodeDescribe(request);
+  if (!question.ok()) return respond(question.status());
+  if (!question->asker.empty()) {
+    const absl::StatusOr<Descriptor> asker = DecodeDescriptor(options_.network, question->asker, loop_.WallNow());
+    if (asker.ok() && asker->node_key == caller.tls_key) directory_.Add(question->asker, loop_.WallNow()).IgnoreError();
+  }
+  if (!question->node_key || *question->node_key == node_key_.public_key()) return respond(EncodeDescribeReply(descriptor_.encoded));
+  const Descriptor* known = directory_.Find(*question->node_key, loop_.WallNow());
+  if (known == nullptr) return respond(absl::NotFoundError("no such descriptor"));
+  respond(EncodeDescribeReply(known->encoded));
+}
+
+void RingDriver::OnTable(const std::string& request, const RpcResponder& respond) {
+  const absl::StatusOr<uint8_t> index = DecodeTableQuestion(request);
+  if (!index.ok()) return respond(index.status());
+  if (*index != 0) return respond(absl::NotFoundError("no such virtual node"));
+  if (!ring_.IsMember()) return respond(absl::UnavailableError("not a member of the ring"));
+  respond(EncodeTableReply(table().encoded));
+}
+
+std::string RingDriver::HealthNow() const { return EncodeReply(HealthReply{ring_.IsMember()}, self()); }
+
+void RingDriver::OnHealthWatch(std::shared_ptr<RpcStream> stream) {
+  // Who hung up is only seen by writing to it; repeating the state is harmless.
+  if (health_watchers_.size() >= kHealthWatchersMax) {
+    std::erase_if(health_watchers_, [&](const auto& watcher) { return !watcher->Write(HealthNow()); });
+  }
+  if (health_watchers_.size() >= kHealthWatchersMax) return stream->Finish(absl::ResourceExhaustedError("too many watchers"));
+  if (stream->Write(HealthNow())) health_watchers_.push_back(std::move(stream));
+}
+
+// --- What is published ---
+
+// Onion keys at the end of their life, the descriptor at half of its own.
+void RingDriver::Renew() {
+  if (onion_keys_.empty() || loop_.WallNow() - onion_key_made_ >= options_.network.onion_key_lifetime) {
+    onion_keys_.insert(onion_keys_.begin(), keys::X25519KeyPair::Generate(rng_));
+    if (onion_keys_.size() > 2) onion_keys_.pop_back();
+    onion_key_made_ = loop_.WallNow();
+  }
+  descriptor_ = SignDescriptor(options_.network, node_key_, onion_keys_.front().public_key, options_.role, options_.address,
+                               options_.admission, loop_.WallNow());
+  directory_.Add(descriptor_.encoded, loop_.WallNow()).IgnoreError();
+  const absl::Duration key_left = onion_key_made_ + options_.network.onion_key_lifetime - loop_.WallNow();
+  renew_timer_.Reset(loop_.Now() + std::min(options_.network.descriptor_lifetime / 2, key_left));
+}
+
+const RoutingTable& RingDriver::table() const {
+  RoutingTable now;
+  now.owner = self();
+  if (ring_.IsMember()) {
+    now.fingers = ring_.fingers().Distinct();
+    now.successors = ring_.FarSuccessors();
+    now.predecessors = ring_.FarPredecessors();
+  }
+  if (now.fingers.size() > kTableFingersMax) now.fingers.erase(now.fingers.begin(), now.fingers.end() - kTableFingersMax);
+  const bool same = SameFingers(now.fingers, table_.fingers) && SamePeers(now.successors, table_.successors) &&
+                    SamePeers(now.predecessors, table_.predecessors);
+  const bool young = !table_.encoded.empty() && loop_.WallNow() < table_.issued + options_.network.descriptor_lifetime / 2;
+  if (!same || !young) {
+    table_ = std::move(now);
+    SignTable(options_.network, node_key_, table_, loop_.WallNow());
+  }
+  return table_;
+}
+
+// --- What is known of others ---
+
+bool RingDriver::NeedsDescriptor(const Peer& peer) const {
+  if (peer.node_key == node_key_.public_key()) return false;
+  const Descriptor* known = directory_.Find(peer.node_key, loop_.WallNow());
+  if (known != nullptr && loop_.WallNow() < known->issued + options_.network.descriptor_lifetime / 2) return false;
+  const auto asked = described_at_.find(peer.node_key);
+  return asked == described_at_.end() || loop_.Now() - asked->second >= kDescribeAgain;
+}
+
+void RingDriver::RefreshDirectory() {
+  directory_timer_.Reset(loop_.Now() + kDirectoryRound);
+  const std::vector<Peer> members = table().Members();
+  absl::erase_if(described_at_, [&](const auto& entry) { return loop_.Now() - entry.second > 2 * kDescribeAgain; });
+  for (const Peer& peer : members) {
+    if (describing_ >= kDescribeParallel) return;
+    if (NeedsDescriptor(peer)) Describe(peer);
+  }
+}
+
+void RingDriver::Describe(const Peer& peer) {
+  ++describing_;
+  described_at_[peer.node_key] = loop_.Now();
+  const DescribeQuestion question = {descriptor_.encoded, std::nullopt};
+  client_.Call({peer.address, peer.node_key}, kMethodDescribe, EncodeDescribe(question), options_.network.call_timeout,
+               [this, alive = std::weak_ptr<char>(alive_), key = peer.node_key](const absl::StatusOr<RpcAnswer>& answer) {
+                 if (!alive.lock()) return;
+                 --describing_;
+                 const absl::StatusOr<base::Bytes> encoded =
+                     answer.ok() ? DecodeDescribeReply(answer->message) : absl::StatusOr<base::Bytes>(answer.status());
+                 if (!encoded.ok()) return;
+                 const auto decoded = DecodeDescriptor(options_.network, *encoded, loop_.WallNow());
+                 if (!decoded.ok() || decoded->node_key != key) return;
+                 directory_.Add(*encoded, loop_.WallNow()).IgnoreError();
+                 directory_timer_.Reset(loop_.Now());  // the next one; a failed one waits for the round
+               });
+}
+
+}  // namespace overlay

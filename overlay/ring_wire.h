@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// overlay/ring_wire.h — what ring_messages.h says, and the questions of proto/overlay.proto that are open to everybody, as bytes.
+//
+// Decoding recomputes every point (DecodePeer) and bounds every list; what breaks a bound or names an impossible peer is
+// InvalidArgument as a whole. Order and freshness of what is named are for the ring to judge.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "overlay/ring_messages.h"
+
+namespace overlay {
+
+inline constexpr char kMethodDescribe[] = "/bulbil.v1.Overlay/Describe";
+inline constexpr char kMethodTable[] = "/bulbil.v1.Overlay/Table";
+inline constexpr char kMethodState[] = "/bulbil.v1.Ring/State";
+inline constexpr char kMethodRectify[] = "/bulbil.v1.Ring/Rectify";
+inline constexpr char kMethodNextHop[] = "/bulbil.v1.Ring/NextHop";
+inline constexpr char kMethodLeaving[] = "/bulbil.v1.Ring/Leaving";
+inline constexpr char kMethodHealthCheck[] = "/grpc.health.v1.Health/Check";
+inline constexpr char kMethodHealthWatch[] = "/grpc.health.v1.Health/Watch";
+
+inline constexpr int kWireListMax = 64;  // entries of any list: above r and the 16 of a table, in every network
+
+// --- Between members ---
+
+std::string_view MethodOf(const RingRequest& request);
+std::string EncodeRequest(const RingRequest& request, uint8_t index);
+struct IndexedRequest {
+  uint8_t index = 0;  // which virtual node is meant
+  RingRequest request;
+};
+// NotFound: a health check of a service that is not ours.
+absl::StatusOr<IndexedRequest> DecodeRequest(const Network& network, std::string_view method, const std::string& bytes);
+
+std::string EncodeReply(const RingReply& reply, const Peer& self);
+// `to` is who was asked: a State that names somebody else as its owner is refused.
+absl::StatusOr<RingReply> DecodeReply(const Network& network, const RingRequest& request, const Peer& to, const std::string& bytes);
+
+// --- Open to everybody ---
+
+struct DescribeQuestion {
+  base::Bytes asker;                        // its descriptor, encoded; empty from a client
+  std::optional<keys::PublicKey> node_key;  // whose is wanted; nothing: the answerer's own
+};
+std::string EncodeDescribe(const DescribeQuestion& question);
+absl::StatusOr<DescribeQuestion> DecodeDescribe(const std::string& bytes);
+std::string EncodeDescribeReply(base::ByteView descriptor);
+absl::StatusOr<base::Bytes> DecodeDescribeReply(const std::string& bytes);
+
+std::string EncodeTableQuestion(uint8_t index);
+absl::StatusOr<uint8_t> DecodeTableQuestion(const std::string& bytes);
+std::string EncodeTableReply(base::ByteView table);
+absl::StatusOr<base::Bytes> DecodeTableReply(const std::string& bytes);
+
+}  // namespace overlay
