@@ -91,8 +91,8 @@ void RingDriver::Post(overlay::Call call) {
                [this, alive = std::weak_ptr<char>(alive_), call = std::move(call)](const absl::StatusOr<RpcAnswer>& answer) {
                  if (!alive.lock()) return;
                  --open_calls_;
-                 absl::StatusOr<RingReply> reply = answer.status();
-                 if (answer.ok()) reply = DecodeReply(options_.network, call.request, call.to, answer->message);
+                 absl::StatusOr<RingReply> reply =
+                     answer.ok() ? DecodeReply(options_.network, call.request, call.to, answer->message) : answer.status();
                  if (!reply.ok()) {
                    spdlog::debug("chord: {} to {} failed: {}", MethodOf(call.request), base::Redacted(call.to.point.view()),
                                  absl::StatusCodeToString(reply.status().code()));

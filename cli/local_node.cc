@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/local_node.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "chat/door_kinds.h"
+#include "chat/mailbox_endpoint.h"
+#include "circuits/circuits_driver.h"
+#include "circuits/introduce_over.h"
+#include "cli/control_service.h"
+#include "cli/help.h"
+#include "dht/dht_driver.h"
+#include "dht/memory_record_store.h"
+#include "dht/rocksdb_record_store.h"
+#include "keys/key_store.h"
+#include "keys/system_rng.h"
+#include "overlay/grpc_client.h"
+#include "overlay/grpc_event_loop.h"
+#include "overlay/grpc_link.h"
+#include "overlay/grpc_server.h"
+#include "overlay/introduce.h"
+#include "overlay/ring_driver.h"
+#include "proto/control.pb.h"
+
+namespace cli {
+namespace {
+
+constexpr size_t kReadyCircuits = 2;         // built ahead for the node's own user
+constexpr uint32_t kWeakBelow = 32;          // independent nodes; design.md 11
+
+// The mailbox's view of this node's store.
+class DhtPlaceStore : public chat::PlaceStore {
+ public:
+  DhtPlaceStore(dht::DhtDriver& dht, base::EventLoop& loop) : dht_(dht), loop_(loop) {}
+
+  void Put(dht::Record record, std::function<void(absl::StatusOr<dht::PutReply>)> done) override {
+    dht_.PutHere(std::move(record), std::move(done));
+  }
+  void SyncPlace(const overlay::NodeId& point, std::function<void(bool)> done) override {
+    dht_.SyncPlace(point, std::move(done));
+  }
+  void ForEachEnvelope(const overlay::NodeId& point, const std::function<void(const dht::Record&)>& visit) const override {
+    dht_.store().ForEach(point, dht::Kind::kEnvelope, loop_.WallNow(), visit);
+  }
+
+ private:
+  dht::DhtDriver& dht_;
+  base::EventLoop& loop_;
+};
+
+absl::StatusOr<std::unique_ptr<dht::RecordStore>> OpenStore(const LocalNodeOptions& options) {
+  if (options.role == overlay::Role::kRelay) return std::make_unique<dht::MemoryRecordStore>();
+  ASSIGN_OR_RETURN(auto store, dht::RocksdbRecordStore::Open({.path = options.directory + "/store"}));
+  return std::unique_ptr<dht::RecordStore>(std::move(store));
+}
+
+dht::RecordKinds MakeKinds(const overlay::Network& network) {
+  dht::RecordKinds kinds;
+  chat::RegisterDoorKinds(kinds, network.name);
+  return kinds;
+}
+
+std::string HostOf(const std::string& address) { return address.substr(0, address.rfind(':')); }
+
+// What a ring of this size is worth, for `status`.
+std::string AnonymityOf(uint32_t size) {
+  if (size < 5) return absl::StrCat("none yet: a message needs 4 other nodes, ", size - std::min(size, 1u), " known");
+  if (size >= kWeakBelow) return "";
+  const double quarter = size / 4.0;
+  const uint32_t one_in = static_cast<uint32_t>((size / quarter) * (size / quarter) + 0.5);
+  return absl::StrCat("weak: a ring of ", size, " is small; someone who runs ", static_cast<uint32_t>(quarter + 0.5),
+                      " of these nodes sits at both ends of about 1 in ", one_in, " circuits");
+}
+
+}  // namespace
+
+// In the order of life: the loop first, then its shells, then the cores' drivers.
+struct LocalNode::Parts {
+  Parts(const LocalNodeOptions& from, keys::SigningKey key, std::unique_ptr<dht::RecordStore> opened)
+      : options(from),
+        node_key(std::move(key)),
+        identity(keys::MakeTlsIdentity(node_key, rng)),
+        loop({.serves = true, .workers = from.workers}),
+        directory(from.network),
+        client(loop, rng, {.identity = identity}),
+        links(loop, rng, &directory, {.node = overlay::GrpcLinks::OwnNode{identity, [this] { return OwnDescriptor(); }}}),
+        kinds(MakeKinds(from.network)),
+        store(std::move(opened)) {}
+
+  base::Bytes OwnDescriptor() const { return ring ? ring->descriptor().encoded : base::Bytes(); }
+  absl::Status Listen();
+  void BuildDrivers();
+  dht::DhtPorts StorePorts();
+  circuits::CircuitsOptions CircuitsOptions();
+
+  const LocalNodeOptions options;
+  keys::SystemRng rng;
+  const keys::SigningKey node_key;
+  const keys::TlsIdentity identity;
+  overlay::GrpcEventLoop loop;
+  overlay::Directory directory;
+  std::unique_ptr<overlay::GrpcServer> server;
+  overlay::GrpcClient client;
+  overlay::GrpcLinks links;
+  dht::RecordKinds kinds;
+  std::unique_ptr<dht::RecordStore> store;
+  std::unique_ptr<overlay::RingDriver> ring;
+  std::unique_ptr<dht::DhtDriver> dht;
+  std::unique_ptr<DhtPlaceStore> places;
+  std::unique_ptr<chat::MailboxEndpoint> mailbox;
+  std::unique_ptr<circuits::CircuitsDriver> circuits;
+  std::unique_ptr<ControlService> control;
+  uint16_t port = 0;
+  std::string advertised;
+  bool leaving = false;
+  absl::Time started;
+};
+
+absl::Status LocalNode::Parts::Listen() {
+  server = std::make_unique<overlay::GrpcServer>(
+      loop, overlay::GrpcServer::Options{.address = options.listen, .socket_path = options.socket_path, .identity = identity});
+  ASSIGN_OR_RETURN(const int bound, server->Listen());
+  port = static_cast<uint16_t>(bound);
+  advertised = options.advertise.empty() ? absl::StrCat(HostOf(options.listen), ":", port) : options.advertise;
+  return overlay::CheckAddress(options.network, advertised);
+}
+
+dht::DhtPorts LocalNode::Parts::StorePorts() {
+  return {.lookup =
+              [this](const overlay::NodeId& point, std::function<void(absl::StatusOr<std::vector<overlay::Peer>>)> done) {
+                ring->Lookup(point, [done = std::move(done)](absl::StatusOr<overlay::LookupResult> result) {
+                  if (!result.ok()) return done(result.status());
+                  done(std::move(result->storing));
+                });
+              },
+          .peers_of =
+              [this](const keys::PublicKey& key) {
+                std::vector<overlay::Peer> peers;
+                const overlay::Descriptor* descriptor = directory.Find(key, loop.WallNow());
+                for (int i = 0; descriptor != nullptr && i < options.network.virtual_nodes; ++i) {
+                  peers.push_back(descriptor->ToPeer(options.network, static_cast<uint8_t>(i)));
+                }
+                return peers;
+              },
+          .introduce =
+              [this](const overlay::Peer& to, std::function<void(absl::Status)> done) {
+                overlay::Introduce(options.network, client, {to.address, to.node_key}, OwnDescriptor(), loop,
+                                   [done = std::move(done)](const absl::StatusOr<overlay::Introduction>& met) { done(met.status()); });
+              }};
+}
+
+circuits::CircuitsOptions LocalNode::Parts::CircuitsOptions() {
+  return {.network = options.network,
+          .introduce = circuits::IntroduceOver(options.network, client, [this] { return OwnDescriptor(); }, loop),
+          .ready_circuits = options.role == overlay::Role::kStoring ? kReadyCircuits : 0,
+          .own_key = node_key.public_key(),
+          .endpoint = mailbox.get(),
+          .own_descriptor = [this] { return OwnDescriptor(); },
+          .own_table = [this](uint8_t) { return ring->IsMember() ? &ring->table() : nullptr; },
+          .onion_keys = [this] { return ring->onion_keys(); }};
+}
+
+void LocalNode::Parts::BuildDrivers() {
+  ring = std::make_unique<overlay::RingDriver>(
+      overlay::RingDriver::Options{.network = options.network, .role = options.role, .address = advertised}, node_key, loop, *server,
+      client, directory, rng);
+  dht = std::make_unique<dht::DhtDriver>(dht::ReplicatorOptions{.network = options.network}, node_key, kinds, *store, loop, rng,
+                                         *server, client, StorePorts());
+  ring->on_neighbourhood = [this](const overlay::Neighbourhood& neighbourhood) { dht->OnNeighbourhood(neighbourhood); };
+  ring->on_join_prepared = [this](const overlay::Neighbourhood& future, std::function<void(absl::Status)> done) {
+    dht->PrepareJoin(future, std::move(done));
+  };
+  if (options.role == overlay::Role::kStoring) {
+    places = std::make_unique<DhtPlaceStore>(*dht, loop);
+    mailbox = std::make_unique<chat::MailboxEndpoint>(loop, *places, kinds, options.network.name, node_key.public_key());
+  }
+  circuits = std::make_unique<circuits::CircuitsDriver>(CircuitsOptions(), loop, links, directory, rng);
+  links.ServeOn(*server);
+}
+
+LocalNode::LocalNode(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+LocalNode::~LocalNode() = default;
+
+absl::StatusOr<std::unique_ptr<LocalNode>> LocalNode::Create(const LocalNodeOptions& options) {
+  keys::SystemRng rng;
+  ASSIGN_OR_RETURN(keys::SigningKey key, keys::LoadOrCreateNodeKey(options.directory, rng));
+  ASSIGN_OR_RETURN(std::unique_ptr<dht::RecordStore> store, OpenStore(options));
+  auto parts = std::make_unique<Parts>(options, std::move(key), std::move(store));
+  RETURN_IF_ERROR(parts->Listen());
+  parts->BuildDrivers();
+  parts->started = parts->loop.Now();
+  std::unique_ptr<LocalNode> node(new LocalNode(std::move(parts)));
+  Parts& built = *node->parts_;
+  built.control = std::make_unique<ControlService>(*built.server, built.loop, *built.ring, *built.dht, *built.circuits, options.role,
+                                                   [node = node.get()](bulbil::v1::StatusReply& status) { node->FillStatus(status); });
+  return node;
+}
+
+void LocalNode::Run() { parts_->loop.Run(); }
+void LocalNode::Stop() { parts_->loop.Stop(); }
+base::EventLoop& LocalNode::loop() { return parts_->loop; }
+uint16_t LocalNode::port() const { return parts_->port; }
+const keys::PublicKey& LocalNode::node_key() const { return parts_->node_key.public_key(); }
+const std::string& LocalNode::advertised() const { return parts_->advertised; }
+
+void LocalNode::CreateRing() { parts_->ring->Create(); }
+
+void LocalNode::Join(std::vector<overlay::RpcTarget> bootstrap, absl::Duration timeout, std::function<void(absl::Status)> done) {
+  parts_->ring->Join(std::move(bootstrap), timeout, std::move(done));
+}
+
+// Records first, while the ring still counts on this node; then the pointers.
+void LocalNode::Leave(absl::Duration at_most) {
+  if (parts_->leaving) return;
+  parts_->leaving = true;
+  parts_->dht->HandOver(parts_->loop.Now() + at_most,
+                        [this](bool) { parts_->ring->Leave([this] { parts_->loop.Stop(); }); });
+}
+
+std::string LocalNode::state() const {
+  if (parts_->leaving) return "leaving";
+  switch (parts_->ring->state()) {
+    case overlay::RingState::kMember: return "ready";
+    case overlay::RingState::kDetached: return "detached";
+    case overlay::RingState::kLeft: return "leaving";
+    default: return "joining";
+  }
+}
+
+void LocalNode::FillStatus(bulbil::v1::StatusReply& status) const {
+  const Parts& parts = *parts_;
+  const overlay::RingDriver& ring = *parts.ring;
+  status.set_schema(1);
+  status.set_version(ProgramVersion());
+  status.set_role(parts.options.role == overlay::Role::kRelay ? "relay" : "node");
+  status.set_state(state());
+  status.set_network(parts.options.network.name);
+  status.set_uptime_s(absl::ToDoubleSeconds(parts.loop.Now() - parts.started));
+  const std::string id = base::ToHex(node_key().view());
+  status.set_id(absl::StrCat(id.substr(0, 4), "…", id.substr(id.size() - 4)));
+  status.set_listening(absl::StrCat(HostOf(parts.options.listen), ":", parts.port));
+  status.set_advertised(parts.advertised);
+
+  const auto [size, exact] = ring.SizeEstimate();
+  const uint32_t members = static_cast<uint32_t>(size + 0.5);
+  bulbil::v1::RingStatus& pointers = *status.mutable_ring();
+  pointers.set_point(ring.self().point.ToHex());
+  pointers.set_size_estimate(members);
+  pointers.set_complete(exact);
+  for (const overlay::Peer& peer : ring.successors()) pointers.add_successors(peer.address);
+  if (ring.IsAlone()) pointers.add_successors(parts.advertised);
+  if (ring.predecessor()) pointers.set_predecessor(ring.predecessor()->address);
+  pointers.set_fingers(static_cast<uint32_t>(ring.table().fingers.size()));
+
+  const dht::ReplicatorStats store = parts.dht->stats();
+  bulbil::v1::StoreStatus& records = *status.mutable_store();
+  records.set_records(static_cast<uint32_t>(store.records));
+  records.set_bytes(static_cast<double>(store.bytes));
+  records.set_replicas(static_cast<uint32_t>(parts.options.network.replica_count));
+  records.set_records_owned(static_cast<uint32_t>(store.owned));
+  records.set_state(store.state);
+  records.set_repaired(static_cast<double>(store.repaired));
+  records.set_misplaced(static_cast<uint32_t>(store.misplaced));
+
+  const circuits::CircuitsStats carried = parts.circuits->stats();
+  bulbil::v1::CircuitStatus& circuits = *status.mutable_circuits();
+  circuits.set_own(static_cast<uint32_t>(carried.own));
+  circuits.set_relayed(static_cast<uint32_t>(carried.carried));
+  circuits.set_links(static_cast<uint32_t>(parts.links.size()));
+  circuits.set_cells_relayed(static_cast<double>(carried.cells_relayed));
+  circuits.set_built(static_cast<uint32_t>(carried.built));
+  circuits.set_failed(static_cast<uint32_t>(carried.failed));
+  status.set_anonymity(AnonymityOf(members));
+}
+
+}  // namespace cli

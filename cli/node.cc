@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/node.h"
+
+#include <arpa/inet.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/status_macros.h"
+#include "cli/errors.h"
+#include "cli/local_node.h"
+#include "cli/stop_signals.h"
+#include "cli/values.h"
+#include "proto/control.pb.h"
+
+namespace cli {
+namespace {
+
+constexpr absl::Duration kLeaveMax = absl::Seconds(20);      // of the 30 s that a stop may take
+constexpr absl::Duration kJoinReminder = absl::Seconds(5);   // a line for whoever waits
+
+uint16_t PortOf(const std::string& address) { return ParsePort(address.substr(address.rfind(':') + 1)).value_or(0); }
+
+std::string Names(const std::vector<overlay::RpcTarget>& targets) {
+  return absl::StrJoin(targets, ", ", [](std::string* out, const overlay::RpcTarget& target) { absl::StrAppend(out, target.address); });
+}
+
+absl::Status PortTaken(const NodeOptions& options) {
+  const uint16_t port = PortOf(options.listen);
+  CommandError error{.exit = Exit::kLocal, .what = absl::StrCat("port ", port, " is already in use")};
+  const absl::StatusOr<std::string> socket = options.home.SocketPath(port);
+  error.why = {socket.ok() && SocketAnswers(*socket) ? "a bulbil node is running there" : "another program listens there"};
+  error.fix = {absl::StrCat("join it with a second node:   bulbil --port ", port == 65535 ? 10002 : port + 1)};
+  return Fail(std::move(error));
+}
+
+absl::Status NobodyAnswered(const NodeOptions& options) {
+  return Fail({.exit = Exit::kNetwork,
+               .what = absl::StrCat("no bootstrap node answered at ", Names(options.bootstrap), " (tried for ",
+                                    absl::FormatDuration(options.join_timeout), ")"),
+               .fix = {"start one in another terminal:   bulbil", "or point to one that runs:       --bootstrap HOST:PORT"}});
+}
+
+absl::Status ExplainStart(const absl::Status& status, const NodeOptions& options) {
+  if (absl::IsAlreadyExists(status)) return PortTaken(options);
+  if (absl::IsFailedPrecondition(status) || absl::IsPermissionDenied(status)) {
+    return Fail({.exit = Exit::kLocal, .what = std::string(status.message()), .fix = {"use that node, or another --home"}});
+  }
+  return status;
+}
+
+absl::Status ExplainJoin(const absl::Status& status, const NodeOptions& options) {
+  if (absl::IsDeadlineExceeded(status) || absl::IsUnavailable(status)) return NobodyAnswered(options);
+  if (absl::IsFailedPrecondition(status) || absl::IsUnauthenticated(status)) {
+    return Fail({.exit = Exit::kNetwork, .what = std::string(status.message()), .fix = {"check --bootstrap and --network"}});
+  }
+  return status;
+}
+
+// One node in the foreground: from start over ready to stop.
+class Foreground {
+ public:
+  Foreground(const NodeOptions& options, LocalNode& node)
+      : options_(options), node_(node), reminder_(node.loop(), [this] { Remind(); }), stop_([this] { OnStopSignal(); }) {}
+
+  absl::Status Run() {
+    spdlog::info("boot: [ 20%] listening localhost:{}", node_.port());
+    node_.loop().Post([this] { Enter(); });
+    node_.Run();
+    return result_;
+  }
+
+ private:
+  void Enter() {
+    if (options_.bootstrap.empty()) {
+      node_.CreateRing();
+      return OnReady();
+    }
+    Remind();
+    node_.Join(options_.bootstrap, options_.join_timeout, [this](const absl::Status& status) {
+      reminder_.Stop();
+      if (status.ok()) return OnReady();
+      result_ = ExplainJoin(status, options_);
+      node_.Stop();
+    });
+  }
+
+  void Remind() {
+    spdlog::info("boot: [ 40%] joining; bootstrap addresses to ask: {}", options_.bootstrap.size());
+    reminder_.Reset(node_.loop().Now() + kJoinReminder);
+  }
+
+  void OnReady() {
+    bulbil::v1::StatusReply status;
+    node_.FillStatus(status);
+    const uint32_t size = status.ring().size_estimate();
+    if (size < 5) {
+      spdlog::info("boot: [100%] joined; {} more nodes needed for circuits", 5 - size);
+    } else {
+      spdlog::info("boot: [100%] joined; circuits can be built");
+    }
+    spdlog::info("node: ready: ring of {}, control socket {}.sock", size, node_.port());
+    const bool is_relay = options_.role == overlay::Role::kRelay;
+    if (options_.json) {
+      std::fprintf(stderr, "{\"schema\":1,\"type\":\"ready\",\"port\":%u,\"role\":\"%s\"}\n", unsigned{node_.port()}, is_relay ? "relay" : "node");
+    } else if (is_relay) {
+      std::fprintf(stderr,
+                   "relay %u: in the ring, forwards cells; stores no record, holds no identity.\n"
+                   "It cannot read what it carries. Stop with Ctrl-C.\n",
+                   unsigned{node_.port()});
+    }
+  }
+
+  // The first signal leaves the ring, the second ends at once.
+  void OnStopSignal() {
+    if (++signals_ > 1) return node_.Stop();
+    node_.loop().Post([this] {
+      reminder_.Stop();
+      spdlog::info("node: leaving; a second signal ends at once");
+      node_.Leave(kLeaveMax);
+    });
+  }
+
+  const NodeOptions& options_;
+  LocalNode& node_;
+  base::Timer reminder_;
+  absl::Status result_;
+  std::atomic<int> signals_ = 0;
+  StopSignals stop_;  // last: its thread calls OnStopSignal
+};
+
+// A port nobody listens on just now: the node's folder and socket bear its number, so it has to be known before they are made.
+absl::StatusOr<uint16_t> FreePort() {
+  const int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  const bool found = probe >= 0 && bind(probe, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                     getsockname(probe, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  if (probe >= 0) close(probe);
+  if (!found) return Fail({.exit = Exit::kLocal, .what = "no free port was found", .fix = {"name one:  --port PORT"}});
+  return ntohs(address.sin_port);
+}
+
+absl::Status Serve(const NodeOptions& options) {
+  LocalNodeOptions local;
+  local.network = options.network;
+  local.role = options.role;
+  local.listen = options.listen;
+  local.advertise = options.advertise;
+  uint16_t port = PortOf(options.listen);
+  if (port == 0) {
+    ASSIGN_OR_RETURN(port, FreePort());
+    local.listen = absl::StrCat(options.listen.substr(0, options.listen.rfind(':')), ":", port);
+  }
+  local.directory = options.home.NodeDirectory(port);
+  ASSIGN_OR_RETURN(local.socket_path, options.home.SocketPath(port));
+  RETURN_IF_ERROR(EnsurePrivateDirectory(local.directory));
+  RETURN_IF_ERROR(EnsurePrivateDirectory(options.home.RuntimeDirectory()));
+  absl::StatusOr<std::unique_ptr<LocalNode>> node = LocalNode::Create(local);
+  if (!node.ok()) return ExplainStart(node.status(), options);
+  return Foreground(options, **node).Run();
+}
+
+}  // namespace
+
+int RunNode(const NodeOptions& options) {
+  BlockStopSignals();
+  return Report(Serve(options), options.json);
+}
+
+}  // namespace cli
