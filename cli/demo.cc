@@ -147,7 +147,7 @@ class Story {
     Begin();
     std::vector<std::string> texts;
     ASSIGN_OR_RETURN(const chat::PollResult polled, Someone(network_, nodes_.Bootstrap(), rng_).Poll(bob_, inbox_, texts));
-    Line("4/5", "poll", absl::StrFormat("bob asks %d mailboxes, each over a circuit of its own; %d answered", polled.parts_asked, polled.parts_answered));
+    Line("4/5", "poll", absl::StrFormat("bob asks %d mailboxes, each over its own circuit; %d answered", polled.parts_asked, polled.parts_answered));
     ShowReading(polled);
     if (texts != std::vector<std::string>{kFirstText}) return Broken("bob did not read what alice wrote");
     Detail(absl::StrCat("bob reads: \"", texts[0], "\""));
@@ -167,7 +167,7 @@ class Story {
     std::vector<std::string> texts;
     RETURN_IF_ERROR(PollUntilRead(texts));
     Line("5/5", "failure", absl::StrCat("alice wrote again; ", killed.empty() ? "nobody" : absl::StrJoin(killed, " and "),
-                                        ", which held the mailbox, stopped at once"));
+                                        ", which held it, stopped at once"));
     Detail(absl::StrCat("bob polls, and reads: \"", texts[0], "\""));
     killed_ = killed;
     return absl::OkStatus();
@@ -201,7 +201,7 @@ class Story {
   // How it is told.
   void Begin() { begun_ = absl::Now(); }
   void Line(const char* number, const char* title, const std::string& what) {
-    Say(absl::StrFormat(" %s %-8s %-66s %4.1f s\n", number, title, what, absl::ToDoubleSeconds(absl::Now() - begun_)));
+    Say(absl::StrFormat(" %s %-8s %-58s %4.1f s\n", number, title, what, absl::ToDoubleSeconds(absl::Now() - begun_)));
   }
   void Detail(const std::string& what) { Say(absl::StrCat("              ", what, "\n")); }
   void Say(const std::string& text) {
