@@ -34,7 +34,8 @@ class CircuitTable {
   // False if the id is in use on that link.
   bool Insert(overlay::LinkId link, overlay::CircuitId id, CircuitEntry entry);
   // A fresh random id of our half; nothing if the link holds `circuits_max` already.
-  std::optional<overlay::CircuitId> Allocate(const overlay::LinkInfo& link, CircuitEntry entry, size_t circuits_max, base::Rng& rng);
+  std::optional<overlay::CircuitId> Allocate(const overlay::LinkInfo& link, CircuitEntry entry, size_t circuits_max,
+                                             base::Rng& rng);
   void Erase(overlay::LinkId link, overlay::CircuitId id);
   // Removes the link and returns all that ran over it.
   std::vector<CircuitEntry> TakeLink(overlay::LinkId link);

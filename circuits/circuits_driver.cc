@@ -10,8 +10,8 @@ namespace circuits {
 using overlay::Cell;
 using overlay::LinkId;
 
-CircuitsDriver::CircuitsDriver(CircuitsOptions options, base::EventLoop& loop, overlay::Links& links, overlay::Directory& directory,
-                               base::Rng& rng)
+CircuitsDriver::CircuitsDriver(CircuitsOptions options, base::EventLoop& loop, overlay::Links& links,
+                               overlay::Directory& directory, base::Rng& rng)
     : options_(std::move(options)),
       loop_(loop),
       links_(links),
@@ -96,8 +96,9 @@ void CircuitsDriver::Do(ReplyToSkin& action) {
   auto result = std::make_shared<absl::StatusOr<keys::ServerReplyResult>>(absl::UnknownError(""));
   loop_.RunSlow(
       [result, own_key = *options_.own_key, onion_keys = std::vector<keys::X25519KeyPair>(held.begin(), held.end()),
-       skin = std::move(action.onion_skin), name = options_.network.name,
-       &rng = rng_] { *result = keys::ServerReply({name, overlay::kProtocolVersion}, own_key, onion_keys, skin, rng); },
+       skin = std::move(action.onion_skin), name = options_.network.name, &rng = rng_] {
+        *result = keys::ServerReply({name, overlay::kProtocolVersion}, own_key, onion_keys, skin, rng);
+      },
       [this, result, circuit = action.circuit, alive = std::weak_ptr(alive_)] {
         if (!alive.expired()) Apply(relay_.OnHandshake(circuit, *result, loop_.Now()));
       });

@@ -9,8 +9,8 @@
 #include <memory>
 
 #include "base/event_loop.h"
-#include "circuits/circuit_operations.h"
-#include "circuits/descriptor_keeper.h"
+#include "circuits/circuit_operations_driver.h"
+#include "circuits/descriptor_keeper_driver.h"
 #include "circuits/endpoint.h"
 #include "circuits/relay.h"
 #include "overlay/directory.h"
@@ -20,31 +20,32 @@ namespace circuits {
 
 struct CircuitsOptions {
   overlay::Network network;
-  IntroduceFunction introduce;                 // IntroduceOver(...), introduce_over.h
-  size_t ready_circuits = 0;                   // own clean circuits kept built ahead: 2 for a node, 0 for one-shot
+  IntroduceFunction introduce;  // IntroduceOver(...), introduce_over.h
+  size_t ready_circuits = 0;    // own clean circuits kept built ahead: 2 for a node, 0 for one-shot
 
   // Of a node or relay; own_key set means there is one.
   std::optional<keys::PublicKey> own_key;
-  EndpointHandler* endpoint = nullptr;         // null: requests are answered by DESTROY
-  std::function<base::Bytes()> own_descriptor; // encoded
-  OwnTable own_table;                          // null while no member of the ring
+  EndpointHandler* endpoint = nullptr;                               // null: requests are answered by DESTROY
+  std::function<base::Bytes()> own_descriptor;                       // encoded
+  OwnTable own_table;                                                // null while no member of the ring
   std::function<std::span<const keys::X25519KeyPair>()> onion_keys;  // the current one first
 
-  std::vector<std::string> bootstrap;          // of a client; tried in turn
+  std::vector<std::string> bootstrap;  // of a client; tried in turn
 };
 
 struct CircuitsStats {
-  size_t own = 0, ready = 0;         // own user's circuits; of these the clean ones that wait
-  size_t carried = 0;                // circuits of others
+  size_t own = 0, ready = 0;  // own user's circuits; of these the clean ones that wait
+  size_t carried = 0;         // circuits of others
   uint64_t cells_relayed = 0, cells_unknown = 0;
-  uint64_t built = 0, failed = 0;    // own circuits so far
-  size_t known_nodes = 0;            // processes besides the own one
+  uint64_t built = 0, failed = 0;  // own circuits so far
+  size_t known_nodes = 0;          // processes besides the own one
 };
 
 class CircuitsDriver : private overlay::LinkListener {
  public:
   // Everything handed in must outlive the driver. Sets itself as the links' listener. `rng` must be usable from any thread.
-  CircuitsDriver(CircuitsOptions options, base::EventLoop& loop, overlay::Links& links, overlay::Directory& directory, base::Rng& rng);
+  CircuitsDriver(CircuitsOptions options, base::EventLoop& loop, overlay::Links& links, overlay::Directory& directory,
+                 base::Rng& rng);
   ~CircuitsDriver() override;
 
   Operations& operations() { return operations_; }

@@ -17,7 +17,8 @@ inline constexpr size_t kEndpointPayloadMax = 2000;  // of a request and of an a
 struct EndpointRequest {
   std::array<uint8_t, 32> channel_binding;  // KH of this hop: what a signature is bound to, so that none can be replayed
   base::Bytes payload;
-  std::function<void(base::Bytes)> answer;  // once, on the loop's thread, at once or later; after the circuit died it does nothing
+  std::function<void(base::Bytes)>
+      answer;  // once, on the loop's thread, at once or later; after the circuit died it does nothing
 };
 
 class EndpointHandler {

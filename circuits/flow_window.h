@@ -13,8 +13,8 @@
 
 namespace circuits {
 
-inline constexpr int kWindowStart = 64;         // cells
-inline constexpr int kAcknowledgeEvery = 32;    // cells of one SENDME
+inline constexpr int kWindowStart = 64;           // cells
+inline constexpr int kAcknowledgeEvery = 32;      // cells of one SENDME
 inline constexpr size_t kHopQueueMax = 512 + 32;  // cells that wait for the window; one more and the circuit goes
 
 class SendWindow {

@@ -2,7 +2,7 @@
 // circuits/introduce_over.h — the IntroduceFunction of the program: overlay::Introduce over mutual TLS.
 #pragma once
 
-#include "circuits/circuit_builder.h"
+#include "circuits/circuit_builder_driver.h"
 
 namespace circuits {
 

@@ -19,11 +19,11 @@
 namespace circuits {
 
 struct OpenedOperation {
-  uint64_t handle = 0;                          // good for one Run, within 10 s
-  std::array<uint8_t, 32> channel_binding{};    // KH of the hop to the storing node
+  uint64_t handle = 0;                        // good for one Run, within 10 s
+  std::array<uint8_t, 32> channel_binding{};  // KH of the hop to the storing node
   keys::PublicKey storage_node;
-  std::vector<keys::PublicKey> path;            // guard, middle, last; empty where the caller must not know (control socket)
-  std::vector<keys::PublicKey> responsible;     // who holds the point, by verified tables: receipts of others do not count
+  std::vector<keys::PublicKey> path;         // guard, middle, last; empty where the caller must not know (control socket)
+  std::vector<keys::PublicKey> responsible;  // who holds the point, by verified tables: receipts of others do not count
 };
 
 class Operations {

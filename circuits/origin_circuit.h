@@ -20,7 +20,7 @@
 namespace circuits {
 
 inline constexpr absl::Duration kStepMax = absl::Seconds(10);
-inline constexpr size_t kRelayHops = 3;               // guard, middle, last; the storage node is a fourth
+inline constexpr size_t kRelayHops = 3;  // guard, middle, last; the storage node is a fourth
 inline constexpr size_t kHopsMax = kRelayHops + 1;
 
 struct ExtendStep {

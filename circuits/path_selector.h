@@ -20,9 +20,9 @@ inline constexpr size_t kChoicesMin = 3;
 using NodeKeys = absl::flat_hash_set<keys::PublicKey>;
 
 struct HopRules {
-  NodeKeys never;                   // own node, storage node, the hops there are
-  NodeKeys shun;                    // failed lately: taken only when nobody else is left
-  bool distinct_prefixes = false;   // then never a prefix of these
+  NodeKeys never;                  // own node, storage node, the hops there are
+  NodeKeys shun;                   // failed lately: taken only when nobody else is left
+  bool distinct_prefixes = false;  // then never a prefix of these
   std::set<std::string> prefixes;
 };
 

@@ -15,11 +15,11 @@ using overlay::CircuitId;
 using overlay::LinkId;
 
 // Rates outside `local`, which has none (protocol.md 1).
-constexpr double kCreatesPerSecond = 4, kCreatesBurst = 64;            // of a client link: a poll's circuits at once
+constexpr double kCreatesPerSecond = 4, kCreatesBurst = 64;              // of a client link: a poll's circuits at once
 constexpr double kNodeCreatesPerSecond = 200, kNodeCreatesBurst = 1000;  // a node link carries many clients' circuits
-constexpr double kDialsPerSecond = 4, kDialsBurst = 64;                // new links asked for over one link
-constexpr double kPrefixDialsPerSecond = 4, kPrefixDialsBurst = 32;    // new links to one prefix, whoever asks
-constexpr size_t kPrefixesMax = 4096;                                  // about 100 bytes each
+constexpr double kDialsPerSecond = 4, kDialsBurst = 64;                  // new links asked for over one link
+constexpr double kPrefixDialsPerSecond = 4, kPrefixDialsBurst = 32;      // new links to one prefix, whoever asks
+constexpr size_t kPrefixesMax = 4096;                                    // about 100 bytes each
 
 bool HasRates(const overlay::Network& network) { return !network.private_addresses; }
 
@@ -215,12 +215,16 @@ RelayActions Relay::Translate(uint64_t circuit, RelayCircuitActions steps, absl:
                                   actions.push_back(SendCell{carried.next_link, a.cell});
                                 },
                                 [&](circuits::DropNext&) { DropNext(carried, actions); },
-                                [&](VerifyTarget& a) { actions.push_back(CheckTarget{circuit, std::move(a.descriptor)}); },
+                                [&](VerifyTarget& a) {
+                                  actions.push_back(CheckTarget{circuit, std::move(a.descriptor)});
+                                },
                                 [&](DialTarget& a) {
                                   if (!AdmitDial(carried, a.target, now)) destroyed = true;
                                   actions.push_back(Dial{circuit, std::move(a.target)});
                                 },
-                                [&](HandOver& a) { actions.push_back(AskEndpoint{circuit, a.channel_binding, std::move(a.payload)}); },
+                                [&](HandOver& a) {
+                                  actions.push_back(AskEndpoint{circuit, a.channel_binding, std::move(a.payload)});
+                                },
                                 [&](DestroyBoth&) { destroyed = true; }},
                step);
   }

@@ -16,9 +16,9 @@
 
 namespace circuits {
 
-inline constexpr size_t kCarriedMax = 32768;           // circuits of a node in all; about 3 KiB each
-inline constexpr size_t kClientCircuitsMax = 512;      // over one client link: a poll after two weeks away needs 51 circuits
-inline constexpr size_t kUnsettledMax = 4096;          // circuits with a handshake or an extend under way, of a node
+inline constexpr size_t kCarriedMax = 32768;       // circuits of a node in all; about 3 KiB each
+inline constexpr size_t kClientCircuitsMax = 512;  // over one client link: a poll after two weeks away needs 51 circuits
+inline constexpr size_t kUnsettledMax = 4096;      // circuits with a handshake or an extend under way, of a node
 inline constexpr size_t kUnsettledPerNodeLink = 1024;
 inline constexpr size_t kUnsettledPerClientLink = 64;
 inline constexpr absl::Duration kSettleMax = absl::Seconds(10);  // for a handshake, and for an extend

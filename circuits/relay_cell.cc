@@ -68,9 +68,9 @@ std::vector<base::Bytes> SplitTable(base::ByteView table) {
   if (parts == 0) return {base::Bytes{0, 0}};
   std::vector<base::Bytes> payloads;
   for (size_t part = 0; part < parts; ++part) {
-    const base::ByteView bytes = table.subspan(part * kTablePartMax, std::min(kTablePartMax, table.size() - part * kTablePartMax));
-    payloads.push_back(
-        base::ByteWriter().U8(static_cast<uint8_t>(part)).U8(static_cast<uint8_t>(parts)).Append(bytes).Take());
+    const base::ByteView bytes =
+        table.subspan(part * kTablePartMax, std::min(kTablePartMax, table.size() - part * kTablePartMax));
+    payloads.push_back(base::ByteWriter().U8(static_cast<uint8_t>(part)).U8(static_cast<uint8_t>(parts)).Append(bytes).Take());
   }
   return payloads;
 }

@@ -59,7 +59,8 @@ RelayCircuitActions RelayCircuit::OnRecognised(CellCommand command, RelayBodyVie
   if (cell->command == RelayCommand::kSendme) return OnSendme(*cell);
   if (request_pending_) return Destroy();  // one thing at a time
   RelayCircuitActions actions;
-  if (const auto tail = receive_window_.OnReceived(TailOf(body))) actions.push_back(ToPrevious{Seal(RelayCommand::kSendme, *tail)});
+  if (const auto tail = receive_window_.OnReceived(TailOf(body)))
+    actions.push_back(ToPrevious{Seal(RelayCommand::kSendme, *tail)});
   RelayCircuitActions more;
   switch (cell->command) {
     case RelayCommand::kExtend:

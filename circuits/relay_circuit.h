@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // circuits/relay_circuit.h — one circuit as a relay sees it: between the link it came over and perhaps a next one. A core.
 //
-//   kCreating --handshake--> kOpen --EXTEND--> kVerifying --descriptor good--> kDialing --link up--> kCreatingNext --CREATED--> kRelaying
-//                              ^                    |                                                                            |
-//                              +---- (never back) --+<--------------------------- EXTEND recognised here again ------------------+
+//   kCreating --handshake--> kOpen --EXTEND--> kVerifying --descriptor good--> kDialing --link up--> kCreatingNext --CREATED-->
+//   kRelaying
+//                              ^                    | |
+//                              +---- (never back) --+<--------------------------- EXTEND recognised here again
+//                              ------------------+
 //
 // Whoever the cell is for is told by the layer: recognised here, or for a hop behind (protocol.md 5). A relay learns its two
 // neighbours and nothing else; it looks nothing up and takes no address outside a valid descriptor (protocol.md 6).
@@ -55,8 +57,8 @@ class RelayCircuit {
   enum class State : uint8_t { kCreating, kOpen, kVerifying, kDialing, kCreatingNext, kRelaying };
   struct Options {
     keys::PublicKey own_key;
-    keys::PublicKey previous_key;      // TLS key of the hop before; of a client: its fresh one
-    bool answers_requests = false;     // there is an endpoint
+    keys::PublicKey previous_key;   // TLS key of the hop before; of a client: its fresh one
+    bool answers_requests = false;  // there is an endpoint
     const NodeRecords* records = nullptr;
   };
 

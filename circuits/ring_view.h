@@ -16,8 +16,8 @@
 
 namespace circuits {
 
-inline constexpr size_t kTablesMax = 256;                          // about 10 KiB each
-inline constexpr absl::Duration kTableFresh = absl::Seconds(60);   // older than this it says nothing any more
+inline constexpr size_t kTablesMax = 256;                         // about 10 KiB each
+inline constexpr absl::Duration kTableFresh = absl::Seconds(60);  // older than this it says nothing any more
 
 // The first `count` storing processes at or after the point, if this table alone can tell.
 std::optional<std::vector<overlay::Peer>> ResponsibleBy(const overlay::RoutingTable& table, const overlay::NodeId& point,

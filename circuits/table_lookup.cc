@@ -47,7 +47,8 @@ LookupStep TableLookup::Step(absl::Time now, absl::Time wall_now) {
 std::vector<keys::PublicKey> TableLookup::Missing(absl::Time now, absl::Time wall_now) const {
   std::vector<keys::PublicKey> missing;
   for (const Peer& peer : *responsible_) {
-    if (!book_.Find(peer.node_key, now, wall_now).has_value() && !asked_.contains(peer.node_key)) missing.push_back(peer.node_key);
+    if (!book_.Find(peer.node_key, now, wall_now).has_value() && !asked_.contains(peer.node_key))
+      missing.push_back(peer.node_key);
   }
   return missing;
 }
@@ -78,7 +79,8 @@ std::optional<Peer> TableLookup::Closest(absl::Time now, absl::Time wall_now) co
   std::optional<Peer> best;
   const auto consider = [&](const Peer& peer, bool named_here) {
     if (!MayAsk(peer, named_here, now, wall_now)) return;
-    if (best.has_value() && overlay::Distance(best->point, options_.point) <= overlay::Distance(peer.point, options_.point)) return;
+    if (best.has_value() && overlay::Distance(best->point, options_.point) <= overlay::Distance(peer.point, options_.point))
+      return;
     best = peer;
   };
   for (const Peer& peer : table_->Members()) consider(peer, /*named_here=*/true);

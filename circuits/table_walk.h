@@ -30,8 +30,7 @@ class TableWalk {
     std::optional<keys::PublicKey> not_last;  // another last hop, if there is any choice
   };
 
-  TableWalk(Options options, const PeerBook& book, base::Rng& rng)
-      : options_(std::move(options)), book_(book), rng_(rng) {}
+  TableWalk(Options options, const PeerBook& book, base::Rng& rng) : options_(std::move(options)), book_(book), rng_(rng) {}
 
   // `known_guards` in order of preference: the first that the rules allow; else one out of a start table.
   std::optional<overlay::Peer> ChooseGuard(const std::vector<overlay::Peer>& known_guards,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // tests/circuits/fake_network.h — many circuits drivers in one process under virtual time, over links in memory.
 //
-// The ring is drawn, not run: DrawTables gives every living node the tables it would have once the ring is quiet. Kill is kill -9:
-// its links break at once, its address refuses, and nobody's table knows yet.
+// The ring is drawn, not run: DrawTables gives every living node the tables it would have once the ring is quiet. Kill is kill
+// -9: its links break at once, its address refuses, and nobody's table knows yet.
 #pragma once
 
 #include <memory>
@@ -97,17 +97,19 @@ class FakeNetwork {
     absl::StatusOr<base::Bytes> answer = absl::UnknownError("not asked");
     absl::Time when;
   };
-  std::shared_ptr<Outcome> Start(size_t from, const overlay::NodeId& point, base::Bytes isolation, std::vector<keys::PublicKey> avoid = {}) {
+  std::shared_ptr<Outcome> Start(size_t from, const overlay::NodeId& point, base::Bytes isolation,
+                                 std::vector<keys::PublicKey> avoid = {}) {
     auto outcome = std::make_shared<Outcome>();
-    operations(from).Open(point, std::move(isolation), std::move(avoid), [this, outcome, from](absl::StatusOr<OpenedOperation> opened) {
-      outcome->opened = opened;
-      outcome->when = loop.Now();
-      if (!opened.ok()) return;
-      operations(from).Run(opened->handle, {1, 2, 3}, [this, outcome](absl::StatusOr<base::Bytes> answer) {
-        outcome->answer = std::move(answer);
-        outcome->when = loop.Now();
-      });
-    });
+    operations(from).Open(point, std::move(isolation), std::move(avoid),
+                          [this, outcome, from](absl::StatusOr<OpenedOperation> opened) {
+                            outcome->opened = opened;
+                            outcome->when = loop.Now();
+                            if (!opened.ok()) return;
+                            operations(from).Run(opened->handle, {1, 2, 3}, [this, outcome](absl::StatusOr<base::Bytes> answer) {
+                              outcome->answer = std::move(answer);
+                              outcome->when = loop.Now();
+                            });
+                          });
     return outcome;
   }
   Outcome Operate(size_t from, const overlay::NodeId& point, std::vector<keys::PublicKey> avoid = {}) {
@@ -183,14 +185,15 @@ class FakeNetwork {
     return i;
   }
   void Describe(Member& member) {
-    member.descriptor = overlay::SignDescriptor(network, member.signing_key, member.onion_key.public_key, member.role, member.address,
-                                                {}, loop.WallNow());
+    member.descriptor = overlay::SignDescriptor(network, member.signing_key, member.onion_key.public_key, member.role,
+                                                member.address, {}, loop.WallNow());
   }
   void StartDriver(size_t i, std::vector<std::string> bootstrap) {
     Member& member = *members_[i];
-    CircuitsOptions options{.network = network,
-                            .introduce = [this, &member](const overlay::RpcTarget& target, auto done) { Introduce(member, target, std::move(done)); },
-                            .ready_circuits = member.ready_circuits};
+    CircuitsOptions options{
+        .network = network,
+        .introduce = [this, &member](const overlay::RpcTarget& target, auto done) { Introduce(member, target, std::move(done)); },
+        .ready_circuits = member.ready_circuits};
     if (member.is_node) {
       options.own_key = member.descriptor.node_key;
       if (member.role == overlay::Role::kStoring) options.endpoint = &member.endpoint;
@@ -256,7 +259,8 @@ class FakeNetwork {
   }
   void MakeEnd(size_t at, overlay::LinkId link, size_t peer, overlay::LinkId peer_link) {
     const bool high = members_[at]->descriptor.node_key > members_[peer]->descriptor.node_key;
-    members_[at]->links.ends[link] = {peer, peer_link, {link, members_[peer]->descriptor.node_key, members_[peer]->is_node, high}, false};
+    members_[at]->links.ends[link] = {
+        peer, peer_link, {link, members_[peer]->descriptor.node_key, members_[peer]->is_node, high}, false};
   }
   void Up(size_t at, overlay::LinkId link) {
     const auto found = members_[at]->links.ends.find(link);

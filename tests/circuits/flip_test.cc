@@ -23,8 +23,8 @@ struct Conversation {
 };
 Conversation Converse(OnionFixture& onion) {
   Conversation run;
-  run.broken = !onion.Build(3) || !onion.Run(TableStep{2, 0}).has_value() ||
-               !onion.Run(ExtendStep{onion.descriptor(4), 3}).has_value();
+  run.broken =
+      !onion.Build(3) || !onion.Run(TableStep{2, 0}).has_value() || !onion.Run(ExtendStep{onion.descriptor(4), 3}).has_value();
   for (size_t i = 0; i < kEchoes && !run.broken; ++i) {
     run.asked.push_back({static_cast<uint8_t>(i), 1, 2});
     const auto answer = onion.Echo(run.asked.back());

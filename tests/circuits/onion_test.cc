@@ -161,7 +161,10 @@ struct Attack {
 TEST(Onion, ReplayDropAndSpliceDeliverNothingAndKillTheCircuit) {
   const Attack attacks[] = {
       {"drop", [](const Cell&, const Cell&) { return std::vector<Cell>{}; }},
-      {"replay before", [](const Cell& last, const Cell& cell) { return std::vector{last, cell}; }},
+      {"replay before",
+       [](const Cell& last, const Cell& cell) {
+         return std::vector{last, cell};
+       }},
       {"replay instead", [](const Cell& last, const Cell&) { return std::vector{last}; }},
       {"splice",
        [](const Cell& last, const Cell& cell) {

@@ -21,11 +21,13 @@ const absl::Time kNow = absl::FromUnixSeconds(1'795'000'000);
 
 // A quiet ring of signed tables and descriptors.
 struct Ring {
-  Ring(size_t count, uint64_t seed, size_t neighbours = overlay::kTableNeighbours) : rng(seed), directory(network), book(directory) {
+  Ring(size_t count, uint64_t seed, size_t neighbours = overlay::kTableNeighbours)
+      : rng(seed), directory(network), book(directory) {
     for (size_t i = 0; i < count; ++i) {
       signing_keys.push_back(keys::SigningKey::Generate(rng));
       const std::string address = "127." + std::to_string(i % 200) + ".0.1:" + std::to_string(1000 + i);
-      descriptors.push_back(overlay::SignDescriptor(network, signing_keys[i], {}, i % 5 == 0 ? Role::kRelay : Role::kStoring, address, {}, kNow));
+      descriptors.push_back(
+          overlay::SignDescriptor(network, signing_keys[i], {}, i % 5 == 0 ? Role::kRelay : Role::kStoring, address, {}, kNow));
       peers.push_back(descriptors[i].ToPeer(network));
       EXPECT_OK(directory.Add(descriptors[i].encoded, kNow));
     }
@@ -200,8 +202,12 @@ TEST(CircuitPool, PrefersItsOwnKeysCircuitAndKeepsNoMoreThanItsBound) {
   CircuitPool pool;
   pool.Add(1, std::nullopt, false, kNow);
   pool.Add(2, base::Bytes{7}, false, kNow);
-  EXPECT_EQ(pool.Take({7}, [](uint64_t) { return true; }, kNow), 2u);
-  EXPECT_FALSE(pool.Take({8}, [](uint64_t circuit) { return circuit != 1; }, kNow).has_value());
+  EXPECT_EQ(pool.Take(
+                {7}, [](uint64_t) { return true; }, kNow),
+            2u);
+  EXPECT_FALSE(pool.Take(
+                       {8}, [](uint64_t circuit) { return circuit != 1; }, kNow)
+                   .has_value());
   for (uint64_t i = 10; i < 10 + kIdlePooledMax + 5; ++i) pool.Add(i, base::Bytes{9}, false, kNow + absl::Seconds(1));
   EXPECT_EQ(pool.TakeExpired(kNow + absl::Seconds(2)).size(), 6u);
 }

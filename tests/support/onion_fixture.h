@@ -133,14 +133,16 @@ class OnionFixture {
     node.table = circuits::CircuitTable();
     circuits::NodeRecords records{
         .table = [&node](uint8_t index) { return index == 0 ? node.routing_table.encoded : base::Bytes(); },
-        .descriptor = [this](const keys::PublicKey& key) {
-          for (const auto& other : nodes_) {
-            if (other->descriptor.node_key == key) return other->descriptor.encoded;
-          }
-          return base::Bytes();
-        }};
+        .descriptor =
+            [this](const keys::PublicKey& key) {
+              for (const auto& other : nodes_) {
+                if (other->descriptor.node_key == key) return other->descriptor.encoded;
+              }
+              return base::Bytes();
+            }};
     node.relay = std::make_unique<circuits::Relay>(
-        circuits::Relay::Options{.network = network_, .own_key = node.descriptor.node_key, .answers_requests = answers, .records = records},
+        circuits::Relay::Options{
+            .network = network_, .own_key = node.descriptor.node_key, .answers_requests = answers, .records = records},
         node.table, rng_);
     for (size_t k = 0; k < nodes_.size(); ++k) {
       if (k != i) Apply(i, node.relay->OnLinkUp(Link(i, k), now_));
@@ -177,24 +179,27 @@ class OnionFixture {
   void Apply(size_t at, circuits::RelayActions actions) {
     Node& node = *nodes_[at];
     for (auto& action : actions) {
-      std::visit(base::Overloaded{
-                     [&](circuits::SendCell& a) { wires_.push_back({at, a.link - 100, a.cell}); },
-                     [&](circuits::CloseLink& a) { LinkDown(at, a.link - 100); },
-                     [&](circuits::ReplyToSkin& a) {
-                       Apply(at, node.relay->OnHandshake(a.circuit,
-                                                         keys::ServerReply({}, node.descriptor.node_key, {&node.onion_key, 1}, a.onion_skin, rng_),
-                                                         now_));
-                     },
-                     [&](circuits::CheckTarget& a) {
-                       Apply(at, node.relay->OnTarget(a.circuit, overlay::DecodeDescriptor(network_, a.descriptor, now_), now_));
-                     },
-                     [&](circuits::Dial& a) { Apply(at, node.relay->OnDialing(a.circuit, 100 + IndexOf(a.target), now_)); },
-                     [&](circuits::AskEndpoint& a) {
-                       delivered.push_back(a.payload);
-                       last_binding = a.channel_binding;
-                       Apply(at, node.relay->OnAnswer(a.circuit, base::Bytes(a.payload.rbegin(), a.payload.rend()), now_));
-                     }},
-                 action);
+      std::visit(
+          base::Overloaded{
+              [&](circuits::SendCell& a) {
+                wires_.push_back({at, a.link - 100, a.cell});
+              },
+              [&](circuits::CloseLink& a) { LinkDown(at, a.link - 100); },
+              [&](circuits::ReplyToSkin& a) {
+                Apply(at, node.relay->OnHandshake(
+                              a.circuit,
+                              keys::ServerReply({}, node.descriptor.node_key, {&node.onion_key, 1}, a.onion_skin, rng_), now_));
+              },
+              [&](circuits::CheckTarget& a) {
+                Apply(at, node.relay->OnTarget(a.circuit, overlay::DecodeDescriptor(network_, a.descriptor, now_), now_));
+              },
+              [&](circuits::Dial& a) { Apply(at, node.relay->OnDialing(a.circuit, 100 + IndexOf(a.target), now_)); },
+              [&](circuits::AskEndpoint& a) {
+                delivered.push_back(a.payload);
+                last_binding = a.channel_binding;
+                Apply(at, node.relay->OnAnswer(a.circuit, base::Bytes(a.payload.rbegin(), a.payload.rend()), now_));
+              }},
+          action);
     }
   }
   size_t IndexOf(const overlay::Descriptor& target) const {

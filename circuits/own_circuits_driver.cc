@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "circuits/own_circuits.h"
+#include "circuits/own_circuits_driver.h"
 
 #include "base/overloaded.h"
 
@@ -110,16 +110,16 @@ void OwnCircuits::Apply(uint64_t circuit, OriginActions actions) {
     const auto found = circuits_.find(circuit);
     if (found == circuits_.end()) return;
     Own& own = *found->second;
-    std::visit(base::Overloaded{[&](SendToGuard& a) {
-                                  if (!Send(own, a.cell)) Drop(circuit, true, absl::UnavailableError("the link is full"));
-                                },
-                                [&](StartHandshake& a) { Start(circuit, a); },
-                                [&](FinishHandshake& a) { Finish(circuit, a); },
-                                [&](circuits::StepDone& a) {
-                                  StepDone done = std::exchange(own.done, nullptr);
-                                  loop_.Post([done = std::move(done), result = std::move(a.result)]() mutable { done(std::move(result)); });
-                                },
-                                [&](CircuitClosed& a) { Drop(circuit, a.tell_guard, absl::UnavailableError("the circuit died")); }},
+    std::visit(base::Overloaded{
+                   [&](SendToGuard& a) {
+                     if (!Send(own, a.cell)) Drop(circuit, true, absl::UnavailableError("the link is full"));
+                   },
+                   [&](StartHandshake& a) { Start(circuit, a); }, [&](FinishHandshake& a) { Finish(circuit, a); },
+                   [&](circuits::StepDone& a) {
+                     StepDone done = std::exchange(own.done, nullptr);
+                     loop_.Post([done = std::move(done), result = std::move(a.result)]() mutable { done(std::move(result)); });
+                   },
+                   [&](CircuitClosed& a) { Drop(circuit, a.tell_guard, absl::UnavailableError("the circuit died")); }},
                action);
   }
 }
@@ -142,12 +142,13 @@ void OwnCircuits::Start(uint64_t circuit, const StartHandshake& action) {
 
 void OwnCircuits::Finish(uint64_t circuit, const FinishHandshake& action) {
   auto result = std::make_shared<absl::StatusOr<keys::HopKeys>>(absl::UnknownError(""));
-  loop_.RunSlow([result, action, context = ContextOf(network_)] { *result = keys::ClientFinish(context, action.state, action.reply); },
-                [this, result, circuit, alive = std::weak_ptr(alive_)] {
-                  if (alive.expired()) return;
-                  const auto found = circuits_.find(circuit);
-                  if (found != circuits_.end()) Apply(circuit, found->second->core.OnFinished(*result));
-                });
+  loop_.RunSlow(
+      [result, action, context = ContextOf(network_)] { *result = keys::ClientFinish(context, action.state, action.reply); },
+      [this, result, circuit, alive = std::weak_ptr(alive_)] {
+        if (alive.expired()) return;
+        const auto found = circuits_.find(circuit);
+        if (found != circuits_.end()) Apply(circuit, found->second->core.OnFinished(*result));
+      });
 }
 
 void OwnCircuits::Drop(uint64_t circuit, bool tell_guard, absl::Status why) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "circuits/circuit_builder.h"
+#include "circuits/circuit_builder_driver.h"
 
 #include <algorithm>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// circuits/own_circuits.h — drives the circuits of this process's own user: origin cores over links, one step after the other.
+// circuits/own_circuits_driver.h — drives the circuits of this process's own user: origin cores over links, one step after the
+// other.
 #pragma once
 
 #include <functional>

@@ -1,29 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// circuits/circuit_builder.h — drives table walks: from start tables to a circuit of three relays that is ready for use.
+// circuits/circuit_builder_driver.h — drives table walks: from start tables to a circuit of three relays that is ready for use.
 //
 // Every table and descriptor that comes back is verified and kept (ring view, peer book). A hop that could not be reached is
 // blamed; trying again is for the caller. Guards that worked stay first choice while they work: each further guard is one more
 // relay that sees this client.
 #pragma once
 
-#include "circuits/own_circuits.h"
+#include "base/event_loop.h"
+#include "circuits/own_circuits_driver.h"
 #include "circuits/ring_view.h"
 #include "circuits/table_walk.h"
 #include "overlay/introduce.h"
 
 namespace circuits {
 
-inline constexpr size_t kBuildsMax = 8;    // at a time
+inline constexpr size_t kBuildsMax = 8;  // at a time
 inline constexpr size_t kGuardsKept = 3;
 
 // overlay::Introduce over TLS, or a test's: descriptor and table of the node there.
-using IntroduceFunction = std::function<void(const overlay::RpcTarget&, std::function<void(absl::StatusOr<overlay::Introduction>)>)>;
+using IntroduceFunction =
+    std::function<void(const overlay::RpcTarget&, std::function<void(absl::StatusOr<overlay::Introduction>)>)>;
 
 class CircuitBuilder {
  public:
   using Done = std::function<void(absl::StatusOr<uint64_t>)>;
   struct Request {
-    NodeKeys never;                           // besides the own node
+    NodeKeys never;  // besides the own node
     std::optional<keys::PublicKey> not_last;
   };
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// circuits/start_tables.h — where walks begin: a node's own routing table; for a client that of a bootstrap node, fetched anew
-// every kRefreshEvery at most, so that joins and deaths are seen.
+// circuits/start_tables_driver.h — where walks begin: a node's own routing table; for a client that of a bootstrap node, fetched
+// anew every kRefreshEvery at most, so that joins and deaths are seen.
 #pragma once
 
-#include "circuits/circuit_builder.h"
+#include "base/event_loop.h"
+#include "circuits/circuit_builder_driver.h"
 
 namespace circuits {
 

@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// circuits/circuit_operations.h — implements Operations: for each one a circuit of its isolation key and a responsible storing
-// node as its fourth hop, tried anew with other relays and replicas until it is reached or kOpenMax has passed.
+// circuits/circuit_operations_driver.h — implements Operations: for each one a circuit of its isolation key and a responsible
+// storing node as its fourth hop, tried anew with other relays and replicas until it is reached or kOpenMax has passed.
 //
 // The storage node is chosen before the relays, and none of these is it: so in a ring of four others three carry the circuit and
 // the fourth answers (protocol.md 6). A circuit that stands on every responsible node is left for another one.
 // Where the ring view cannot tell who is responsible, or a descriptor is missing, a lookup circuit is used first.
 #pragma once
 
+#include "base/event_loop.h"
 #include "circuits/circuit_pool.h"
 #include "circuits/operations.h"
-#include "circuits/start_tables.h"
+#include "circuits/start_tables_driver.h"
 #include "circuits/table_lookup.h"
 
 namespace circuits {
 
-inline constexpr size_t kOthersMin = 4;                          // three relays and a storing node
+inline constexpr size_t kOthersMin = 4;  // three relays and a storing node
 inline constexpr absl::Duration kOpenMax = absl::Seconds(30);
 inline constexpr absl::Duration kHandleMax = absl::Seconds(10);  // between Open and Run
 inline constexpr size_t kOpenOperationsMax = 256;
-inline constexpr int kLookupsMax = 4;                            // of one operation: 24 steps, for rings of any size
+inline constexpr int kLookupsMax = 4;  // of one operation: 24 steps, for rings of any size
 
 class CircuitOperations : public Operations {
  public:

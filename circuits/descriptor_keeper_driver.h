@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// circuits/descriptor_keeper.h — a node keeps the descriptors of all members of its own routing table at hand, so that it can
-// answer for them at once: a relay never looks anything up for a client (protocol.md 6).
+// circuits/descriptor_keeper_driver.h — a node keeps the descriptors of all members of its own routing table at hand, so that it
+// can answer for them at once: a relay never looks anything up for a client (protocol.md 6).
 #pragma once
 
-#include "circuits/start_tables.h"
+#include "base/event_loop.h"
+#include "circuits/start_tables_driver.h"
 
 namespace circuits {
 

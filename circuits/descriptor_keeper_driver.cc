@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "circuits/descriptor_keeper.h"
+#include "circuits/descriptor_keeper_driver.h"
 
 namespace circuits {
 
 DescriptorKeeper::DescriptorKeeper(OwnTable own_table, base::EventLoop& loop, PeerBook& book, IntroduceFunction introduce)
-    : own_table_(std::move(own_table)), loop_(loop), book_(book), introduce_(std::move(introduce)), timer_(loop, [this] { OnTimer(); }) {
+    : own_table_(std::move(own_table)), loop_(loop), book_(book), introduce_(std::move(introduce)), timer_(loop, [this] {
+        OnTimer();
+      }) {
   timer_.Reset(loop_.Now() + kKeepEvery);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "circuits/start_tables.h"
+#include "circuits/start_tables_driver.h"
 
 #include <algorithm>
 

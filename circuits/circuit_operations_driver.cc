@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "circuits/circuit_operations.h"
+#include "circuits/circuit_operations_driver.h"
 
 #include <algorithm>
 
@@ -15,10 +15,10 @@ using keys::PublicKey;
 using overlay::Peer;
 
 constexpr absl::Duration kRetryFirst = absl::Milliseconds(100), kRetryMax = absl::Seconds(2);
-constexpr absl::Duration kBusyRetry = absl::Milliseconds(50);   // while enough circuits are being built
+constexpr absl::Duration kBusyRetry = absl::Milliseconds(50);  // while enough circuits are being built
 constexpr absl::Duration kMaintainEvery = absl::Seconds(1);
-constexpr absl::Duration kBuildAgain = absl::Seconds(5);        // after a ready circuit failed
-constexpr char kLookupIsolation[] = "lookup";                   // no operation has it: theirs carry a byte in front
+constexpr absl::Duration kBuildAgain = absl::Seconds(5);  // after a ready circuit failed
+constexpr char kLookupIsolation[] = "lookup";             // no operation has it: theirs carry a byte in front
 
 bool Contains(const std::vector<PublicKey>& node_keys, const PublicKey& node_key) {
   return std::find(node_keys.begin(), node_keys.end(), node_key) != node_keys.end();
@@ -37,9 +37,7 @@ std::vector<PublicKey> NotOn(const OriginCircuit& circuit, const std::vector<Pub
   return free;
 }
 
-base::Bytes OperationIsolation(const base::Bytes& isolation) {
-  return base::ByteWriter().U8(0).Append(isolation).Take();
-}
+base::Bytes OperationIsolation(const base::Bytes& isolation) { return base::ByteWriter().U8(0).Append(isolation).Take(); }
 
 }  // namespace
 
@@ -88,8 +86,8 @@ CircuitOperations::CircuitOperations(Options options, base::EventLoop& loop, Own
 size_t CircuitOperations::OthersKnown() const {
   const std::vector<Peer> members = view_.Members(loop_.Now());
   const bool listed = options_.own_key.has_value() && std::any_of(members.begin(), members.end(), [&](const Peer& peer) {
-    return peer.node_key == *options_.own_key;
-  });
+                        return peer.node_key == *options_.own_key;
+                      });
   return members.size() - (listed ? 1 : 0);
 }
 
@@ -153,7 +151,9 @@ absl::StatusOr<std::vector<PublicKey>> CircuitOperations::Candidates(const Opera
   }
   if (others.empty()) return absl::FailedPreconditionError("needs another storing node, sees none");
   if (eligible.empty()) return absl::UnavailableError("every replica is to be avoided");
-  const auto keep_if = [](const auto& from, auto& to, auto keep) { std::copy_if(from.begin(), from.end(), std::back_inserter(to), keep); };
+  const auto keep_if = [](const auto& from, auto& to, auto keep) {
+    std::copy_if(from.begin(), from.end(), std::back_inserter(to), keep);
+  };
   keep_if(eligible, fresh, [&](const PublicKey& k) { return !operation->tried.contains(k); });
   if (fresh.empty()) operation->tried.clear();
   const std::vector<PublicKey>& left = fresh.empty() ? eligible : fresh;
@@ -180,7 +180,8 @@ void CircuitOperations::Reach(const OperationRef& operation, uint64_t circuit, c
     operation->tried.insert(target);
     return Lookup(operation);
   }
-  own_.Run(circuit, ExtendStep{*descriptor, kRelayHops}, Guarded([this, operation, circuit, target](absl::StatusOr<StepResult> result) {
+  own_.Run(circuit, ExtendStep{*descriptor, kRelayHops},
+           Guarded([this, operation, circuit, target](absl::StatusOr<StepResult> result) {
              OnReached(operation, circuit, target, result);
            }));
 }
@@ -275,7 +276,8 @@ void CircuitOperations::DoLookup(const LookupRef& task, LookupStep step) {
                                 Retry(task->operation, a.why);
                               },
                               [&](ExtendStep& a) {
-                                if (own_.Find(task->circuit) == nullptr || own_.Find(task->circuit)->MayExtend()) return run(std::move(a));
+                                if (own_.Find(task->circuit) == nullptr || own_.Find(task->circuit)->MayExtend())
+                                  return run(std::move(a));
                                 own_.Close(task->circuit);  // it has no extends left: another one goes on from what was learnt
                                 Lookup(task->operation);
                               },
@@ -321,7 +323,8 @@ void CircuitOperations::OnTimer() {
 }
 
 void CircuitOperations::TopUp() {
-  if (options_.ready_circuits == 0 || pool_.ready() + building_ready_ >= options_.ready_circuits || loop_.Now() < next_build_) return;
+  if (options_.ready_circuits == 0 || pool_.ready() + building_ready_ >= options_.ready_circuits || loop_.Now() < next_build_)
+    return;
   ++building_ready_;
   start_.Refresh(Guarded([this](absl::Status status) {
     const auto failed = [this] {
