@@ -33,10 +33,10 @@ struct AdmitOutcome {
   uint32_t detail = 0;
 };
 
-inline constexpr size_t kAdmitQueueMax = 8192;          // records waiting; at most 512 MiB of bodies, in practice envelopes: 16 MiB
-inline constexpr size_t kBatchRecordsMax = 256;         // of one write: about a millisecond of disk
+inline constexpr size_t kAdmitQueueMax = 8192;   // records waiting; at most 512 MiB of bodies, in practice envelopes: 16 MiB
+inline constexpr size_t kBatchRecordsMax = 256;  // of one write: about a millisecond of disk
 inline constexpr size_t kBatchBytesMax = 2 * 1024 * 1024;
-inline constexpr int kWritesInFlight = 2;               // one on the disk, one getting ready
+inline constexpr int kWritesInFlight = 2;  // one on the disk, one getting ready
 
 class Admitter {
  public:
@@ -63,8 +63,8 @@ class Admitter {
   struct Job {
     std::optional<Record> record = {};  // nothing: a removal
     Source source = Source::kReplica;
-    RecordName name;                    // its place is what is locked
-    absl::Time expiry = {};             // of a removal
+    RecordName name;         // its place is what is locked
+    absl::Time expiry = {};  // of a removal
     Begun begun = {};
     Done done = {};
   };

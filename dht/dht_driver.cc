@@ -119,8 +119,7 @@ void DhtDriver::Impl::Do(DhtActions actions) {
 void DhtDriver::Impl::Ask(const Call& call, bool may_introduce) {
   const size_t method = call.request.index();
   client.Call({.address = call.to.address, .node_key = call.to.node_key}, kDhtMethods[method], EncodeDhtRequest(call.request),
-              call.timeout,
-              [weak = weak_from_this(), call, method, may_introduce](absl::StatusOr<overlay::RpcAnswer> answer) {
+              call.timeout, [weak = weak_from_this(), call, method, may_introduce](absl::StatusOr<overlay::RpcAnswer> answer) {
                 if (const auto self = weak.lock()) self->OnAnswer(call, method, may_introduce, std::move(answer));
               });
 }
@@ -173,7 +172,8 @@ void DhtDriver::Impl::ClearSuspectOnWorker() {
 }
 
 DhtDriver::DhtDriver(ReplicatorOptions options, const keys::SigningKey& node_key, const RecordKinds& kinds, RecordStore& store,
-                     base::EventLoop& loop, base::Rng& rng, overlay::RpcServer& server, overlay::RpcClient& client, DhtPorts ports)
+                     base::EventLoop& loop, base::Rng& rng, overlay::RpcServer& server, overlay::RpcClient& client,
+                     DhtPorts ports)
     : impl_(std::make_shared<Impl>(std::move(options), node_key, kinds, store, loop, rng, client, std::move(ports))),
       store_(store) {
   impl_->Serve(server);

@@ -44,8 +44,8 @@ class DhtDriver {
             base::EventLoop& loop, base::Rng& rng, overlay::RpcServer& server, overlay::RpcClient& client, DhtPorts ports);
   ~DhtDriver();
 
-  // A put with all its copies, made here if this node is responsible, else at one that is. Judged as a client's (Source::kClient).
-  // ResourceExhausted: too many under way. Otherwise the outcome says all.
+  // A put with all its copies, made here if this node is responsible, else at one that is. Judged as a client's
+  // (Source::kClient). ResourceExhausted: too many under way. Otherwise the outcome says all.
   void Put(Record record, std::function<void(absl::StatusOr<PutOutcome>)> done);
   // Like Put, but kNotResponsible instead of passing it on: what an endpoint of circuits answers from.
   void PutHere(Record record, std::function<void(absl::StatusOr<PutOutcome>)> done);

@@ -75,9 +75,9 @@ using DhtRequest = std::variant<PutRequest, GetRequest, ReplicateRequest, FetchR
 using DhtReply = std::variant<PutReply, GetReply, ReplicateReply, FetchReply, DigestReply, NamesReply>;  // in the same order
 
 // Bounds of a message (overlay::kRpcMessageMax is 128 KiB).
-inline constexpr size_t kFetchNamesMax = 512;            // 65 bytes each
-inline constexpr size_t kFetchBytesMax = 48 * 1024;      // records after the first stop here: one large one more still fits
-inline constexpr size_t kNamesPageMax = 1024;            // 73 bytes each
-inline constexpr size_t kResponsibleMax = 16;            // peers named in an answer: R + 1 and a margin
+inline constexpr size_t kFetchNamesMax = 512;        // 65 bytes each
+inline constexpr size_t kFetchBytesMax = 48 * 1024;  // records after the first stop here: one large one more still fits
+inline constexpr size_t kNamesPageMax = 1024;        // 73 bytes each
+inline constexpr size_t kResponsibleMax = 16;        // peers named in an answer: R + 1 and a margin
 
 }  // namespace dht

@@ -273,25 +273,39 @@ std::string EncodeDhtReply(const DhtReply& reply) {
 
 absl::StatusOr<DhtRequest> DecodeDhtRequest(size_t method, const std::string& bytes) {
   switch (method) {
-    case 0: return DecodePutRequest(bytes);
-    case 1: return DecodeGetRequest(bytes);
-    case 2: return DecodeReplicateRequest(bytes);
-    case 3: return DecodeFetchRequest(bytes);
-    case 4: return DecodeDigestRequest(bytes);
-    case 5: return DecodeNamesRequest(bytes);
-    default: return Malformed();
+    case 0:
+      return DecodePutRequest(bytes);
+    case 1:
+      return DecodeGetRequest(bytes);
+    case 2:
+      return DecodeReplicateRequest(bytes);
+    case 3:
+      return DecodeFetchRequest(bytes);
+    case 4:
+      return DecodeDigestRequest(bytes);
+    case 5:
+      return DecodeNamesRequest(bytes);
+    default:
+      return Malformed();
   }
 }
 
 absl::StatusOr<DhtReply> DecodeDhtReply(const overlay::Network& network, size_t method, const std::string& bytes) {
   switch (method) {
-    case 0: return DecodePutReply(network, bytes);
-    case 1: return DecodeGetReply(network, bytes);
-    case 2: return DecodeReplicateReply(bytes);
-    case 3: return DecodeFetchReply(bytes);
-    case 4: return DecodeDigestReply(bytes);
-    case 5: return DecodeNamesReply(bytes);
-    default: return Malformed();
+    case 0:
+      return DecodePutReply(network, bytes);
+    case 1:
+      return DecodeGetReply(network, bytes);
+    case 2:
+      return DecodeReplicateReply(bytes);
+    case 3:
+      return DecodeFetchReply(bytes);
+    case 4:
+      return DecodeDigestReply(bytes);
+    case 5:
+      return DecodeNamesReply(bytes);
+    default:
+      return Malformed();
   }
 }
 

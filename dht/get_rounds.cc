@@ -115,7 +115,8 @@ void GetRounds::OnPassedOn(uint64_t id, const GetReply* reply, const Moment& mom
   const bool is_good = reply != nullptr && reply->record && IsGood(passed.name, *reply->record, moment);
   const bool is_absent = reply != nullptr && !reply->record && reply->complete;
   if (!is_good && !is_absent) return TryNext(id);
-  out_.Reply(passed.request, GetReply{.record = is_good ? reply->record : std::nullopt, .complete = true, .responsible = passed.owners});
+  out_.Reply(passed.request,
+             GetReply{.record = is_good ? reply->record : std::nullopt, .complete = true, .responsible = passed.owners});
   passed_on_.erase(id);
 }
 

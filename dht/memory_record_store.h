@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // dht/memory_record_store.h — records in memory: for tests, simulations, and nodes that store nothing.
 //
-// As safe to call from several threads as the real one. Visitors run without the lock held. Faults are scripted: FailNext(n).
+// Not thread-safe, other than the port asks: it is for loops whose workers run in place, or for never being written (a relay's).
+// Faults are scripted: FailNext(n), SetSuspect.
 #pragma once
 
 #include <map>
 
-#include "absl/synchronization/mutex.h"
 #include "dht/record_store.h"
 
 namespace dht {
@@ -19,14 +19,14 @@ class MemoryRecordStore : public RecordStore {
   void ForEach(const overlay::NodeId& point, Kind kind, absl::Time wall_now,
                const std::function<void(const Record&)>& visit) const override;
   absl::Status Apply(const WriteBatch& batch) override;
-  StoreCounts counts() const override;
-  StoreState state() const override;
-  bool suspect() const override;
+  StoreCounts counts() const override { return counts_; }
+  StoreState state() const override { return state_; }
+  bool suspect() const override { return suspect_; }
   absl::Status ClearSuspect() override;
 
   // The next `count` writes find no space.
-  void FailNext(int count);
-  void SetSuspect(bool suspect);
+  void FailNext(int count) { fail_next_ = count; }
+  void SetSuspect(bool suspect) { suspect_ = suspect; }
 
  private:
   struct Order {
@@ -34,15 +34,13 @@ class MemoryRecordStore : public RecordStore {
   };
   using Records = std::map<RecordName, Record, Order>;
 
-  std::vector<HeldName> Page(const RecordName& from, bool inclusive, size_t size) const;
-  void Erase(Records::iterator record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Erase(const RecordName& name);
 
-  mutable absl::Mutex mutex_;
-  Records records_ ABSL_GUARDED_BY(mutex_);
-  StoreCounts counts_ ABSL_GUARDED_BY(mutex_);
-  int fail_next_ ABSL_GUARDED_BY(mutex_) = 0;
-  StoreState state_ ABSL_GUARDED_BY(mutex_) = StoreState::kOk;
-  bool suspect_ ABSL_GUARDED_BY(mutex_) = false;
+  Records records_;
+  StoreCounts counts_;
+  int fail_next_ = 0;
+  StoreState state_ = StoreState::kOk;
+  bool suspect_ = false;
 };
 
 }  // namespace dht

@@ -20,17 +20,17 @@
 
 namespace dht {
 
-inline constexpr absl::Duration kOffersAfterChange = absl::Seconds(3);   // repair has pulled most of it by then
-inline constexpr absl::Duration kOffersEvery = absl::Seconds(10);        // a pass over what is left
-inline constexpr absl::Duration kOfferPace = absl::Milliseconds(50);     // between batches of spare copies: 320 records a second
+inline constexpr absl::Duration kOffersAfterChange = absl::Seconds(3);  // repair has pulled most of it by then
+inline constexpr absl::Duration kOffersEvery = absl::Seconds(10);       // a pass over what is left
+inline constexpr absl::Duration kOfferPace = absl::Milliseconds(50);    // between batches of spare copies: 320 records a second
 inline constexpr absl::Duration kLeavePassPause = absl::Milliseconds(500);
-inline constexpr size_t kOffersInFlight = 16;                            // records, each to R nodes
+inline constexpr size_t kOffersInFlight = 16;  // records, each to R nodes
 inline constexpr size_t kLeaveOffersInFlight = 48;
 
 class Offers {
  public:
-  Offers(const std::string& network, size_t replica_count, const ReplicaSet& replicas, const RecordStore& store, Admitter& admitter,
-         Outbox& out)
+  Offers(const std::string& network, size_t replica_count, const ReplicaSet& replicas, const RecordStore& store,
+         Admitter& admitter, Outbox& out)
       : network_(network), replica_count_(replica_count), replicas_(replicas), store_(store), admitter_(admitter), out_(out) {}
 
   void OnNeighbourhood(const Moment& moment);

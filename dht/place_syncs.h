@@ -44,10 +44,10 @@ class PlaceSyncs {
   const ReplicaSet& replicas_;
   RangeSync& sync_;
   Outbox& out_;
-  size_t waiting_ = 0;                                       // requests, at most kRoundsMax
+  size_t waiting_ = 0;  // requests, at most kRoundsMax
   absl::flat_hash_map<overlay::NodeId, Place> places_;
   absl::flat_hash_map<overlay::NodeId, uint64_t> generations_;  // of places_: late pulls of an earlier one are not counted
-  absl::flat_hash_map<overlay::NodeId, absl::Time> fresh_;   // until when
+  absl::flat_hash_map<overlay::NodeId, absl::Time> fresh_;      // until when
 };
 
 }  // namespace dht

@@ -94,9 +94,8 @@ void PutRounds::Finish(uint64_t id) {
   auto node = rounds_.extract(id);
   Round& round = node.mapped();
   const PutResult result = round.receipts.empty() ? round.without_receipts : PutResult::kStored;
-  out_.Reply(round.request, PutReply{.result = result,
-                                     .receipts = std::move(round.receipts),
-                                     .responsible = std::move(round.responsible)});
+  out_.Reply(round.request,
+             PutReply{.result = result, .receipts = std::move(round.receipts), .responsible = std::move(round.responsible)});
 }
 
 void PutRounds::OnTick(const Moment& moment) {
@@ -144,8 +143,7 @@ void PutRounds::OnPassedOn(uint64_t id, const PutReply* reply) {
   if (reply == nullptr || reply->result == PutResult::kNotResponsible || reply->result == PutResult::kUnknown) return TryNext(id);
   PutReply answer = *reply;
   answer.responsible = passed.owners;
-  answer.receipts =
-      CountableReceipts(network_.name, reply->receipts, passed.record.name, passed.record.expiry, passed.owners);
+  answer.receipts = CountableReceipts(network_.name, reply->receipts, passed.record.name, passed.record.expiry, passed.owners);
   out_.Reply(passed.request, std::move(answer));
   passed_on_.erase(id);
 }

@@ -22,8 +22,8 @@ inline constexpr size_t kPassOnTries = 3;                               // respo
 
 class PutRounds {
  public:
-  PutRounds(const overlay::Network& network, const keys::SigningKey& node_key, const RecordKinds& kinds, const ReplicaSet& replicas,
-            Admitter& admitter, Outbox& out)
+  PutRounds(const overlay::Network& network, const keys::SigningKey& node_key, const RecordKinds& kinds,
+            const ReplicaSet& replicas, Admitter& admitter, Outbox& out)
       : network_(network), node_key_(node_key), kinds_(kinds), replicas_(replicas), admitter_(admitter), out_(out) {}
 
   // `serving`: this node is a member and not leaving. Answers `request` once, with a PutReply or ResourceExhausted.
@@ -35,8 +35,8 @@ class PutRounds {
   struct Round {
     RequestId request;
     Record record;
-    std::vector<overlay::Peer> responsible;           // self among them
-    absl::flat_hash_set<keys::PublicKey> waiting;     // who has not answered
+    std::vector<overlay::Peer> responsible;        // self among them
+    absl::flat_hash_set<keys::PublicKey> waiting;  // who has not answered
     std::vector<Receipt> receipts;
     bool copies_sent = false;
     PutResult without_receipts = PutResult::kUnknown;  // what to say if nobody gave one

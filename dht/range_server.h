@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // dht/range_server.h — answers Digest, Names and Fetch: what a replica tells another of its own copies.
 //
-// Only to a process that may hold the range by verified records (a present holder, or a joiner in front of one), only the overlap,
-// and at a bounded rate per process (protocol.md 3). What is outside the overlap does not exist for the caller.
+// Only to a process that may hold the range by verified records (a present holder, or a joiner in front of one), only the
+// overlap, and at a bounded rate per process (protocol.md 3). What is outside the overlap does not exist for the caller.
 #pragma once
 
 #include "absl/container/flat_hash_map.h"
@@ -15,14 +15,14 @@ namespace dht {
 
 inline constexpr double kRangeCallsPerSecond = 500;  // per process: 20 MB/s of transfer, far above what repair needs
 inline constexpr double kRangeCallsBurst = 1000;
-inline constexpr size_t kRangeCallersMax = 1024;     // beyond it the budgets start anew
+inline constexpr size_t kRangeCallersMax = 1024;  // beyond it the budgets start anew
 
 class RangeServer {
  public:
   RangeServer(const ReplicaSet& replicas, const RecordStore& store) : replicas_(replicas), store_(store) {}
 
-  // `caller`: the verified virtual nodes of the process that asks. PermissionDenied: it is no holder; ResourceExhausted: too fast.
-  // `damaged` collects names whose bytes turned out to be damaged.
+  // `caller`: the verified virtual nodes of the process that asks. PermissionDenied: it is no holder; ResourceExhausted: too
+  // fast. `damaged` collects names whose bytes turned out to be damaged.
   absl::StatusOr<DhtReply> Digest(const std::vector<overlay::Peer>& caller, const DigestRequest& request, bool serving,
                                   const Moment& moment);
   absl::StatusOr<DhtReply> Names(const std::vector<overlay::Peer>& caller, const NamesRequest& request, const Moment& moment);

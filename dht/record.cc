@@ -74,7 +74,8 @@ absl::StatusOr<Record> DecodeRecord(base::ByteView bytes) {
   Record record{.name = ReadName(kind, reader)};
   const uint64_t expiry = reader.U64();
   const uint32_t size = reader.U32();
-  if (!reader.ok() || size > kRecordBodyMax) return absl::InvalidArgumentError(absl::StrCat("record of ", bytes.size(), " bytes"));
+  if (!reader.ok() || size > kRecordBodyMax)
+    return absl::InvalidArgumentError(absl::StrCat("record of ", bytes.size(), " bytes"));
   record.body = base::ToBytes(reader.Take(size));
   if (!reader.Done()) return absl::InvalidArgumentError("record and its length differ");
   if (!IsKnownKind(kind)) return absl::InvalidArgumentError(absl::StrCat("record of kind ", kind));

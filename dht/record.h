@@ -42,10 +42,10 @@ struct RecordName {
   }
 };
 
-inline constexpr size_t kRecordBodyMax = 64 * 1024;             // one record fits one call
+inline constexpr size_t kRecordBodyMax = 64 * 1024;  // one record fits one call
 inline constexpr size_t kRecordHeaderSize = 1 + 32 + 32 + 8 + 4;
-inline constexpr size_t kRecordNameSize = 1 + 32 + 32;          // kind ‖ point ‖ id
-inline constexpr size_t kBlobsPerPoint = 64;                    // a quota for any one place, whatever may land there
+inline constexpr size_t kRecordNameSize = 1 + 32 + 32;  // kind ‖ point ‖ id
+inline constexpr size_t kBlobsPerPoint = 64;            // a quota for any one place, whatever may land there
 inline constexpr absl::Duration kTtlDefault = absl::Hours(14 * 24), kTtlMax = absl::Hours(30 * 24);
 inline constexpr absl::Duration kClockTolerance = absl::Hours(1);
 
@@ -57,8 +57,8 @@ struct Record {
   bool operator==(const Record&) const = default;
 };
 
-// A record of any kind number and length up to kRecordBodyMax; judging it is RecordKinds' work. InvalidArgument: truncated, left-over
-// bytes, an oversized body, a kind no version knows, an expiry beyond any clock.
+// A record of any kind number and length up to kRecordBodyMax; judging it is RecordKinds' work. InvalidArgument: truncated,
+// left-over bytes, an oversized body, a kind no version knows, an expiry beyond any clock.
 base::Bytes EncodeRecord(const Record& record);
 absl::StatusOr<Record> DecodeRecord(base::ByteView bytes);
 base::Bytes EncodeRecordName(const RecordName& name);

@@ -25,8 +25,8 @@ class ReplicaSet {
   // Replaces what is known around this virtual node. True if anything changed.
   bool Update(const overlay::Neighbourhood& neighbourhood);
 
-  bool IsMember() const;    // some virtual node stands on the ring
-  bool IsStoring() const;   // and this process stores
+  bool IsMember() const;              // some virtual node stands on the ring
+  bool IsStoring() const;             // and this process stores
   const overlay::Peer* self() const;  // null before the first Update
 
   // The first `count` storing processes at or after the point; empty if it lies too far away to tell. Names self like a member

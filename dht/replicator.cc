@@ -18,8 +18,8 @@ namespace dht {
 using overlay::Peer;
 
 struct Replicator::Impl {
-  Impl(ReplicatorOptions options_in, const keys::SigningKey& node_key_in, const RecordKinds& kinds_in, const RecordStore& store_in,
-       base::Rng& rng);
+  Impl(ReplicatorOptions options_in, const keys::SigningKey& node_key_in, const RecordKinds& kinds_in,
+       const RecordStore& store_in, base::Rng& rng);
 
   bool Serving() const { return replicas.IsMember() && replicas.IsStoring() && !offers.leaving(); }
   std::vector<Peer> Verified(const DhtCaller& caller) const;
@@ -40,8 +40,8 @@ struct Replicator::Impl {
   RangeSync sync;
   Repairer repairer;
   Offers offers;
-  PutRounds puts;
-  GetRounds gets;
+  PutRounds put_rounds;
+  GetRounds get_rounds;
   PlaceSyncs places;
   absl::Time next_sweep = absl::InfinitePast();
   std::optional<RecordName> sweep_cursor;
@@ -57,12 +57,13 @@ Replicator::Impl::Impl(ReplicatorOptions options_in, const keys::SigningKey& nod
       admitter(kinds, store, options.bytes_max, out),
       server(replicas, store),
       sync(kinds, store, admitter, out),
-      repairer(replicas, sync, out, rng, [this] {
-        if (store.suspect()) out.Add(ClearSuspect{});
-      }),
+      repairer(replicas, sync, out, rng,
+               [this] {
+                 if (store.suspect()) out.Add(ClearSuspect{});
+               }),
       offers(options.network.name, static_cast<size_t>(options.network.replica_count), replicas, store, admitter, out),
-      puts(options.network, node_key, kinds, replicas, admitter, out),
-      gets(kinds, store, replicas, admitter, out),
+      put_rounds(options.network, node_key, kinds, replicas, admitter, out),
+      get_rounds(kinds, store, replicas, admitter, out),
       places(store, replicas, sync, out) {}
 
 Replicator::Replicator(ReplicatorOptions options, const keys::SigningKey& node_key, const RecordKinds& kinds,
@@ -166,12 +167,12 @@ DhtActions Replicator::OnNeighbourhood(const overlay::Neighbourhood& neighbourho
 }
 
 DhtActions Replicator::OnPut(RequestId request, Record record, bool pass_on, const Moment& moment) {
-  impl_->puts.Start(request, std::move(record), impl_->Serving(), pass_on, moment);
+  impl_->put_rounds.Start(request, std::move(record), impl_->Serving(), pass_on, moment);
   return impl_->out.Take();
 }
 
 DhtActions Replicator::OnGet(RequestId request, const RecordName& name, bool pass_on, const Moment& moment) {
-  impl_->gets.Start(request, name, impl_->Serving(), pass_on, moment);
+  impl_->get_rounds.Start(request, name, impl_->Serving(), pass_on, moment);
   return impl_->out.Take();
 }
 
@@ -187,8 +188,10 @@ DhtActions Replicator::OnRequest(RequestId request, const DhtCaller& caller, Dht
     return impl_->out.Take();
   }
   std::visit(base::Overloaded{
-                 [&](PutRequest& m) { impl_->puts.Start(request, std::move(m.record), impl_->Serving(), /*pass_on=*/false, moment); },
-                 [&](GetRequest& m) { impl_->gets.Start(request, m.name, impl_->Serving(), /*pass_on=*/false, moment); },
+                 [&](PutRequest& m) {
+                   impl_->put_rounds.Start(request, std::move(m.record), impl_->Serving(), /*pass_on=*/false, moment);
+                 },
+                 [&](GetRequest& m) { impl_->get_rounds.Start(request, m.name, impl_->Serving(), /*pass_on=*/false, moment); },
                  [&](ReplicateRequest& m) { impl_->Replicate(request, peers, std::move(m.record), moment); },
                  [&](FetchRequest& m) { impl_->Fetch(request, peers, m, moment); },
                  [&](DigestRequest& m) { impl_->out.Reply(request, impl_->server.Digest(peers, m, impl_->Serving(), moment)); },
@@ -224,8 +227,8 @@ DhtActions Replicator::HandOver(absl::Time deadline, const Moment& moment) {
 }
 
 DhtActions Replicator::OnTick(const Moment& moment) {
-  impl_->puts.OnTick(moment);
-  impl_->gets.OnTick(moment);
+  impl_->put_rounds.OnTick(moment);
+  impl_->get_rounds.OnTick(moment);
   impl_->places.OnTick(moment);
   impl_->repairer.OnTick(moment);
   impl_->offers.OnTick(moment);
@@ -234,8 +237,8 @@ DhtActions Replicator::OnTick(const Moment& moment) {
 }
 
 absl::Time Replicator::NextTick() const {
-  return std::min({impl_->puts.NextTick(), impl_->gets.NextTick(), impl_->places.NextTick(), impl_->repairer.NextTick(),
-                   impl_->offers.NextTick(), impl_->next_sweep});
+  return std::min({impl_->put_rounds.NextTick(), impl_->get_rounds.NextTick(), impl_->places.NextTick(),
+                   impl_->repairer.NextTick(), impl_->offers.NextTick(), impl_->next_sweep});
 }
 
 const ReplicaSet& Replicator::replicas() const { return impl_->replicas; }

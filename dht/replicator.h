@@ -29,7 +29,7 @@
 namespace dht {
 
 struct ReplicatorOptions {
-  overlay::Network network;  // its name, R and W
+  overlay::Network network;         // its name, R and W
   uint64_t bytes_max = 2ull << 30;  // of bodies and headers; beyond it the node says kNoSpace
 };
 
@@ -41,8 +41,8 @@ struct ReplicatorStats {
   uint64_t owned = 0;      // of these, in the arc whose owner is self
   uint64_t misplaced = 0;  // of these, spare copies: held for others until they have them
   uint64_t bytes = 0;
-  uint64_t repaired = 0;   // pulled from other replicas since the start
-  std::string state;       // "ok", "full", "failing", "suspect", "none" (stores nothing)
+  uint64_t repaired = 0;  // pulled from other replicas since the start
+  std::string state;      // "ok", "full", "failing", "suspect", "none" (stores nothing)
 };
 
 // Who asks: a node by the key that TLS proved, with its verified virtual nodes, or a client (none).

@@ -58,7 +58,7 @@ rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env) {
   options.max_background_jobs = 2;
   options.max_total_wal_size = 16 << 20;
   options.max_manifest_file_size = 4 << 20;
-  options.atomic_flush = true;  // else a log cut between the two families would not open at all
+  options.atomic_flush = true;                       // else a log cut between the two families would not open at all
   options.track_and_verify_wals_in_manifest = true;  // a log that is missing as a whole is noticed
   return options;
 }
@@ -114,7 +114,8 @@ bool IsDamage(const rocksdb::Status& status) {
 
 absl::Status OpenError(const rocksdb::Status& status) {
   if (status.IsNoSpace()) return absl::ResourceExhaustedError("no space left on the disk of the node store");
-  if (absl::StrContains(status.ToString(), "ermission denied")) return absl::PermissionDeniedError("node store may not be written");
+  if (absl::StrContains(status.ToString(), "ermission denied"))
+    return absl::PermissionDeniedError("node store may not be written");
   return absl::InternalError(absl::StrCat("node store does not open: ", status.ToString()));
 }
 

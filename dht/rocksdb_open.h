@@ -25,7 +25,8 @@ namespace dht {
 inline constexpr char kSuspectKey[] = "suspect";
 inline constexpr char kFormatKey[] = "format";
 inline constexpr char kFormatVersion[] = "1";
-inline constexpr absl::Duration kFilterGrace = absl::Hours(24);  // compaction drops what expired so long ago; the sweep is earlier
+inline constexpr absl::Duration kFilterGrace =
+    absl::Hours(24);  // compaction drops what expired so long ago; the sweep is earlier
 
 struct OpenedRocksdb {
   OpenedRocksdb();

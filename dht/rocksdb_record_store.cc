@@ -70,7 +70,8 @@ absl::StatusOr<Record> Unpack(const RecordName& name, const rocksdb::Slice& valu
 }  // namespace
 
 struct RocksdbRecordStore::Impl {
-  Impl(OpenedRocksdb opened_in, std::function<absl::Time()> clock_in) : opened(std::move(opened_in)), clock(std::move(clock_in)) {}
+  Impl(OpenedRocksdb opened_in, std::function<absl::Time()> clock_in)
+      : opened(std::move(opened_in)), clock(std::move(clock_in)) {}
 
   absl::Status CountAll();
   absl::Status WriteBatchSynced(rocksdb::WriteBatch& batch);

@@ -22,7 +22,9 @@ class MemoryRpc {
 
   class Server : public overlay::RpcServer {
    public:
-    void Handle(std::string method, overlay::Access, overlay::RpcHandler handler) override { handlers[method] = std::move(handler); }
+    void Handle(std::string method, overlay::Access, overlay::RpcHandler handler) override {
+      handlers[method] = std::move(handler);
+    }
     void HandleStream(std::string, overlay::Access, overlay::RpcStreamHandler) override {}
     std::map<std::string, overlay::RpcHandler> handlers;
   };
@@ -63,21 +65,24 @@ class DhtDriverTest : public testing::Test {
  protected:
   struct Node {
     Node(DhtDriverTest& test, overlay::Role role)
-        : key(keys::SigningKey::Generate(test.rng_)), peer(PeerOf(test.network_, key, role)), client(test.rpc_, key.public_key()) {
+        : key(keys::SigningKey::Generate(test.rng_)),
+          peer(PeerOf(test.network_, key, role)),
+          client(test.rpc_, key.public_key()) {
       const auto introduce = [&test, this](const overlay::Peer& to, const std::function<void(absl::Status)>& done) {
         ++introductions;
         test.known_.insert({to.node_key, key.public_key()});
         test.loop_.Post([done] { done(absl::OkStatus()); });
       };
       const auto peers_of = [&test, this](const keys::PublicKey& other) {
-        return test.known_.contains({key.public_key(), other}) ? std::vector{test.PeerOfKey(other)} : std::vector<overlay::Peer>{};
+        return test.known_.contains({key.public_key(), other}) ? std::vector{test.PeerOfKey(other)}
+                                                               : std::vector<overlay::Peer>{};
       };
       const auto lookup = [&test](const overlay::NodeId& point, const auto& done) {
         test.loop_.Post([&test, point, done] { done(test.ring_.Holders(point, 4)); });
       };
-      driver = std::make_unique<DhtDriver>(ReplicatorOptions{.network = test.network_}, key, test.kinds_, store, test.loop_,
-                                           test.rng_, test.rpc_.servers[key.public_key()], client,
-                                           DhtPorts{lookup, peers_of, introduce});
+      driver =
+          std::make_unique<DhtDriver>(ReplicatorOptions{.network = test.network_}, key, test.kinds_, store, test.loop_, test.rng_,
+                                      test.rpc_.servers[key.public_key()], client, DhtPorts{lookup, peers_of, introduce});
     }
 
     keys::SigningKey key;

@@ -16,12 +16,9 @@ class DhtWireTest : public testing::Test {
  protected:
   // One of each message, with every field set.
   std::vector<DhtRequest> Requests() const {
-    return {PutRequest{record_},
-            GetRequest{record_.name},
-            ReplicateRequest{record_},
-            FetchRequest{{record_.name, record_.name}},
-            DigestRequest{range_},
-            NamesRequest{{record_.name.point, record_.name.point}, record_.name}};
+    return {PutRequest{record_},       GetRequest{record_.name},
+            ReplicateRequest{record_}, FetchRequest{{record_.name, record_.name}},
+            DigestRequest{range_},     NamesRequest{{record_.name.point, record_.name.point}, record_.name}};
   }
   std::vector<DhtReply> Replies() const {
     RangePrint print;
@@ -97,7 +94,8 @@ TEST_F(DhtWireTest, TheLargestAnswersFitAMessage) {
   EXPECT_LT(EncodeDhtReply(FetchReply{{before, largest}}).size(), overlay::kRpcMessageMax);
   EXPECT_LT(EncodeDhtReply(NamesReply{std::vector<HeldName>(kNamesPageMax, {record_.name, record_.expiry})}).size(),
             overlay::kRpcMessageMax);
-  EXPECT_LT(EncodeDhtRequest(FetchRequest{std::vector<RecordName>(kFetchNamesMax, record_.name)}).size(), overlay::kRpcMessageMax);
+  EXPECT_LT(EncodeDhtRequest(FetchRequest{std::vector<RecordName>(kFetchNamesMax, record_.name)}).size(),
+            overlay::kRpcMessageMax);
 }
 
 TEST_F(DhtWireTest, ACursorOutsideItsRangeIsRefused) {

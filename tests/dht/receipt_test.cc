@@ -49,7 +49,8 @@ TEST_F(ReceiptTest, OnlyValidOnesOfDistinctResponsibleNodesCount) {
   const std::vector<overlay::Peer> responsible = {PeerOf(network, key_), PeerOf(network, second)};
   Receipt forged = receipt_;
   forged.node_key = second.public_key();
-  const std::vector<Receipt> receipts = {receipt_, receipt_, SignReceipt("local", stranger, record_.name, record_.expiry), forged};
+  const std::vector<Receipt> receipts = {receipt_, receipt_, SignReceipt("local", stranger, record_.name, record_.expiry),
+                                         forged};
   const std::vector<Receipt> counted = CountableReceipts("local", receipts, record_.name, record_.expiry, responsible);
   ASSERT_EQ(counted.size(), 1u);
   EXPECT_EQ(counted.front().node_key, key_.public_key());

@@ -7,8 +7,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <map>
-#include <thread>
 
 #include "dht/memory_record_store.h"
 #include "dht/rocksdb_record_store.h"
@@ -184,21 +182,6 @@ TEST_P(RecordStoreTest, PrintsAreEqualForEqualContentsOnly) {
   EXPECT_NE(*store_->Print(all, kNow), two) << "an expiry that differs is a difference";
   ASSERT_OK(store_->Apply({.removes = {a.name, b.name}}));
   EXPECT_EQ(*store_->Print(all, kNow), empty);
-}
-
-TEST_P(RecordStoreTest, WritesFromManyThreadsAllLand) {
-  std::vector<std::thread> writers;
-  for (int writer = 0; writer < 4; ++writer) {
-    writers.emplace_back([this, writer] {
-      support::SeededRng rng(static_cast<uint64_t>(writer));
-      for (int i = 0; i < 25; ++i) {
-        EXPECT_OK(store_->Apply({.puts = {MakeNote(PointAt(static_cast<uint8_t>(writer)), rng.Array<16>(), kLater)}}));
-      }
-    });
-  }
-  for (std::thread& writer : writers) writer.join();
-  EXPECT_EQ(store_->counts().records, 100u);
-  EXPECT_EQ(Names({PointAt(0), PointAt(0)}).size(), 100u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, RecordStoreTest, testing::Bool(),

@@ -18,12 +18,14 @@ class ReplicatorSim : public testing::TestWithParam<int> {
   void PutSomething() {
     const base::Bytes body = base::ToBytes(world_.rng().Array<24>());
     const absl::Time expiry = world_.now() + absl::Hours(24 + static_cast<int64_t>(world_.rng().Below(48)));
-    const Record record = world_.rng().Below(2) == 0 ? MakeBlob(body, expiry)
-                                                     : MakeNote(overlay::NodeId::Random(world_.rng()), body, expiry);
-    world_.Put(world_.Pick(/*storing_only=*/false), record, /*pass_on=*/true, [this, record](const absl::StatusOr<DhtReply>& reply) {
-      const auto* put = AnswerAs<PutReply>(reply);
-      if (put != nullptr && put->result == PutResult::kStored && put->receipts.size() >= 2) acknowledged_.push_back(record);
-    });
+    const Record record =
+        world_.rng().Below(2) == 0 ? MakeBlob(body, expiry) : MakeNote(overlay::NodeId::Random(world_.rng()), body, expiry);
+    world_.Put(world_.Pick(/*storing_only=*/false), record, /*pass_on=*/true,
+               [this, record](const absl::StatusOr<DhtReply>& reply) {
+                 const auto* put = AnswerAs<PutReply>(reply);
+                 if (put != nullptr && put->result == PutResult::kStored && put->receipts.size() >= 2)
+                   acknowledged_.push_back(record);
+               });
   }
   void PutSome(int count) {
     for (int i = 0; i < count; ++i) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One replicator at a time, seen from its neighbours: quorums, refusals, who may read and push what.
+#include "dht/replicator.h"
 #include "dht/place_syncs.h"
 #include "dht/put_rounds.h"
-#include "dht/replicator.h"
 
 #include <gtest/gtest.h>
 
@@ -71,8 +71,9 @@ TEST_F(ReplicatorTest, APutIsOnThreeDisksWhenAllAnswer) {
   const Record record = Blob("a");
   const PutReply reply = PutAt(Holder(record.name.point, 0), record);
   EXPECT_EQ(reply.result, PutResult::kStored);
-  EXPECT_EQ(CountableReceipts("local", reply.receipts, record.name, record.expiry, world_.ring().Holders(record.name.point)).size(),
-            3u);
+  EXPECT_EQ(
+      CountableReceipts("local", reply.receipts, record.name, record.expiry, world_.ring().Holders(record.name.point)).size(),
+      3u);
   EXPECT_EQ(world_.HoldersOf(record.name).size(), 3u);
 }
 
@@ -213,7 +214,8 @@ TEST_F(ReplicatorTest, NotesHaveNoGet) {
   StartRing(4);
   const Record note = MakeNote(overlay::NodeId::Random(world_.rng()), base::AsBytes("n"), world_.now() + absl::Hours(1));
   PutAt(Holder(note.name.point, 0), note);
-  EXPECT_STATUS(RequestAt(Holder(note.name.point, 0), CallerOf(Holder(note.name.point, 1)), GetRequest{note.name}), kInvalidArgument);
+  EXPECT_STATUS(RequestAt(Holder(note.name.point, 0), CallerOf(Holder(note.name.point, 1)), GetRequest{note.name}),
+                kInvalidArgument);
 }
 
 TEST_F(ReplicatorTest, APlaceIsMadeCompleteFromAnotherReplica) {
@@ -237,8 +239,9 @@ TEST_F(ReplicatorTest, ClientsAndStrangersGetNothing) {
   StoreWorld::Node& owner = Holder(record.name.point, 0);
   const overlay::RingRange around{world_.ring().Around(owner.peer, true).predecessors.front().point, owner.peer.point};
   const DhtCaller client{keys::SigningKey::Generate(world_.rng()).public_key(), {}};
-  for (const DhtRequest& request : std::vector<DhtRequest>{PutRequest{record}, GetRequest{record.name}, ReplicateRequest{record},
-                                                           FetchRequest{{record.name}}, DigestRequest{around}, NamesRequest{around}}) {
+  for (const DhtRequest& request :
+       std::vector<DhtRequest>{PutRequest{record}, GetRequest{record.name}, ReplicateRequest{record}, FetchRequest{{record.name}},
+                               DigestRequest{around}, NamesRequest{around}}) {
     EXPECT_STATUS(RequestAt(owner, client, request), kPermissionDenied);
   }
   // A node far away: may put like anybody, but neither push nor read the range.
@@ -347,9 +350,8 @@ TEST_F(ReplicatorTest, RangeCallsAreRateLimited) {
   const overlay::RingRange all{asked.peer.point, asked.peer.point};
   int refused = 0;
   for (int i = 0; i < 3000; ++i) {
-    world_.Request(asked, caller, NamesRequest{all}, [&](const absl::StatusOr<DhtReply>& reply) {
-      refused += absl::IsResourceExhausted(reply.status()) ? 1 : 0;
-    });
+    world_.Request(asked, caller, NamesRequest{all},
+                   [&](const absl::StatusOr<DhtReply>& reply) { refused += absl::IsResourceExhausted(reply.status()) ? 1 : 0; });
   }
   world_.RunFor(absl::Milliseconds(10));
   EXPECT_GT(refused, 1500);

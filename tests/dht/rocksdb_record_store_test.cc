@@ -12,6 +12,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "tests/support/status_matchers.h"
 
@@ -126,9 +127,9 @@ TEST_F(RocksdbRecordStoreTest, ASecondProcessIsToldWhoHoldsTheLock) {
   const pid_t child = fork();
   if (child == 0) {
     const auto second = Open();
-    const bool as_told = second.status().code() == absl::StatusCode::kFailedPrecondition &&
-                         second.status().message().find("locked by another process (pid " + std::to_string(getppid())) !=
-                             absl::string_view::npos;
+    const bool as_told =
+        second.status().code() == absl::StatusCode::kFailedPrecondition &&
+        second.status().message().find("locked by another process (pid " + std::to_string(getppid())) != absl::string_view::npos;
     _exit(as_told ? 0 : 1);
   }
   int status = 0;
@@ -154,13 +155,28 @@ TEST_F(RocksdbRecordStoreTest, CountsAgainWhenOpened) {
   EXPECT_EQ(store->counts().bytes, 2 * (kRecordHeaderSize + Numbered(1).body.size()));
 }
 
+TEST_F(RocksdbRecordStoreTest, WritesFromManyThreadsAllLandWhileOthersRead) {
+  ASSERT_OK_AND_ASSIGN(const auto store, Open());
+  std::vector<std::thread> writers;
+  for (int writer = 0; writer < 4; ++writer) {
+    writers.emplace_back([&store, writer] {
+      for (int i = 0; i < 25; ++i) EXPECT_OK(store->Apply({.puts = {Numbered(writer * 100 + i)}}));
+    });
+  }
+  for (int i = 0; i < 200; ++i) EXPECT_LE(store->Print({{}, {}}, kNow)->count, 100u);
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_EQ(store->counts().records, 100u);
+  EXPECT_EQ(store->Print({{}, {}}, kNow)->count, 100u);
+}
+
 // A disk that says "no space" while told to.
 class FullableFile : public rocksdb::FSWritableFileOwnerWrapper {
  public:
   FullableFile(std::unique_ptr<rocksdb::FSWritableFile> file, const std::atomic<bool>& full)
       : rocksdb::FSWritableFileOwnerWrapper(std::move(file)), full_(full) {}
   using rocksdb::FSWritableFileOwnerWrapper::Append;
-  rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override {
+  rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
+                           rocksdb::IODebugContext* debug) override {
     if (full_) return rocksdb::IOStatus::NoSpace("disk full");
     return rocksdb::FSWritableFileOwnerWrapper::Append(data, options, debug);
   }

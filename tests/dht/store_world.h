@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // tests/dht/store_world.h — many real Replicator cores over memory stores, under virtual time; the ring is an oracle's.
 //
-// Everything that happens is a task at a time; delays come from the seed. Each node hears of a change of the ring at a time of its
-// own, so views differ for a while. A crashed node loses what it has not written, and answers nobody.
+// Everything that happens is a task at a time; delays come from the seed. Each node hears of a change of the ring at a time of
+// its own, so views differ for a while. A crashed node loses what it has not written, and answers nobody.
 #pragma once
 
 #include <functional>
@@ -115,7 +115,9 @@ class StoreWorld {
     Run(node, [&](const Moment& m) { return node.core->OnRequest(id, caller, std::move(request), m); });
   }
 
-  void At(absl::Duration after, std::function<void()> task) { tasks_.emplace(std::make_pair(now_ + after, ++last_task_), std::move(task)); }
+  void At(absl::Duration after, std::function<void()> task) {
+    tasks_.emplace(std::make_pair(now_ + after, ++last_task_), std::move(task));
+  }
   void RunFor(absl::Duration span) {
     const absl::Time end = now_ + span;
     while (!tasks_.empty() && tasks_.begin()->first.first <= end) {
@@ -138,7 +140,8 @@ class StoreWorld {
 
  private:
   absl::Duration Delay(int least_ms, int most_ms) {
-    return absl::Milliseconds(least_ms) + absl::Microseconds(static_cast<int64_t>(rng_.Below(static_cast<uint64_t>(most_ms - least_ms) * 1000)));
+    return absl::Milliseconds(least_ms) +
+           absl::Microseconds(static_cast<int64_t>(rng_.Below(static_cast<uint64_t>(most_ms - least_ms) * 1000)));
   }
   RequestId Expect(Answered done) {
     answers_[++last_request_] = std::move(done);
@@ -184,28 +187,29 @@ class StoreWorld {
 
   void Do(Node& node, DhtActions actions) {
     for (DhtAction& action : actions) {
-      std::visit(base::Overloaded{
-                     [&](Call& call) { Send(node, std::move(call)); },
-                     [&](Lookup& lookup) {
-                       At(Delay(1, 30), [this, &node, life = node.life, lookup] {
-                         if (node.life != life) return;
-                         Run(node, [&](const Moment& m) { return node.core->OnOwners(lookup.id, ring_.Holders(lookup.point, 4), m); });
-                       });
-                     },
-                     [&](Respond& respond) {
-                       auto waiting = answers_.extract(respond.id);
-                       if (waiting) At(absl::ZeroDuration(), [done = waiting.mapped(), reply = respond.reply] { done(reply); });
-                     },
-                     [&](Write& write) { Apply(node, std::move(write)); },
-                     [&](PlaceSynced& synced) {
-                       auto waiting = place_waiters_.extract(synced.id);
-                       if (waiting) At(absl::ZeroDuration(), [done = waiting.mapped(), synced] { done(synced.complete); });
-                     },
-                     [&](JoinReady& ready) { At(absl::ZeroDuration(), [&node, ready] { node.on_joined(ready.status); }); },
-                     [&](HandedOver& handed) { At(absl::ZeroDuration(), [&node, handed] { node.on_handed_over(handed.complete); }); },
-                     [&](ClearSuspect&) { (void)node.store->ClearSuspect(); },
-                 },
-                 action);
+      std::visit(
+          base::Overloaded{
+              [&](Call& call) { Send(node, std::move(call)); },
+              [&](Lookup& lookup) {
+                At(Delay(1, 30), [this, &node, life = node.life, lookup] {
+                  if (node.life != life) return;
+                  Run(node, [&](const Moment& m) { return node.core->OnOwners(lookup.id, ring_.Holders(lookup.point, 4), m); });
+                });
+              },
+              [&](Respond& respond) {
+                auto waiting = answers_.extract(respond.id);
+                if (waiting) At(absl::ZeroDuration(), [done = waiting.mapped(), reply = respond.reply] { done(reply); });
+              },
+              [&](Write& write) { Apply(node, std::move(write)); },
+              [&](PlaceSynced& synced) {
+                auto waiting = place_waiters_.extract(synced.id);
+                if (waiting) At(absl::ZeroDuration(), [done = waiting.mapped(), synced] { done(synced.complete); });
+              },
+              [&](JoinReady& ready) { At(absl::ZeroDuration(), [&node, ready] { node.on_joined(ready.status); }); },
+              [&](HandedOver& handed) { At(absl::ZeroDuration(), [&node, handed] { node.on_handed_over(handed.complete); }); },
+              [&](ClearSuspect&) { (void)node.store->ClearSuspect(); },
+          },
+          action);
     }
   }
 
@@ -218,9 +222,8 @@ class StoreWorld {
     };
     At(call.timeout, [answer] { answer(absl::DeadlineExceededError("")); });
     At(Delay(1, 20), [this, &to, caller = DhtCaller{from.peer.node_key, {from.peer}}, request = call.request, answer] {
-      Request(to, caller, request, [this, answer](const absl::StatusOr<DhtReply>& reply) {
-        At(Delay(1, 20), [answer, reply] { answer(reply); });
-      });
+      Request(to, caller, request,
+              [this, answer](const absl::StatusOr<DhtReply>& reply) { At(Delay(1, 20), [answer, reply] { answer(reply); }); });
     });
   }
 
