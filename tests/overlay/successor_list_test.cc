@@ -33,12 +33,13 @@ TEST(SuccessorList, NeverNamesItsOwnerNorAnybodyTwiceWhateverItIsGiven) {
   for (int round = 0; round < 2000; ++round) {
     std::vector<Peer> rest;
     for (uint64_t i = rng.Below(12); i > 0; --i) rest.push_back(PeerAt(static_cast<int>(rng.Below(16))));
-    const SuccessorList list = ListOf(static_cast<int>(rng.Below(16)), static_cast<int>(rng.Below(16)), rest, 4, rng.Below(2) == 0);
+    const int self = static_cast<int>(rng.Below(16));
+    const SuccessorList list = ListOf(self, static_cast<int>(rng.Below(16)), rest, 4, rng.Below(2) == 0);
     ASSERT_LE(list.peers().size(), 4u);
-    for (size_t i = 1; i < list.peers().size(); ++i) {
-      ASSERT_TRUE(InOpen(list.peers()[i].point, list.peers()[i - 1].point, list.peers().front().point) ||
-                  list.peers()[i].point != list.peers().front().point);
-      for (size_t k = 0; k < i; ++k) ASSERT_NE(list.peers()[i], list.peers()[k]);
+    NodeId last = PointAt(self);
+    for (const Peer& peer : list.peers()) {
+      ASSERT_TRUE(InOpen(peer.point, last, PointAt(self)));
+      last = peer.point;
     }
   }
 }

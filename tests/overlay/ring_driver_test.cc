@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "overlay/ring_driver.h"
+
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "overlay/introduce.h"
+#include "overlay/ring_wire.h"
+#include "tests/overlay/memory_rpc.h"
+#include "tests/support/seeded_rng.h"
+#include "tests/support/status_matchers.h"
+
+namespace overlay {
+namespace {
+
+// What the root builds of a node, as far as the ring goes.
+struct TestNode {
+  TestNode(MemoryNet& net, base::Rng& rng, int port, Network on, Role role = Role::kStoring)
+      : network(std::move(on)),
+        key(keys::SigningKey::Generate(rng)),
+        address(absl::StrCat("127.0.0.1:", port)),
+        server(net, address, key.public_key()),
+        client(net, key.public_key()),
+        directory(network),
+        ring({.network = network, .role = role, .address = address}, key, net.loop, server, client, directory, rng) {}
+
+  const Network network;
+  const keys::SigningKey key;
+  const std::string address;
+  MemoryServer server;
+  MemoryClient client;
+  Directory directory;
+  RingDriver ring;
+};
+
+class RingDriverTest : public testing::Test {
+ protected:
+  TestNode& Add(Role role = Role::kStoring) {
+    nodes_.push_back(std::make_unique<TestNode>(net_, rng_, 10001 + static_cast<int>(nodes_.size()), network_, role));
+    return *nodes_.back();
+  }
+  absl::Status JoinNow(TestNode& node, const std::string& bootstrap = "127.0.0.1:10001") {
+    absl::Status result = absl::InternalError("never called");
+    node.ring.Join({{bootstrap, std::nullopt}}, absl::Seconds(30), [&](absl::Status status) { result = std::move(status); });
+    loop_.RunFor(absl::Seconds(31));
+    return result;
+  }
+  void Grow(size_t count) {
+    Add().ring.Create();
+    while (nodes_.size() < count) ASSERT_OK(JoinNow(Add()));
+  }
+  absl::StatusOr<std::string> Ask(TestNode& asker, TestNode& asked, const std::string& method, const std::string& request) {
+    absl::StatusOr<std::string> result = absl::InternalError("never answered");
+    asker.client.Call({asked.address, asked.key.public_key()}, method, request, absl::Seconds(1),
+                      [&](const absl::StatusOr<RpcAnswer>& answer) {
+                        result = answer.ok() ? absl::StatusOr<std::string>(answer->message) : answer.status();
+                      });
+    loop_.RunFor(absl::Seconds(2));
+    return result;
+  }
+
+  support::ManualLoop loop_;
+  MemoryNet net_{loop_};
+  support::SeededRng rng_{7};
+  Network network_;
+  std::vector<std::unique_ptr<TestNode>> nodes_;
+};
+
+TEST_F(RingDriverTest, NodesFormARingAndKnowEachOthersDescriptors) {
+  Grow(5);
+  for (const auto& node : nodes_) {
+    EXPECT_EQ(node->ring.successors().size(), 4u);
+    EXPECT_TRUE(node->ring.table().CoversRing());
+    EXPECT_EQ(node->ring.SizeEstimate(), std::make_pair(5.0, true));
+    ASSERT_OK(DecodeTable(network_, node->ring.table().encoded, loop_.WallNow()));
+    for (const auto& other : nodes_) EXPECT_NE(node->directory.Find(other->key.public_key(), loop_.WallNow()), nullptr);
+  }
+}
+
+TEST_F(RingDriverTest, TheRingRepairsItselfWhenANodeIsGone) {
+  Grow(4);
+  nodes_.erase(nodes_.begin() + 2);
+  loop_.RunFor(absl::Seconds(4));
+  for (const auto& node : nodes_) EXPECT_EQ(node->ring.successors().size(), 2u);
+}
+
+TEST_F(RingDriverTest, LookupsFindTheOwner) {
+  Grow(4);
+  std::optional<absl::StatusOr<LookupResult>> result;
+  const NodeId point = nodes_[2]->ring.self().point;
+  nodes_[0]->ring.Lookup(point, [&](absl::StatusOr<LookupResult> done) { result = std::move(done); });
+  EXPECT_FALSE(result.has_value());  // never from inside the call
+  loop_.RunFor(absl::Seconds(1));
+  ASSERT_TRUE(result.has_value());
+  ASSERT_OK(*result);
+  EXPECT_EQ((*result)->owner.point, point);
+}
+
+TEST_F(RingDriverTest, JoiningEndsAtTheDeadlineWhenNobodyAnswers) {
+  EXPECT_STATUS(JoinNow(Add()), kDeadlineExceeded);
+  EXPECT_EQ(nodes_[0]->ring.state(), RingState::kLeft);
+}
+
+TEST_F(RingDriverTest, JoiningWaitsForABootstrapThatStartsLater) {
+  TestNode joiner(net_, rng_, 10002, network_);
+  std::optional<absl::Status> result;
+  joiner.ring.Join({{"127.0.0.1:10001", std::nullopt}}, absl::Seconds(30), [&](absl::Status status) { result = std::move(status); });
+  loop_.RunFor(absl::Seconds(10));
+  EXPECT_FALSE(result.has_value());
+  TestNode late(net_, rng_, 10001, network_);
+  late.ring.Create();
+  loop_.RunFor(absl::Seconds(5));
+  ASSERT_TRUE(result.has_value());
+  EXPECT_OK(*result);
+}
+
+TEST_F(RingDriverTest, NodesOfAnotherNetworkAreRefusedAtOnce) {
+  Grow(1);
+  network_.name = "elsewhere";
+  TestNode& stranger = Add();
+  absl::Status result;
+  stranger.ring.Join({{"127.0.0.1:10001", std::nullopt}}, absl::Seconds(30), [&](absl::Status status) { result = std::move(status); });
+  loop_.RunFor(absl::Seconds(1));
+  EXPECT_STATUS(result, kFailedPrecondition);
+}
+
+TEST_F(RingDriverTest, MembershipWaitsForTheRangeAndAFailedDownloadIsTriedAgain) {
+  Grow(2);
+  TestNode& joiner = Add();
+  std::vector<std::function<void(absl::Status)>> downloads;
+  joiner.ring.on_join_prepared = [&](const Neighbourhood& future, std::function<void(absl::Status)> done) {
+    EXPECT_TRUE(future.member);
+    EXPECT_EQ(future.successors.size(), 2u);
+    downloads.push_back(std::move(done));
+  };
+  std::optional<absl::Status> joined;
+  joiner.ring.Join({{"127.0.0.1:10001", std::nullopt}}, absl::Seconds(60), [&](absl::Status status) { joined = std::move(status); });
+  loop_.RunFor(absl::Seconds(5));
+  ASSERT_EQ(downloads.size(), 1u);
+  EXPECT_FALSE(joiner.ring.IsMember());
+  downloads[0](absl::UnavailableError("giver gone"));
+  loop_.RunFor(absl::Seconds(5));
+  ASSERT_EQ(downloads.size(), 2u);
+  downloads[0](absl::OkStatus());  // of the first attempt: counts for nothing
+  loop_.RunFor(absl::Seconds(1));
+  EXPECT_FALSE(joiner.ring.IsMember());
+  downloads[1](absl::OkStatus());
+  loop_.RunFor(absl::Seconds(1));
+  EXPECT_TRUE(joiner.ring.IsMember());
+  EXPECT_EQ(joined, absl::OkStatus());
+}
+
+TEST_F(RingDriverTest, NobodyCanRectifyInAnothersName) {
+  Grow(3);
+  RectifyRequest notice;
+  notice.candidate = nodes_[2]->ring.self();
+  const std::string forged = EncodeRequest(notice, 0);
+  EXPECT_STATUS(Ask(*nodes_[1], *nodes_[0], kMethodRectify, forged), kUnauthenticated);
+  EXPECT_OK(Ask(*nodes_[2], *nodes_[0], kMethodRectify, forged));
+}
+
+TEST_F(RingDriverTest, MalformedQuestionsAreRefused) {
+  Grow(2);
+  for (const char* method : {kMethodState, kMethodRectify, kMethodNextHop, kMethodLeaving, kMethodHealthCheck, kMethodDescribe, kMethodTable}) {
+    EXPECT_STATUS(Ask(*nodes_[1], *nodes_[0], method, "\xff\xff not protobuf"), kInvalidArgument) << method;
+  }
+  EXPECT_STATUS(Ask(*nodes_[1], *nodes_[0], kMethodTable, EncodeTableQuestion(1)), kNotFound);
+  EXPECT_STATUS(Ask(*nodes_[1], *nodes_[0], kMethodState, EncodeRequest(StateRequest{}, 1)), kInvalidArgument);
+}
+
+TEST_F(RingDriverTest, TableAndDescriptorsAreServedToAnybody) {
+  Grow(3);
+  MemoryClient anonymous(net_, keys::PublicKey{{9}});
+  std::optional<absl::StatusOr<Introduction>> met;
+  Introduce(network_, anonymous, {nodes_[1]->address, std::nullopt}, {}, loop_, [&](auto result) { met = std::move(result); });
+  loop_.RunFor(absl::Seconds(1));
+  ASSERT_TRUE(met.has_value());
+  ASSERT_OK(*met);
+  EXPECT_EQ((*met)->descriptor.node_key, nodes_[1]->key.public_key());
+  EXPECT_EQ((*met)->table.Members().size(), 3u);
+
+  DescribeQuestion of_another;
+  of_another.node_key = nodes_[2]->key.public_key();
+  ASSERT_OK_AND_ASSIGN(const std::string reply, Ask(*nodes_[0], *nodes_[1], kMethodDescribe, EncodeDescribe(of_another)));
+  ASSERT_OK_AND_ASSIGN(const base::Bytes encoded, DecodeDescribeReply(reply));
+  EXPECT_EQ(encoded, nodes_[2]->ring.descriptor().encoded);
+  of_another.node_key = keys::PublicKey{{1}};
+  EXPECT_STATUS(Ask(*nodes_[0], *nodes_[1], kMethodDescribe, EncodeDescribe(of_another)), kNotFound);
+}
+
+TEST_F(RingDriverTest, AnImpostorIsNotBelieved) {
+  Grow(1);
+  // Another key answers at an address with somebody else's descriptor.
+  MemoryServer impostor(net_, "127.0.0.1:20000", keys::PublicKey{{3}});
+  impostor.Handle(kMethodDescribe, Access::kAnyone, [&](const Caller&, const std::string&, const RpcResponder& respond) {
+    respond(EncodeDescribeReply(nodes_[0]->ring.descriptor().encoded));
+  });
+  std::optional<absl::StatusOr<Descriptor>> met;
+  Meet(network_, nodes_[0]->client, {"127.0.0.1:20000", std::nullopt}, {}, loop_, [&](auto result) { met = std::move(result); });
+  loop_.RunFor(absl::Seconds(1));
+  EXPECT_STATUS(*met, kUnauthenticated);
+}
+
+TEST_F(RingDriverTest, HealthIsServingExactlyWhileAMember) {
+  TestNode& node = Add();
+  std::vector<std::string> seen;
+  struct Stream : RpcStream {
+    explicit Stream(std::vector<std::string>& to) : out(to) {}
+    bool Write(std::string message) override {
+      out.push_back(std::move(message));
+      return true;
+    }
+    void Finish(absl::Status) override {}
+    std::vector<std::string>& out;
+  };
+  node.server.stream_handlers[kMethodHealthWatch](Caller{}, "", std::make_shared<Stream>(seen));
+  node.ring.Create();
+  node.ring.Leave([] {});
+  const std::string serving = EncodeReply(HealthReply{true}, node.ring.self()), not_serving = EncodeReply(HealthReply{false}, node.ring.self());
+  EXPECT_EQ(seen, (std::vector<std::string>{not_serving, serving, not_serving}));
+}
+
+TEST_F(RingDriverTest, DescriptorAndTableAreRenewedAtHalfTheirLifeAndOnionKeysRotate) {
+  Grow(2);
+  RingDriver& ring = nodes_[0]->ring;
+  const base::Bytes first = ring.descriptor().encoded, first_table = ring.table().encoded;
+  const keys::X25519Public first_key = ring.onion_keys().front().public_key;
+  loop_.RunFor(absl::Minutes(61));
+  EXPECT_NE(ring.descriptor().encoded, first);
+  EXPECT_NE(ring.table().encoded, first_table);
+  EXPECT_EQ(ring.descriptor().onion_key, first_key);
+  loop_.RunFor(absl::Hours(24));
+  EXPECT_NE(ring.descriptor().onion_key, first_key);
+  ASSERT_EQ(ring.onion_keys().size(), 2u);
+  EXPECT_EQ(ring.onion_keys()[1].public_key, first_key);
+  // The other one keeps up with it.
+  const Descriptor* held = nodes_[1]->directory.Find(nodes_[0]->key.public_key(), loop_.WallNow());
+  ASSERT_NE(held, nullptr);
+  EXPECT_GT(held->expires, loop_.WallNow() + network_.descriptor_lifetime / 3);
+}
+
+TEST_F(RingDriverTest, ALeaverIsMissedAtOnceAndStillAnswersAsNoMember) {
+  Grow(4);
+  loop_.RunFor(absl::Minutes(1));
+  bool left = false;
+  nodes_[1]->ring.Leave([&] { left = true; });
+  loop_.RunFor(absl::Seconds(1));
+  EXPECT_TRUE(left);
+  EXPECT_FALSE(nodes_[1]->ring.IsMember());
+  loop_.RunFor(absl::Seconds(2));
+  for (const size_t i : {0u, 2u, 3u}) EXPECT_EQ(nodes_[i]->ring.successors().size(), 2u);
+}
+
+TEST_F(RingDriverTest, TheRingFindsABootstrapThatFoundedAnewByItself) {
+  Grow(4);
+  nodes_[0].reset();
+  loop_.RunFor(absl::Seconds(10));
+  nodes_[0] = std::make_unique<TestNode>(net_, rng_, 10001, network_);  // another key: to the ring a stranger at a known address
+  nodes_[0]->ring.Create();
+  loop_.RunFor(absl::Minutes(3));
+  for (const auto& node : nodes_) EXPECT_EQ(node->ring.successors().size(), 3u);
+}
+
+TEST_F(RingDriverTest, ARelayJoinsWithoutADownload) {
+  Grow(2);
+  TestNode& relay = Add(Role::kRelay);
+  relay.ring.on_join_prepared = [](const Neighbourhood&, std::function<void(absl::Status)>) { FAIL(); };
+  EXPECT_OK(JoinNow(relay));
+  EXPECT_EQ(nodes_[0]->ring.neighbourhood().successors.size(), 1u);
+}
+
+}  // namespace
+}  // namespace overlay
