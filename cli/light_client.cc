@@ -35,6 +35,7 @@ LightClient::LightClient(const overlay::Network& network, const std::vector<over
     : calls_(loop, rng, {}),
       directory_(network),
       links_(loop, rng, &directory_, {}),
-      circuits_(OptionsFor(network, bootstrap, calls_, loop), loop, links_, directory_, rng) {}
+      circuits_(OptionsFor(network, bootstrap, calls_, loop), loop, links_, directory_, rng),
+      probe_(bootstrap, circuits::IntroduceOver(network, calls_, /*own_descriptor=*/nullptr, loop), loop) {}
 
 }  // namespace cli

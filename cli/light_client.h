@@ -8,6 +8,7 @@
 
 #include "base/rng.h"
 #include "circuits/circuits_driver.h"
+#include "cli/bootstrap_probe.h"
 #include "overlay/directory.h"
 #include "overlay/grpc_client.h"
 #include "overlay/grpc_event_loop.h"
@@ -24,12 +25,15 @@ class LightClient {
               base::Rng& rng);
 
   circuits::Operations& operations() { return circuits_.operations(); }
+  // Whether a bootstrap node answers at all within the time: without one, operations would only wait. Once; posted.
+  void Reach(absl::Duration limit, std::function<void(absl::Status)> done) { probe_.Start(limit, std::move(done)); }
 
  private:
   overlay::GrpcClient calls_;
   overlay::Directory directory_;
   overlay::GrpcLinks links_;
   circuits::CircuitsDriver circuits_;
+  BootstrapProbe probe_;
 };
 
 }  // namespace cli

@@ -25,8 +25,8 @@ namespace {
 
 template <class Reply>
 absl::StatusOr<Reply> Ask(const Context& context, const char* method, const google::protobuf::Message& request) {
-  ASSIGN_OR_RETURN(const std::string socket, RequireNode(context));
   ASSIGN_OR_RETURN(const absl::Duration timeout, TimeoutOf(context));
+  ASSIGN_OR_RETURN(const std::string socket, RequireNode(context));
   ASSIGN_OR_RETURN(const std::string answer, CallNode(socket, method, request.SerializeAsString(), timeout));
   Reply reply;
   if (!reply.ParseFromString(answer)) return absl::InternalError("the node's answer makes no sense");

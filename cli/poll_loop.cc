@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/status_macros.h"
 #include "cli/errors.h"
 #include "cli/talk_errors.h"
 #include "cli/talk_screens.h"
@@ -28,7 +29,7 @@ PollLoop::PollLoop(PollPlan plan, TalkSession& session, const keys::LoadedKey& i
 
 absl::Status PollLoop::Run() {
   end_ = session_.loop().Now() + plan_.wait.value_or(absl::ZeroDuration());
-  session_.Run([this] { Poll(); });
+  RETURN_IF_ERROR(session_.Run([this] { Poll(); }));
   return outcome_;
 }
 

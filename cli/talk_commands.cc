@@ -74,12 +74,12 @@ absl::StatusOr<std::optional<keys::LoadedKey>> Signer(const TalkFlags& flags, co
 
 absl::StatusOr<chat::SendResult> SendAndWait(TalkSession& session, const chat::SendRequest& request) {
   absl::StatusOr<chat::SendResult> result = absl::InternalError("the send never ended");
-  session.Run([&] {
+  RETURN_IF_ERROR(session.Run([&] {
     session.client().Send(request, [&](absl::StatusOr<chat::SendResult> sent) {
       result = std::move(sent);
       session.End();
     });
-  });
+  }));
   if (!result.ok()) return ExplainTalk(result.status());
   return result;
 }
@@ -98,8 +98,8 @@ absl::StatusOr<std::unique_ptr<chat::RocksDbInboxStore>> OpenInbox(const std::st
   return Fail(std::move(error));
 }
 
-absl::StatusOr<PollPlan> PlanOf(const TalkFlags& flags, const Context& context, const std::string& mailbox) {
-  PollPlan plan{.mailbox = mailbox, .watch = flags.watch, .json = context.flags.json};
+absl::StatusOr<PollPlan> PlanOf(const TalkFlags& flags, const Context& context) {
+  PollPlan plan{.watch = flags.watch, .json = context.flags.json};
   if (flags.wait.empty()) return plan;
   if (flags.watch) return Fail({.exit = Exit::kUsage, .what = "--wait and --watch exclude each other"});
   plan.wait = ParseDuration(flags.wait);
@@ -127,8 +127,9 @@ absl::Status SendNote(const Invocation& invocation, const Context& context) {
 
 absl::Status PollNotes(const Invocation& invocation, const Context& context) {
   const TalkFlags& flags = invocation.talk;
+  ASSIGN_OR_RETURN(PollPlan plan, PlanOf(flags, context));
   ASSIGN_OR_RETURN(const keys::KeyFileInfo info, ChooseIdentity(context));
-  ASSIGN_OR_RETURN(const PollPlan plan, PlanOf(flags, context, info.name));
+  plan.mailbox = info.name;
   ASSIGN_OR_RETURN(const keys::LoadedKey identity, UnlockIdentity(context, info.name, PassphraseOf(flags)));
   ASSIGN_OR_RETURN(const auto store, OpenInbox(InboxDirectory(context, info.public_key)));
   ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, TalkSession::Open(invocation, context));

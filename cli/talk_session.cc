@@ -3,6 +3,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "base/status_macros.h"
 #include "cli/control_client.h"
 #include "cli/errors.h"
@@ -55,6 +57,7 @@ absl::StatusOr<std::unique_ptr<TalkSession>> TalkSession::Open(const Invocation&
     session.reset(new TalkSession());
     session->UseLightClient(network, bootstrap);
   }
+  ASSIGN_OR_RETURN(session->limit_, TimeoutOf(context));
   circuits::Operations& operations = session->light_ ? session->light_->operations() : *session->control_;
   session->client_ = std::make_unique<chat::ChatClient>(options, operations, session->loop_, session->rng_);
   return session;
@@ -71,9 +74,18 @@ void TalkSession::UseLightClient(const overlay::Network& network, const std::vec
   light_ = std::make_unique<LightClient>(network, bootstrap, loop_, rng_);
 }
 
-void TalkSession::Run(base::EventLoop::Task start) {
-  loop_.Post(std::move(start));
+absl::Status TalkSession::Run(base::EventLoop::Task start) {
+  absl::Status reached;
+  loop_.Post([&] {
+    if (!light_) return start();
+    light_->Reach(std::min(kProbeMax, limit_), [&](absl::Status status) {
+      if (status.ok()) return start();
+      reached = std::move(status);
+      End();
+    });
+  });
   loop_.Run();
+  return reached;
 }
 
 }  // namespace cli

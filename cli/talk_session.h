@@ -28,8 +28,8 @@ class TalkSession {
   chat::ChatClient& client() { return *client_; }
   base::EventLoop& loop() { return loop_; }
   base::Rng& rng() { return rng_; }
-  // Runs `start` on the loop, and the loop until End(). Once.
-  void Run(base::EventLoop::Task start);
+  // Runs `start` on the loop, and the loop until End(). Once. kNetwork, without having started, if no bootstrap node answers.
+  absl::Status Run(base::EventLoop::Task start);
   void End() { loop_.Stop(); }
 
  private:
@@ -37,6 +37,7 @@ class TalkSession {
   void UseNode(const std::string& socket);
   void UseLightClient(const overlay::Network& network, const std::vector<overlay::RpcTarget>& bootstrap);
 
+  absl::Duration limit_;  // for the first contact with the network
   keys::SystemRng rng_;
   overlay::GrpcEventLoop loop_{{}};
   std::optional<overlay::GrpcClient> calls_;
