@@ -134,6 +134,9 @@ absl::Status PollNotes(const Invocation& invocation, const Context& context) {
   ASSIGN_OR_RETURN(const auto store, OpenInbox(InboxDirectory(context, info.public_key)));
   ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, TalkSession::Open(invocation, context));
   chat::Inbox inbox(*store, identity.key, session->rng());
+  if (plan.watch && !plan.json && !context.flags.quiet) {
+    WriteStderr(absl::StrCat("Reading mailbox \"", plan.mailbox, "\" from time to time. Stop with Ctrl-C.\n"));
+  }
   return PollLoop(plan, *session, identity, inbox).Run();
 }
 

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Commands beside running nodes: which node is asked, what status and lookups print, what a relay and a ring too small refuse.
+
+usage: cli_local_node.py PROGRAM
+"""
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+
+from harness import Cluster, check, port_of, wait_until
+
+
+def errors_of(cluster, *arguments, code, stdin=b""):
+    return cluster.run(*arguments, stdin=stdin, expect=code).stderr.decode()
+
+
+def status_has_what_scripts_need(node, role):
+    status = node.status()
+    check(status["role"] == role and status["state"] == "ready", "status:", status)
+    check(status["store"]["records"] == 0, "records are printed also when there are none:", status)
+    check(len(status["ring"]["successors"]) == 2 and status["ring"]["predecessor"], "ring:", status["ring"])
+    check(node.port not in [port_of(address) for address in status["ring"]["successors"]], "its own successor:", status["ring"])
+    text = node.cluster.run("status", "--home", node.home).stdout.decode()
+    check(f"listening localhost:{node.port}" in text and "  ring " in text, "screen:", text)
+
+
+def the_socket_is_private(node):
+    path = os.path.join(node.home, "run", f"{node.port}.sock")
+    check(stat.S_IMODE(os.stat(path).st_mode) == 0o600, "the control socket is open:", oct(os.stat(path).st_mode))
+    by_path = node.cluster.run("status", "--json", "--node", path, "--home", os.path.join(node.cluster.folder, "elsewhere"))
+    check(port_of(json.loads(by_path.stdout)["listening"]) == node.port, "another node was asked")
+
+
+def lookups_agree(cluster, nodes):
+    for digit in "05af":
+        found = [json.loads(cluster.run("ring", "lookup", digit * 64, "--json", "--node", str(node.port), "--home", node.home).stdout)
+                 for node in nodes]
+        check(len({answer["owner"] for answer in found}) == 1, "owners differ:", found)
+        check(all(len(answer["owner"]) == 64 and answer["hops"] >= 0 and port_of(answer["address"]) for answer in found), found)
+    members = json.loads(cluster.run("ring", "show", "--json", "--home", nodes[0].home).stdout)["members"]
+    check(sorted(port_of(member["address"]) for member in members) == sorted(node.port for node in nodes), "members:", members)
+
+
+def bytes_come_back(cluster, first, second):
+    value = bytes(range(256)) * 16
+    key = cluster.run("dht", "put", "--home", first.home, stdin=value).stdout.decode().strip()
+    check(len(key) == 64, "key:", key)
+    check(cluster.run("dht", "get", key, "--home", second.home).stdout == value, "other bytes came back")
+    answer = json.loads(cluster.run("dht", "get", key.upper(), "--json", "--home", second.home).stdout)
+    check(bytes.fromhex(answer["value_hex"]) == value, "other bytes in JSON")
+    errors_of(cluster, "dht", "get", "0" * 64, "--home", first.home, code=6)
+    errors_of(cluster, "dht", "put", "--home", first.home, code=7, stdin=b"x" * (64 * 1024 + 1))
+
+
+def homes_share_nothing(cluster, node):
+    other = os.path.join(cluster.folder, "other-home")
+    check("no node is running" in errors_of(cluster, "status", "--home", other, code=4), "another home's node was asked")
+    errors_of(cluster, "status", "--node", str(node.port), "--home", other, code=4)
+
+
+def a_relay_serves_no_client(cluster, relay, address):
+    check("relay" in errors_of(cluster, "send", address, "--home", relay.home, code=7, stdin=b"x"), "not told why")
+    errors_of(cluster, "dht", "put", "--home", relay.home, code=7, stdin=b"x")
+    cluster.run("status", "--home", relay.home)
+    cluster.run("health", "--home", relay.home)
+
+
+def three_nodes_are_too_few_for_a_message(cluster, nodes, person):
+    for way in [["--home", nodes[0].home], ["--bootstrap", nodes[0].address, "--home", person.home]]:
+        error = errors_of(cluster, "send", person.address, *way, code=4, stdin=b"x")
+        check("needs 4 other nodes" in error, "not told why:", error)
+
+
+def a_port_belongs_to_one_node(cluster, node):
+    error = errors_of(cluster, "--port", str(node.port), "--bootstrap", "none", "--home", os.path.join(cluster.folder, "late"), code=5)
+    check("already in use" in error, "not told why:", error)
+
+
+def interrupted(cluster, node, person):
+    command = [cluster.program, "poll", "--watch", "--as", person.name, "--home", person.home, "--bootstrap", node.address]
+    poll = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    check(b"Ctrl-C" in poll.stderr.readline(), "a watch says that it watches")
+    poll.send_signal(signal.SIGINT)
+    check(poll.wait(timeout=30) == 130, "exit", poll.returncode, "after Ctrl-C")
+    poll.stderr.close()
+
+
+def main():
+    with Cluster(sys.argv[1]) as cluster:
+        nodes = [cluster.add(), cluster.add(), cluster.add("relay")]
+        wait_until("the ring of three", cluster.ring_is_ideal)
+        person = cluster.identity("alice")
+        status_has_what_scripts_need(nodes[0], "node")
+        status_has_what_scripts_need(nodes[2], "relay")
+        the_socket_is_private(nodes[0])
+        lookups_agree(cluster, nodes)
+        bytes_come_back(cluster, nodes[0], nodes[1])
+        homes_share_nothing(cluster, nodes[0])
+        a_relay_serves_no_client(cluster, nodes[2], person.address)
+        three_nodes_are_too_few_for_a_message(cluster, nodes, person)
+        a_port_belongs_to_one_node(cluster, nodes[0])
+        interrupted(cluster, nodes[0], person)
+        check(nodes[2].status()["store"]["records"] == 0, "a relay holds records")
+        for node in nodes:
+            node.terminate()
+        print("ok")
+
+
+if __name__ == "__main__":
+    main()
