@@ -10,7 +10,8 @@
 
 namespace cli {
 
-BootstrapProbe::BootstrapProbe(std::vector<overlay::RpcTarget> targets, circuits::IntroduceFunction introduce, base::EventLoop& loop)
+BootstrapProbe::BootstrapProbe(std::vector<overlay::RpcTarget> targets, circuits::IntroduceFunction introduce,
+                               base::EventLoop& loop)
     : targets_(std::move(targets)), introduce_(std::move(introduce)), loop_(loop), timer_(loop, [this] { Ask(); }) {}
 
 void BootstrapProbe::Start(absl::Duration limit, std::function<void(absl::Status)> done) {
@@ -49,8 +50,8 @@ absl::Status BootstrapProbe::WhyNot() const {
                  .fix = {"check the address, and --network"}});
   }
   return Fail({.exit = Exit::kNetwork,
-               .what = absl::StrCat("no bootstrap node answered at ", where, " (tried ", rounds_, rounds_ == 1 ? " time" : " times", " in ",
-                                    ShownDuration(loop_.Now() - started_), ")"),
+               .what = absl::StrCat("no bootstrap node answered at ", where, " (tried ", rounds_,
+                                    rounds_ == 1 ? " time" : " times", " in ", ShownDuration(loop_.Now() - started_), ")"),
                .fix = {"start one in another terminal:   bulbil", "or point to one that runs:       --bootstrap HOST:PORT"}});
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // cli/bootstrap_probe.h — finds out whether any bootstrap node answers, before a client waits for circuits that cannot come.
 //
-// Asks the addresses in turn, and again after a pause, until one answers or the time is over. An answer that shows another network
-// or a wrong key ends it after the first round: waiting would not help.
+// Asks the addresses in turn, and again after a pause, until one answers or the time is over. An answer that shows another
+// network or a wrong key ends it after the first round: waiting would not help.
 #pragma once
 
 #include <functional>

@@ -53,21 +53,36 @@ absl::StatusOr<int> RunNodes(const Invocation& invocation, const Context& contex
 
 absl::Status RunClient(const Invocation& invocation, const Context& context) {
   switch (invocation.command) {
-    case Command::kSend: return SendNote(invocation, context);
-    case Command::kPoll: return PollNotes(invocation, context);
-    case Command::kKeysNew: return KeysNew(invocation.keys, context);
-    case Command::kKeysList: return KeysList(invocation.keys, context);
-    case Command::kKeysShow: return KeysShow(invocation.keys, context);
-    case Command::kKeysExport: return KeysExport(invocation.keys, context);
-    case Command::kKeysImport: return KeysImport(invocation.keys, context);
-    case Command::kKeysRemove: return KeysRemove(invocation.keys, context);
-    case Command::kStatus: return ShowStatus(context);
-    case Command::kRingShow: return ShowRing(context);
-    case Command::kRingLookup: return LookUpPoint(invocation.look, context);
-    case Command::kDhtPut: return DhtPut(context);
-    case Command::kDhtGet: return DhtGet(invocation.look, context);
-    case Command::kHealth: return CheckHealth(context);
-    default: return absl::InternalError("a command without an action");
+    case Command::kSend:
+      return SendNote(invocation, context);
+    case Command::kPoll:
+      return PollNotes(invocation, context);
+    case Command::kKeysNew:
+      return KeysNew(invocation.keys, context);
+    case Command::kKeysList:
+      return KeysList(invocation.keys, context);
+    case Command::kKeysShow:
+      return KeysShow(invocation.keys, context);
+    case Command::kKeysExport:
+      return KeysExport(invocation.keys, context);
+    case Command::kKeysImport:
+      return KeysImport(invocation.keys, context);
+    case Command::kKeysRemove:
+      return KeysRemove(invocation.keys, context);
+    case Command::kStatus:
+      return ShowStatus(context);
+    case Command::kRingShow:
+      return ShowRing(context);
+    case Command::kRingLookup:
+      return LookUpPoint(invocation.look, context);
+    case Command::kDhtPut:
+      return DhtPut(context);
+    case Command::kDhtGet:
+      return DhtGet(invocation.look, context);
+    case Command::kHealth:
+      return CheckHealth(context);
+    default:
+      return absl::InternalError("a command without an action");
   }
 }
 

@@ -84,7 +84,8 @@ absl::Status ReadKey(const std::string& file, const toml::node& node, const Key&
   return ReadList(file, node, key, config.*std::get<List>(key.target));
 }
 
-absl::Status Unknown(const std::string& file, const toml::key& at, const std::string& name, const std::vector<std::string>& known) {
+absl::Status Unknown(const std::string& file, const toml::key& at, const std::string& name,
+                     const std::vector<std::string>& known) {
   const std::string near = Nearest(name, known);
   return Wrong(file, at.source().begin, absl::StrCat("unknown key \"", name, "\""),
                near.empty() ? "remove it: unknown keys are errors" : absl::StrCat("did you mean \"", near, "\"?"));
@@ -111,7 +112,8 @@ absl::StatusOr<Config> ReadTable(const std::string& file, const toml::table& tab
     const std::string section(name.str());
     if (std::find(sections.begin(), sections.end(), section) == sections.end()) return Unknown(file, name, section, sections);
     if (!node.is_table()) {
-      return Wrong(file, node.source().begin, absl::StrCat("\"", section, "\" is a section"), absl::StrCat("write [", section, "]"));
+      return Wrong(file, node.source().begin, absl::StrCat("\"", section, "\" is a section"),
+                   absl::StrCat("write [", section, "]"));
     }
     RETURN_IF_ERROR(ReadSection(file, section, *node.as_table(), config));
   }
@@ -140,7 +142,9 @@ absl::StatusOr<Config> ReadConfig(const std::string& path, bool required) {
   if (error || !file || size > kConfigMax) {
     return Fail({.exit = Exit::kUsage,
                  .what = absl::StrCat("cannot read the configuration ", ShownPath(path)),
-                 .why = {error ? error.message() : size > kConfigMax ? "it is larger than 1 MiB" : std::strerror(errno)}});
+                 .why = {error               ? error.message()
+                         : size > kConfigMax ? "it is larger than 1 MiB"
+                                             : std::strerror(errno)}});
   }
   const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   return ParseConfig(text, std::filesystem::path(path).filename().string());

@@ -15,8 +15,8 @@ absl::StatusOr<Context> MakeContext(const GlobalFlags& flags, const Environment&
   return Context{.flags = flags, .home = std::move(home), .config = std::move(config), .environment = environment};
 }
 
-std::string Setting(const Context& context, const std::string& flag, const char* variable, const std::optional<std::string>& configured,
-                    const std::string& fallback) {
+std::string Setting(const Context& context, const std::string& flag, const char* variable,
+                    const std::optional<std::string>& configured, const std::string& fallback) {
   if (!flag.empty()) return flag;
   const std::string value = variable == nullptr ? "" : context.environment(variable);
   if (!value.empty()) return value;
@@ -26,7 +26,8 @@ std::string Setting(const Context& context, const std::string& flag, const char*
 absl::StatusOr<absl::Duration> TimeoutOf(const Context& context) {
   if (context.flags.timeout.empty()) return absl::Seconds(30);
   const std::optional<absl::Duration> timeout = ParseDuration(context.flags.timeout);
-  if (!timeout || *timeout <= absl::ZeroDuration()) return BadValue("--timeout", context.flags.timeout, "a duration as 30s or 5m");
+  if (!timeout || *timeout <= absl::ZeroDuration())
+    return BadValue("--timeout", context.flags.timeout, "a duration as 30s or 5m");
   return *timeout;
 }
 

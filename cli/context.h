@@ -25,8 +25,8 @@ struct Context {
 absl::StatusOr<Context> MakeContext(const GlobalFlags& flags, const Environment& environment);
 
 // The first that is not empty of flag, environment variable, configuration value; else the default.
-std::string Setting(const Context& context, const std::string& flag, const char* variable, const std::optional<std::string>& configured,
-                    const std::string& fallback);
+std::string Setting(const Context& context, const std::string& flag, const char* variable,
+                    const std::optional<std::string>& configured, const std::string& fallback);
 
 // --timeout, 30 s without it: how long a question to a node may take.
 absl::StatusOr<absl::Duration> TimeoutOf(const Context& context);

@@ -24,7 +24,8 @@ absl::Status NotRunning(const std::string& which) {
 
 absl::StatusOr<std::string> ChosenNode(const std::string& chosen, const Home& home) {
   const std::optional<uint16_t> port = ParsePort(chosen);
-  if (!port && chosen.find('/') == std::string::npos) return BadValue("--node", chosen, "the port of a local node or the path of its socket");
+  if (!port && chosen.find('/') == std::string::npos)
+    return BadValue("--node", chosen, "the port of a local node or the path of its socket");
   std::error_code error;
   std::string path = port ? "" : std::filesystem::absolute(chosen, error).string();
   if (port) {
@@ -45,7 +46,8 @@ absl::StatusOr<std::optional<std::string>> FindNode(const Context& context) {
   }
   const std::vector<uint16_t> running = context.home.RunningNodes();
   if (running.empty()) return path;
-  if (running.size() > 1) spdlog::debug("control: {} nodes run here, asking the lowest port, {}", running.size(), running.front());
+  if (running.size() > 1)
+    spdlog::debug("control: {} nodes run here, asking the lowest port, {}", running.size(), running.front());
   ASSIGN_OR_RETURN(path, context.home.SocketPath(running.front()));
   return path;
 }
@@ -63,10 +65,13 @@ absl::Status ExplainCall(const absl::Status& status) {
     case absl::StatusCode::kOk:
       return status;
     case absl::StatusCode::kUnavailable:
-      return Fail({.exit = Exit::kNetwork, .what = "the node does not answer, or is not part of a ring yet", .fix = {"bulbil status"}});
+      return Fail(
+          {.exit = Exit::kNetwork, .what = "the node does not answer, or is not part of a ring yet", .fix = {"bulbil status"}});
     case absl::StatusCode::kDeadlineExceeded:
     case absl::StatusCode::kCancelled:
-      return Fail({.exit = Exit::kTime, .what = "the node did not answer in time", .fix = {"wait longer:  --timeout 2m", "or look:      bulbil status"}});
+      return Fail({.exit = Exit::kTime,
+                   .what = "the node did not answer in time",
+                   .fix = {"wait longer:  --timeout 2m", "or look:      bulbil status"}});
     case absl::StatusCode::kPermissionDenied:
     case absl::StatusCode::kUnimplemented:
       return Fail({.exit = Exit::kRefused,
@@ -87,7 +92,8 @@ std::string ControlMethod(std::string_view method) {
 
 overlay::RpcTarget ControlTarget(const std::string& socket) { return {.address = "unix:" + socket}; }
 
-absl::StatusOr<std::string> CallNode(const std::string& socket, std::string_view method, std::string request, absl::Duration timeout) {
+absl::StatusOr<std::string> CallNode(const std::string& socket, std::string_view method, std::string request,
+                                     absl::Duration timeout) {
   overlay::GrpcEventLoop loop({.workers = 1});
   keys::SystemRng rng;
   overlay::GrpcClient client(loop, rng, {});

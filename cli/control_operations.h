@@ -11,7 +11,8 @@
 
 namespace cli {
 
-// Longer than the node's own limits for a circuit (30 s) and an answer (10 s), so that its reason arrives instead of our impatience.
+// Longer than the node's own limits for a circuit (30 s) and an answer (10 s), so that its reason arrives instead of our
+// impatience.
 inline constexpr absl::Duration kControlOpenTimeout = absl::Seconds(35), kControlRunTimeout = absl::Seconds(15);
 inline constexpr size_t kOpenHandlesMax = 256;  // opened and never run; the node forgets them after 10 s anyway
 

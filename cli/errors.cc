@@ -19,27 +19,40 @@ constexpr char kFieldEnd = '\x1e', kLineEnd = '\x1f';  // never part of a text: 
 
 absl::StatusCode CodeOf(Exit exit) {
   switch (exit) {
-    case Exit::kUsage: return absl::StatusCode::kInvalidArgument;
-    case Exit::kIdentity: return absl::StatusCode::kNotFound;
-    case Exit::kNetwork: return absl::StatusCode::kUnavailable;
-    case Exit::kLocal: return absl::StatusCode::kFailedPrecondition;
-    case Exit::kTime: return absl::StatusCode::kDeadlineExceeded;
-    case Exit::kRefused: return absl::StatusCode::kResourceExhausted;
-    default: return absl::StatusCode::kInternal;
+    case Exit::kUsage:
+      return absl::StatusCode::kInvalidArgument;
+    case Exit::kIdentity:
+      return absl::StatusCode::kNotFound;
+    case Exit::kNetwork:
+      return absl::StatusCode::kUnavailable;
+    case Exit::kLocal:
+      return absl::StatusCode::kFailedPrecondition;
+    case Exit::kTime:
+      return absl::StatusCode::kDeadlineExceeded;
+    case Exit::kRefused:
+      return absl::StatusCode::kResourceExhausted;
+    default:
+      return absl::StatusCode::kInternal;
   }
 }
 
 Exit ExitOf(absl::StatusCode code) {
   switch (code) {
-    case absl::StatusCode::kInvalidArgument: return Exit::kUsage;
-    case absl::StatusCode::kUnavailable: return Exit::kNetwork;
-    case absl::StatusCode::kDeadlineExceeded: return Exit::kTime;
+    case absl::StatusCode::kInvalidArgument:
+      return Exit::kUsage;
+    case absl::StatusCode::kUnavailable:
+      return Exit::kNetwork;
+    case absl::StatusCode::kDeadlineExceeded:
+      return Exit::kTime;
     case absl::StatusCode::kFailedPrecondition:
-    case absl::StatusCode::kDataLoss: return Exit::kLocal;
+    case absl::StatusCode::kDataLoss:
+      return Exit::kLocal;
     case absl::StatusCode::kResourceExhausted:
     case absl::StatusCode::kPermissionDenied:
-    case absl::StatusCode::kUnimplemented: return Exit::kRefused;
-    default: return Exit::kInternal;
+    case absl::StatusCode::kUnimplemented:
+      return Exit::kRefused;
+    default:
+      return Exit::kInternal;
   }
 }
 
@@ -84,10 +97,8 @@ CommandError ErrorOf(const absl::Status& status) {
   const std::vector<std::string> fields = absl::StrSplit(std::string(*payload), kFieldEnd);
   int exit = 1;
   if (fields.size() != 3 || !absl::SimpleAtoi(fields[0], &exit)) return ErrorOfAnotherRoom(status);
-  return {.exit = static_cast<Exit>(exit),
-          .what = std::string(status.message()),
-          .why = Split(fields[1]),
-          .fix = Split(fields[2])};
+  return {
+      .exit = static_cast<Exit>(exit), .what = std::string(status.message()), .why = Split(fields[1]), .fix = Split(fields[2])};
 }
 
 std::string FormatError(const CommandError& error) {

@@ -336,9 +336,9 @@ class Grammar {
       return Fail({.exit = Exit::kUsage,
                    .what = absl::StrCat("option ", root.name, " means nothing to \"", NameOf(out_.command), "\""),
                    .why = {absl::StrCat("it belongs to: ", absl::StrJoin(takers, ", "))},
-                   .fix = {std::string(root.name) == "--port" ? absl::StrCat("to ask a certain node:  bulbil ", NameOf(out_.command),
-                                                                             " --node ", out_.run.port)
-                                                              : HelpFix(NameOf(out_.command))}});
+                   .fix = {std::string(root.name) == "--port"
+                               ? absl::StrCat("to ask a certain node:  bulbil ", NameOf(out_.command), " --node ", out_.run.port)
+                               : HelpFix(NameOf(out_.command))}});
     }
     return absl::OkStatus();
   }

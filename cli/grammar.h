@@ -3,9 +3,9 @@
 // they may also come from the environment or the configuration.
 //
 //   bulbil [GLOBAL] [COMMAND]        no command = node
-// Global flags stand before or after the command. Run flags (--port, --bootstrap, ...) live on the root, so that `bulbil --port 5`
-// and `bulbil node --port 5` are one; beside a command that has no use for them they are refused. Every mistake is kUsage in our own
-// words, with the nearest known word; CLI11's texts never reach the user.
+// Global flags stand before or after the command. Run flags (--port, --bootstrap, ...) live on the root, so that `bulbil --port
+// 5` and `bulbil node --port 5` are one; beside a command that has no use for them they are refused. Every mistake is kUsage in
+// our own words, with the nearest known word; CLI11's texts never reach the user.
 #pragma once
 
 #include <optional>
@@ -46,7 +46,7 @@ bool RunsNodes(Command command);
 
 struct GlobalFlags {
   std::string home, config, node, identity, color, timeout;  // empty: not given
-  int verbosity = 0;                                          // number of v's
+  int verbosity = 0;                                         // number of v's
   bool json = false, quiet = false, no_input = false, unsafe_log = false;
 };
 struct RunFlags {

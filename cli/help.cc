@@ -226,7 +226,8 @@ constexpr std::pair<const char*, const char*> kAliases[] = {
 std::string SharedOptions(Command command) {
   switch (command) {
     case Command::kNode:
-    case Command::kRelay: return kRun;
+    case Command::kRelay:
+      return kRun;
     case Command::kSend:
     case Command::kPoll:
       return absl::StrCat(kPassphrase,
@@ -238,14 +239,18 @@ std::string SharedOptions(Command command) {
     case Command::kRingLookup:
     case Command::kDhtPut:
     case Command::kDhtGet:
-    case Command::kHealth: return kNodeOption;
+    case Command::kHealth:
+      return kNodeOption;
     case Command::kKeysNew:
     case Command::kKeysImport:
-    case Command::kKeysExport: return absl::StrCat(kPassphrase, "  --as NAME              the identity (BULBIL_IDENTITY)\n");
+    case Command::kKeysExport:
+      return absl::StrCat(kPassphrase, "  --as NAME              the identity (BULBIL_IDENTITY)\n");
     case Command::kKeysList:
     case Command::kKeysShow:
-    case Command::kKeysRemove: return "  --as NAME              the identity (BULBIL_IDENTITY)\n";
-    default: return "";
+    case Command::kKeysRemove:
+      return "  --as NAME              the identity (BULBIL_IDENTITY)\n";
+    default:
+      return "";
   }
 }
 
@@ -307,7 +312,8 @@ std::string VersionText(bool json) {
         .Add("compiler", __VERSION__)
         .Line();
   }
-  return absl::StrCat("bulbil ", ProgramVersion(), " (protocol ", overlay::kProtocolVersion, ")\nbuilt with g++ ", __VERSION__, "\n");
+  return absl::StrCat("bulbil ", ProgramVersion(), " (protocol ", overlay::kProtocolVersion, ")\nbuilt with g++ ", __VERSION__,
+                      "\n");
 }
 
 }  // namespace cli

@@ -51,7 +51,8 @@ absl::StatusOr<keys::KeyFileInfo> ChooseIdentity(const Context& context, const s
   const keys::FileKeyStore store(context.home.KeysDirectory());
   absl::StatusOr<std::vector<keys::KeyFileInfo>> all = store.List();
   if (!all.ok()) return ExplainKeyStore(all.status(), "");
-  const std::string wanted = named.empty() ? Setting(context, context.flags.identity, "BULBIL_IDENTITY", std::nullopt, "") : named;
+  const std::string wanted =
+      named.empty() ? Setting(context, context.flags.identity, "BULBIL_IDENTITY", std::nullopt, "") : named;
   if (!wanted.empty()) {
     const keys::KeyFileInfo* info = Find(*all, wanted);
     return info == nullptr ? absl::StatusOr<keys::KeyFileInfo>(NotThere(wanted, *all)) : *info;

@@ -25,7 +25,8 @@ absl::StatusOr<keys::LoadedKey> UnlockIdentity(const Context& context, const std
 // A failure of the key store in words: E6, a taken or unknown name, a wrong passphrase.
 absl::Status ExplainKeyStore(const absl::Status& status, const std::string& name);
 
-// A failure of keys::ParseAddress in words: E4, E5. `text` is what was given; it is shown cut, and not at all if it is a secret key.
+// A failure of keys::ParseAddress in words: E4, E5. `text` is what was given; it is shown cut, and not at all if it is a secret
+// key.
 absl::Status ExplainAddress(const absl::Status& status, const std::string& text);
 
 }  // namespace cli

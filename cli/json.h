@@ -27,8 +27,7 @@ class JsonObject {
     return AddRaw(name, value ? "true" : "false");
   }
   template <std::integral Number>
-    requires(!std::same_as<Number, bool>)
-  JsonObject& Add(std::string_view name, Number value) {
+  requires(!std::same_as<Number, bool>) JsonObject& Add(std::string_view name, Number value) {
     return AddRaw(name, std::to_string(value));
   }
   // `value` is JSON already.

@@ -88,7 +88,8 @@ absl::Status NotASecretKey(const std::string& text) {
     return Fail({.exit = Exit::kIdentity,
                  .what = "this is an address, not a secret key; nothing was imported",
                  .why = {"an address is what others write to; there is nothing to import"},
-                 .fix = {"to write to it:  bulbil send ADDRESS", "to import:       bulbil keys import < FILE, with BULB-SECRET-KEY-1..."}});
+                 .fix = {"to write to it:  bulbil send ADDRESS",
+                         "to import:       bulbil keys import < FILE, with BULB-SECRET-KEY-1..."}});
   }
   return Fail({.exit = Exit::kIdentity,
                .what = "this is not a secret key; nothing was imported",
@@ -121,9 +122,8 @@ absl::Status ConfirmRemoval(const std::string& name, const KeysFlags& flags, con
                  .what = absl::StrCat("removing \"", name, "\" has to be confirmed, and nobody can be asked"),
                  .fix = {absl::StrCat("bulbil keys rm ", name, " --yes")}});
   }
-  ASSIGN_OR_RETURN(const std::string answer,
-                   person->Ask(absl::StrCat("Without a copy of its secret key, messages to \"", name,
-                                            "\" are lost for good.\nType its name to remove it: ")));
+  ASSIGN_OR_RETURN(const std::string answer, person->Ask(absl::StrCat("Without a copy of its secret key, messages to \"", name,
+                                                                      "\" are lost for good.\nType its name to remove it: ")));
   if (answer == name) return absl::OkStatus();
   return Fail({.exit = Exit::kUsage, .what = absl::StrCat("\"", name, "\" was kept: the name was not repeated")});
 }
@@ -149,8 +149,8 @@ absl::Status KeysList(const KeysFlags&, const Context& context) {
     if (context.flags.json) {
       text += ToJson(info).Line();
     } else {
-      absl::StrAppend(&text, info.name, std::string(width - info.name.size() + 2, ' '), keys::FormatAddress(info.public_key), "  ",
-                      info.sealed ? "sealed" : "unsealed", info.imported ? ", imported" : "", "\n");
+      absl::StrAppend(&text, info.name, std::string(width - info.name.size() + 2, ' '), keys::FormatAddress(info.public_key),
+                      "  ", info.sealed ? "sealed" : "unsealed", info.imported ? ", imported" : "", "\n");
     }
   }
   if (all->empty() && !context.flags.json) WriteStderr("no identity yet\n  make one:  bulbil keys new\n");

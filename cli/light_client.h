@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// cli/light_client.h — a client of the network in this process: no member of the ring, a fresh key for every guard, gone when done.
+// cli/light_client.h — a client of the network in this process: no member of the ring, a fresh key for every guard, gone when
+// done.
 //
 // The composition root of `send` and `poll` without a node: links, directory and circuits on one event loop.
 #pragma once

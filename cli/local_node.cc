@@ -69,9 +69,9 @@ std::string HostOf(const std::string& address) { return address.substr(0, addres
 std::string AnonymityOf(uint32_t size) {
   if (size < 5) return absl::StrCat("none yet: a message needs 4 other nodes, ", size - std::min(size, 1u), " known");
   if (size >= kWeakBelow) return "";
-  const double quarter = size / 4.0;
-  const uint32_t one_in = static_cast<uint32_t>((size / quarter) * (size / quarter) + 0.5);
-  return absl::StrCat("weak: a ring of ", size, " is small; someone who runs ", static_cast<uint32_t>(quarter + 0.5),
+  const uint32_t quarter = (size + 2) / 4;
+  const uint32_t one_in = (size * size + quarter * quarter / 2) / (quarter * quarter);
+  return absl::StrCat("weak: a ring of ", size, " is small; someone who runs ", quarter,
                       " of these nodes sits at both ends of about 1 in ", one_in, " circuits");
 }
 
@@ -159,7 +159,7 @@ circuits::CircuitsOptions LocalNode::Parts::CircuitsOptions() {
           .own_key = node_key.public_key(),
           .endpoint = mailbox.get(),
           .own_descriptor = [this] { return OwnDescriptor(); },
-          .own_table = [this](uint8_t) { return ring->IsMember() ? &ring->table() : nullptr; },
+          .own_table = [this](uint8_t index) { return index == 0 && ring->IsMember() ? &ring->table() : nullptr; },
           .onion_keys = [this] { return ring->onion_keys(); }};
 }
 

@@ -36,11 +36,16 @@ Line Split(std::string_view text) {
 
 std::string_view LevelName(spdlog::level::level_enum level) {
   switch (level) {
-    case spdlog::level::trace: return "trace";
-    case spdlog::level::debug: return "debug";
-    case spdlog::level::info: return "info";
-    case spdlog::level::warn: return "warn";
-    default: return "error";
+    case spdlog::level::trace:
+      return "trace";
+    case spdlog::level::debug:
+      return "debug";
+    case spdlog::level::info:
+      return "info";
+    case spdlog::level::warn:
+      return "warn";
+    default:
+      return "error";
   }
 }
 
@@ -64,7 +69,8 @@ void AppendTime(spdlog::log_clock::time_point when, spdlog::memory_buf_t& out) {
   tm local{};
   localtime_r(&seconds, &local);
   char text[32];
-  std::snprintf(text, sizeof text, "%02d:%02d:%02d.%03d ", local.tm_hour, local.tm_min, local.tm_sec, static_cast<int>(since % 1000));
+  std::snprintf(text, sizeof text, "%02d:%02d:%02d.%03d ", local.tm_hour, local.tm_min, local.tm_sec,
+                static_cast<int>(since % 1000));
   Append(text, out);
 }
 
@@ -101,7 +107,8 @@ class Sink : public StderrSink {
     set_formatter(std::make_unique<Formatter>(options.journal));
   }
   void log(const spdlog::details::log_msg& message) override {
-    const auto component = options_.components.find(std::string(Split({message.payload.data(), message.payload.size()}).component));
+    const auto component =
+        options_.components.find(std::string(Split({message.payload.data(), message.payload.size()}).component));
     const int level = component == options_.components.end() ? options_.level : component->second;
     if (message.level >= level) StderrSink::log(message);
   }
@@ -111,7 +118,8 @@ class Sink : public StderrSink {
 };
 
 std::optional<int> LevelOf(const std::string& name) {
-  static const std::map<std::string, int> kLevels = {{"trace", 0}, {"debug", 1}, {"info", 2}, {"warn", 3}, {"error", 4}, {"off", 6}};
+  static const std::map<std::string, int> kLevels = {{"trace", 0}, {"debug", 1}, {"info", 2},
+                                                     {"warn", 3},  {"error", 4}, {"off", 6}};
   const auto it = kLevels.find(name);
   return it == kLevels.end() ? std::nullopt : std::optional<int>(it->second);
 }

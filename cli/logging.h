@@ -2,8 +2,8 @@
 // cli/logging.h — the log: stderr, one line each, "HH:MM:SS.mmm level component message key=value".
 //
 // Everybody logs through spdlog's default logger as "component: message"; what stands before the first ": " is the component.
-// Under journald ($JOURNAL_STREAM) no time and no colour but its priority prefix, as <6>. The component "rpc" (every call with its
-// size and duration) is shown from -vvv on only.
+// Under journald ($JOURNAL_STREAM) no time and no colour but its priority prefix, as <6>. The component "rpc" (every call with
+// its size and duration) is shown from -vvv on only.
 #pragma once
 
 #include <map>
@@ -22,7 +22,8 @@ struct LogOptions {
   bool journal = false;
 };
 
-// Nodes log at info, everything else at warn; -v debug, -vv trace, -vvv trace with every call, -q warn; a flag wins over BULBIL_LOG
+// Nodes log at info, everything else at warn; -v debug, -vv trace, -vvv trace with every call, -q warn; a flag wins over
+// BULBIL_LOG
 // ("debug", or "onion=trace,ring=info"), which wins over [log] level. kUsage for a level that does not exist.
 absl::StatusOr<LogOptions> ResolveLog(const Context& context, bool runs_nodes, bool is_terminal);
 

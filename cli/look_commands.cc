@@ -44,8 +44,10 @@ absl::StatusOr<std::string> HexPoint(const std::string& text, const char* what, 
 
 absl::Status ExplainPut(const bulbil::v1::DhtPutReply& reply) {
   if (reply.error().empty()) return absl::OkStatus();
-  if (reply.error() == "full") return Fail({.exit = Exit::kRefused, .what = "the nodes responsible for these bytes have no room left"});
-  if (reply.error() == "refused") return Fail({.exit = Exit::kRefused, .what = "the nodes responsible for these bytes refused them"});
+  if (reply.error() == "full")
+    return Fail({.exit = Exit::kRefused, .what = "the nodes responsible for these bytes have no room left"});
+  if (reply.error() == "refused")
+    return Fail({.exit = Exit::kRefused, .what = "the nodes responsible for these bytes refused them"});
   return Fail({.exit = Exit::kTime,
                .what = absl::StrCat("stored on ", reply.copies(), " of ", reply.replicas(), " replicas, needed ", reply.needed()),
                .fix = {"try again, or look:  bulbil status"}});
@@ -53,9 +55,8 @@ absl::Status ExplainPut(const bulbil::v1::DhtPutReply& reply) {
 
 absl::Status NotFound(bool complete) {
   if (complete) return Fail({.exit = Exit::kTime, .what = "nothing is stored under this key"});
-  return Fail({.exit = Exit::kTime,
-               .what = "not found, but too few replicas answered to be sure",
-               .fix = {"try again in a moment"}});
+  return Fail(
+      {.exit = Exit::kTime, .what = "not found, but too few replicas answered to be sure", .fix = {"try again in a moment"}});
 }
 
 }  // namespace
@@ -114,7 +115,7 @@ absl::Status DhtGet(const LookFlags& flags, const Context& context) {
 
 absl::Status CheckHealth(const Context& context) {
   ASSIGN_OR_RETURN(const auto reply, Ask<grpc::health::v1::HealthCheckResponse>(context, "/grpc.health.v1.Health/Check",
-                                                                               grpc::health::v1::HealthCheckRequest()));
+                                                                                grpc::health::v1::HealthCheckRequest()));
   const bool serving = reply.status() == grpc::health::v1::HealthCheckResponse::SERVING;
   if (!serving) return Fail({.exit = Exit::kNetwork, .what = "the node runs but does not serve yet", .fix = {"bulbil status"}});
   if (!context.flags.json) return absl::OkStatus();

@@ -24,7 +24,8 @@ absl::StatusOr<std::string> FirstLine(int fd, const std::string& source) {
   if (text.empty() || text.size() >= kAnswerMax) {
     return Fail({.exit = Exit::kUsage,
                  .what = absl::StrCat("no passphrase in ", source),
-                 .why = {text.empty() ? "its first line is empty" : absl::StrCat("its first line is longer than ", kAnswerMax, " bytes")}});
+                 .why = {text.empty() ? "its first line is empty"
+                                      : absl::StrCat("its first line is longer than ", kAnswerMax, " bytes")}});
   }
   return text;
 }
@@ -38,7 +39,8 @@ absl::StatusOr<std::string> FromDescriptor(const std::string& text) {
 absl::StatusOr<std::string> FromFile(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
-    return Fail({.exit = Exit::kUsage, .what = absl::StrCat("cannot read the passphrase file ", path), .why = {std::strerror(errno)}});
+    return Fail(
+        {.exit = Exit::kUsage, .what = absl::StrCat("cannot read the passphrase file ", path), .why = {std::strerror(errno)}});
   }
   absl::StatusOr<std::string> line = FirstLine(fd, ShownPath(path));
   close(fd);
@@ -59,12 +61,14 @@ absl::StatusOr<std::optional<std::string>> Given(const PassphraseFlags& flags, c
 }
 
 absl::Status NobodyToAsk(const std::string& what, std::vector<std::string> fix) {
-  return Fail({.exit = Exit::kUsage, .what = what, .why = {"nobody can be asked: --no-input, or no terminal"}, .fix = std::move(fix)});
+  return Fail(
+      {.exit = Exit::kUsage, .what = what, .why = {"nobody can be asked: --no-input, or no terminal"}, .fix = std::move(fix)});
 }
 
 absl::StatusOr<std::optional<std::string>> AskTwice(Person& person) {
   for (int i = 0; i < kTries; ++i) {
-    ASSIGN_OR_RETURN(const std::string first, person.AskSecret("Passphrase (empty = none, protected by file permissions only): "));
+    ASSIGN_OR_RETURN(const std::string first,
+                     person.AskSecret("Passphrase (empty = none, protected by file permissions only): "));
     if (first.empty()) return std::optional<std::string>();
     ASSIGN_OR_RETURN(const std::string again, person.AskSecret("Again: "));
     if (first == again) return std::optional<std::string>(first);
@@ -84,8 +88,9 @@ absl::StatusOr<std::optional<std::string>> NewPassphrase(const PassphraseFlags& 
   if (given) return given;
   std::optional<Person> person = Person::Find(context.flags.no_input);
   if (person) return AskTwice(*person);
-  return NobodyToAsk("a new identity needs a passphrase, or the word that it has none",
-                     {"--passphrase-fd N, or --passphrase-file FILE", "or, protected by file permissions only:  --no-passphrase"});
+  return NobodyToAsk(
+      "a new identity needs a passphrase, or the word that it has none",
+      {"--passphrase-fd N, or --passphrase-file FILE", "or, protected by file permissions only:  --no-passphrase"});
 }
 
 absl::StatusOr<std::string> KnownPassphrase(const PassphraseFlags& flags, const Context& context, const std::string& identity) {

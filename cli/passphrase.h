@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// cli/passphrase.h — where a passphrase comes from: a descriptor, a file, or the person at the terminal. Never from an argument or
-// an environment variable, which other processes can see.
+// cli/passphrase.h — where a passphrase comes from: a descriptor, a file, or the person at the terminal. Never from an argument
+// or an environment variable, which other processes can see.
 #pragma once
 
 #include <optional>
@@ -16,8 +16,8 @@ struct PassphraseFlags {
   bool none = false;  // --no-passphrase: only for a new key
 };
 
-// For a key about to be written: nullopt = unsealed, chosen by --no-passphrase or an empty answer. Asked twice. kUsage if nothing says
-// which and nobody can be asked.
+// For a key about to be written: nullopt = unsealed, chosen by --no-passphrase or an empty answer. Asked twice. kUsage if nothing
+// says which and nobody can be asked.
 absl::StatusOr<std::optional<std::string>> NewPassphrase(const PassphraseFlags& flags, const Context& context);
 
 // For a sealed key. kUsage if nobody can be asked.

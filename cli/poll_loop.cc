@@ -21,11 +21,7 @@ absl::Duration PauseBetweenPolls(const PollPlan& plan, base::Rng& rng) {
 }
 
 PollLoop::PollLoop(PollPlan plan, TalkSession& session, const keys::LoadedKey& identity, chat::Inbox& inbox)
-    : plan_(std::move(plan)),
-      session_(session),
-      identity_(identity),
-      inbox_(inbox),
-      timer_(session.loop(), [this] { Poll(); }) {}
+    : plan_(std::move(plan)), session_(session), identity_(identity), inbox_(inbox), timer_(session.loop(), [this] { Poll(); }) {}
 
 absl::Status PollLoop::Run() {
   end_ = session_.loop().Now() + plan_.wait.value_or(absl::ZeroDuration());
@@ -34,17 +30,16 @@ absl::Status PollLoop::Run() {
 }
 
 void PollLoop::Poll() {
-  const chat::PollRequest request{.identity = &identity_.key,
-                                  .inbox = &inbox_,
-                                  .created = identity_.info.created,
-                                  .imported = identity_.info.imported};
+  const chat::PollRequest request{
+      .identity = &identity_.key, .inbox = &inbox_, .created = identity_.info.created, .imported = identity_.info.imported};
   session_.client().Poll(
       request, [this](const chat::Message& message) { OnMessage(message); },
       [this](absl::StatusOr<chat::PollResult> result) { OnDone(std::move(result)); });
 }
 
 void PollLoop::OnMessage(const chat::Message& message) {
-  print_failed_.Update(WriteStdout(plan_.json ? MessageJson(message, plan_.mailbox) : MessageText(message, absl::Now(), absl::LocalTimeZone())));
+  print_failed_.Update(
+      WriteStdout(plan_.json ? MessageJson(message, plan_.mailbox) : MessageText(message, absl::Now(), absl::LocalTimeZone())));
 }
 
 void PollLoop::OnDone(absl::StatusOr<chat::PollResult> result) {
@@ -53,7 +48,8 @@ void PollLoop::OnDone(absl::StatusOr<chat::PollResult> result) {
   const bool nothing = result->new_messages == 0;
   const bool last = !plan_.watch && (!plan_.wait || !nothing || session_.loop().Now() >= end_);
   if (last || (plan_.watch && !nothing)) {
-    const absl::Status printed = WriteStdout(plan_.json ? SummaryJson(*result, plan_.mailbox) : SummaryText(*result, plan_.mailbox));
+    const absl::Status printed =
+        WriteStdout(plan_.json ? SummaryJson(*result, plan_.mailbox) : SummaryText(*result, plan_.mailbox));
     if (!printed.ok()) return Finish(printed);
   }
   if (!last) return AgainOr(absl::OkStatus());

@@ -12,8 +12,8 @@ std::string DrawQr(std::string_view text, const QrOptions& options) {
   const std::string upper = absl::AsciiStrToUpper(std::string(text));
   const QrCode code = QrCode::encodeText(upper.c_str(), QrCode::Ecc::LOW);
   const int last = code.getSize() + options.margin;
-  // Outside the code getModule is false: light. Drawn is what is light on a dark terminal, or dark on a light one. The size is odd,
-  // so the last line holds a row more of the quiet zone.
+  // Outside the code getModule is false: light. Drawn is what is light on a dark terminal, or dark on a light one. The size is
+  // odd, so the last line holds a row more of the quiet zone.
   const auto drawn = [&](int x, int y) { return code.getModule(x, y) == options.invert; };
   std::string out;
   for (int y = -options.margin; y < last; y += 2) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // cli/qr.h — an address as a QR code in the terminal, two modules to a character by half blocks.
 //
-// The text is upper-cased: bech32m allows it, and QR's alphanumeric mode then needs 29 x 29 modules for 64 characters, not 33 x 33.
+// The text is upper-cased: bech32m allows it, and QR's alphanumeric mode then needs 29 x 29 modules for 64 characters, not 33
+// x 33.
 #pragma once
 
 #include <string>

@@ -44,7 +44,8 @@ absl::StatusOr<std::vector<overlay::RpcTarget>> ParseList(const std::vector<std:
 absl::StatusOr<HostPort> Listen(const RunFlags& flags, const Context& context) {
   const std::string port_text = Setting(context, flags.port, "BULBIL_PORT", std::nullopt, "");
   const bool port_wins = !port_text.empty() && flags.listen.empty();
-  const std::string text = Setting(context, flags.listen, nullptr, context.config.listen, absl::StrCat("localhost:", kDefaultPort));
+  const std::string text =
+      Setting(context, flags.listen, nullptr, context.config.listen, absl::StrCat("localhost:", kDefaultPort));
   std::optional<HostPort> listen = ParseHostPort(text);
   if (!listen || !IsIpLiteral(listen->host)) return BadValue("--listen", text, "IP:PORT or localhost:PORT");
   const std::optional<uint16_t> port = ParsePort(port_text);
@@ -178,7 +179,8 @@ absl::StatusOr<UpOptions> ResolveUp(const Invocation& invocation, const Context&
   ASSIGN_OR_RETURN(options.nodes, Count("--nodes", invocation.demo.nodes, options.nodes, 1, kDemoNodesMax));
   const std::string text = Setting(context, invocation.run.port, "BULBIL_PORT", std::nullopt, absl::StrCat(kDefaultPort));
   const std::optional<uint16_t> port = ParsePort(text);
-  if (!port || *port == 0 || *port + options.nodes - 1 > 0xffff) return BadValue("--port", text, "a port with room for all nodes");
+  if (!port || *port == 0 || *port + options.nodes - 1 > 0xffff)
+    return BadValue("--port", text, "a port with room for all nodes");
   options.first_port = *port;
   return options;
 }

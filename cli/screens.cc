@@ -36,8 +36,8 @@ std::string NodesText(uint32_t count, bool complete) {
 }
 
 std::string HeadLine(const StatusReply& s) {
-  return absl::StrCat("node ", PortOf(s.listening()), "   ", s.state(), "   ", s.role() == "relay" ? "relay" : "full node", "   up ",
-                      ShownDuration(absl::Seconds(s.uptime_s())), "   v", s.version(),
+  return absl::StrCat("node ", PortOf(s.listening()), "   ", s.state(), "   ", s.role() == "relay" ? "relay" : "full node",
+                      "   up ", ShownDuration(absl::Seconds(s.uptime_s())), "   v", s.version(),
                       s.network() == "local" ? "" : absl::StrCat("   network ", s.network()), "\n");
 }
 
@@ -55,17 +55,18 @@ std::string RingLine(const bulbil::v1::RingStatus& ring) {
 
 std::string StoreLine(const bulbil::v1::StoreStatus& store) {
   if (store.state() == "none") return "  store     none: a relay keeps no records\n";
-  std::string line = absl::StrCat("  store     ", ShownCount(store.records()), store.records() == 1 ? " record, " : " records, ",
-                                  ShownBytes(store.bytes()), "   k=", store.replicas(), "   owned ", ShownCount(store.records_owned()));
+  std::string line =
+      absl::StrCat("  store     ", ShownCount(store.records()), store.records() == 1 ? " record, " : " records, ",
+                   ShownBytes(store.bytes()), "   k=", store.replicas(), "   owned ", ShownCount(store.records_owned()));
   if (store.misplaced() > 0) absl::StrAppend(&line, "   held for others ", ShownCount(store.misplaced()));
   if (store.state() != "ok") absl::StrAppend(&line, "   ", store.state());
   return line + "\n";
 }
 
 std::string CircuitLines(const bulbil::v1::CircuitStatus& c) {
-  return absl::StrCat("  circuits  ", c.own(), " own, ", c.relayed(), " relayed   ", c.links(), c.links() == 1 ? " link" : " links",
-                      "   built ", c.built(), ", failed ", c.failed(), "\n  traffic   relayed ",
-                      ShownCount(static_cast<uint64_t>(c.cells_relayed())), " cells\n");
+  return absl::StrCat("  circuits  ", c.own(), " own, ", c.relayed(), " relayed   ", c.links(),
+                      c.links() == 1 ? " link" : " links", "   built ", c.built(), ", failed ", c.failed(),
+                      "\n  traffic   relayed ", ShownCount(static_cast<uint64_t>(c.cells_relayed())), " cells\n");
 }
 
 std::string MemberLine(const RingMember& member, size_t width) {

@@ -18,7 +18,8 @@ std::string NodesSeen(const std::string& message) {
 absl::Status TooFewNodes(const std::string& message) {
   const std::string seen = NodesSeen(message);
   return Fail({.exit = Exit::kNetwork,
-               .what = absl::StrCat("a message needs 4 other nodes, ", seen.empty() ? "fewer" : absl::StrCat("only ", seen), " are known"),
+               .what = absl::StrCat("a message needs 4 other nodes, ", seen.empty() ? "fewer" : absl::StrCat("only ", seen),
+                                    " are known"),
                .fix = {"start more nodes:  bulbil --port 10003     or:  bulbil up"}});
 }
 
@@ -36,7 +37,9 @@ absl::Status ExplainTalk(const absl::Status& status) {
                    .why = {message},
                    .fix = {"start a node:                bulbil", "or name one that runs:       --bootstrap HOST:PORT"}});
     case absl::StatusCode::kDeadlineExceeded:
-      return Fail({.exit = Exit::kTime, .what = message, .fix = {"try again: repeating is harmless", "or give it longer:  --timeout 5m"}});
+      return Fail({.exit = Exit::kTime,
+                   .what = message,
+                   .fix = {"try again: repeating is harmless", "or give it longer:  --timeout 5m"}});
     case absl::StatusCode::kResourceExhausted:
     case absl::StatusCode::kPermissionDenied:
       return Fail({.exit = Exit::kRefused,

@@ -16,7 +16,9 @@
 namespace cli {
 namespace {
 
-std::string Plural(size_t count, const char* one, const char* many) { return absl::StrCat(ShownCount(count), " ", count == 1 ? one : many); }
+std::string Plural(size_t count, const char* one, const char* many) {
+  return absl::StrCat(ShownCount(count), " ", count == 1 ? one : many);
+}
 
 std::string IdOf(const chat::NoteId& id) { return base::ToHex(id); }
 
@@ -64,9 +66,9 @@ SentTotals TotalsOf(const chat::SendResult& result) {
 std::string SentText(const chat::SendResult& result, absl::Duration took, absl::Time now) {
   const SentTotals totals = TotalsOf(result);
   const auto days = static_cast<int64_t>(std::floor(absl::FDivDuration(result.expiry - now, absl::Hours(24))));
-  return absl::StrCat("✓ stored: ", Plural(totals.envelopes, "envelope", "envelopes"), " at ", Plural(totals.places, "place", "places"),
-                      ", ", Plural(totals.copies, "copy", "copies"), ", in ", ShownDuration(took), " · expires in ", days,
-                      " days · message ", IdOf(result.note_id).substr(0, 4), "\n");
+  return absl::StrCat("✓ stored: ", Plural(totals.envelopes, "envelope", "envelopes"), " at ",
+                      Plural(totals.places, "place", "places"), ", ", Plural(totals.copies, "copy", "copies"), ", in ",
+                      ShownDuration(took), " · expires in ", days, " days · message ", IdOf(result.note_id).substr(0, 4), "\n");
 }
 
 std::string SentJson(const chat::SendResult& result, absl::Duration took) {

@@ -21,7 +21,8 @@ absl::StatusOr<std::optional<std::string>> NodeFor(const Invocation& invocation,
 }
 
 absl::Status RefuseRelay(const std::string& socket, absl::Duration timeout) {
-  ASSIGN_OR_RETURN(const std::string answer, CallNode(socket, "Status", bulbil::v1::StatusRequest().SerializeAsString(), timeout));
+  ASSIGN_OR_RETURN(const std::string answer,
+                   CallNode(socket, "Status", bulbil::v1::StatusRequest().SerializeAsString(), timeout));
   bulbil::v1::StatusReply status;
   if (!status.ParseFromString(answer)) return absl::InternalError("the node's answer makes no sense");
   if (status.role() != "relay") return absl::OkStatus();

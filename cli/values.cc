@@ -17,9 +17,7 @@ struct Unit {
   absl::Duration length;
 };
 
-bool OnlyDigits(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
-}
+bool OnlyDigits(std::string_view text) { return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos; }
 
 std::string WithOneDigit(double value) {
   char text[32];
@@ -35,8 +33,8 @@ bool InPrivateV4(uint32_t ip) {
 }  // namespace
 
 std::optional<absl::Duration> ParseDuration(std::string_view text) {
-  static const Unit kUnits[] = {{"ms", absl::Milliseconds(1)}, {"s", absl::Seconds(1)},     {"m", absl::Minutes(1)},
-                                {"h", absl::Hours(1)},         {"d", absl::Hours(24)}, {"", absl::Seconds(1)}};
+  static const Unit kUnits[] = {{"ms", absl::Milliseconds(1)}, {"s", absl::Seconds(1)}, {"m", absl::Minutes(1)},
+                                {"h", absl::Hours(1)},         {"d", absl::Hours(24)},  {"", absl::Seconds(1)}};
   const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
   int64_t number = 0;
   if (digits == 0 || !absl::SimpleAtoi(std::string(text.substr(0, digits)), &number)) return std::nullopt;
@@ -142,7 +140,10 @@ size_t Utf8Length(std::string_view text) {
   const auto at = [text](size_t i) { return static_cast<uint8_t>(text[i]); };
   const uint8_t first = at(0);
   if (first < 0x80) return 1;
-  const size_t length = first >= 0xc2 && first < 0xe0 ? 2 : first >= 0xe0 && first < 0xf0 ? 3 : first >= 0xf0 && first < 0xf5 ? 4 : 0;
+  const size_t length = first >= 0xc2 && first < 0xe0   ? 2
+                        : first >= 0xe0 && first < 0xf0 ? 3
+                        : first >= 0xf0 && first < 0xf5 ? 4
+                                                        : 0;
   if (length == 0 || text.size() < length) return 0;
   for (size_t i = 1; i < length; ++i) {
     if ((at(i) & 0xc0) != 0x80) return 0;

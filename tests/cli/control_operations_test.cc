@@ -47,7 +47,8 @@ class ControlOperationsTest : public testing::Test {
  protected:
   absl::StatusOr<circuits::OpenedOperation> Open() {
     absl::StatusOr<circuits::OpenedOperation> result = absl::UnknownError("not called back");
-    operations_.Open(point_, {1, 2}, {avoided_}, [&](absl::StatusOr<circuits::OpenedOperation> opened) { result = std::move(opened); });
+    operations_.Open(point_, {1, 2}, {avoided_},
+                     [&](absl::StatusOr<circuits::OpenedOperation> opened) { result = std::move(opened); });
     loop_.RunReady();
     return result;
   }

@@ -24,7 +24,8 @@ TEST(Errors, AreOneObjectInJson) {
 }
 
 TEST(Errors, SurviveTheWayThroughAStatus) {
-  for (const Exit exit : {Exit::kInternal, Exit::kUsage, Exit::kIdentity, Exit::kNetwork, Exit::kLocal, Exit::kTime, Exit::kRefused}) {
+  for (const Exit exit :
+       {Exit::kInternal, Exit::kUsage, Exit::kIdentity, Exit::kNetwork, Exit::kLocal, Exit::kTime, Exit::kRefused}) {
     const absl::Status status = Fail({.exit = exit, .what = "w", .why = {"a", "b"}, .fix = {"c", "d", "e"}});
     ASSERT_FALSE(status.ok());
     const CommandError error = ErrorOf(status);

@@ -65,7 +65,8 @@ TEST(Home, FollowsXdg) {
 }
 
 TEST(Home, IgnoresRelativeXdgAndFallsBackToTmp) {
-  ASSERT_OK_AND_ASSIGN(const Home home, Home::Find("", Having({{"HOME", "/home/ann"}, {"XDG_DATA_HOME", "data"}, {"XDG_RUNTIME_DIR", "run"}})));
+  ASSERT_OK_AND_ASSIGN(const Home home,
+                       Home::Find("", Having({{"HOME", "/home/ann"}, {"XDG_DATA_HOME", "data"}, {"XDG_RUNTIME_DIR", "run"}})));
   EXPECT_EQ(home.KeysDirectory(), "/home/ann/.local/share/bulbil/keys");
   EXPECT_EQ(home.RuntimeDirectory(), "/tmp/bulbil-" + std::to_string(getuid()));
 }
@@ -75,8 +76,8 @@ TEST(Home, FlagWinsOverEnvironmentAndHoldsEverything) {
   ASSERT_OK_AND_ASSIGN(const Home by_flag, Home::Find("/a/", environment));
   ASSERT_OK_AND_ASSIGN(const Home by_variable, Home::Find("", environment));
   EXPECT_EQ(by_variable.ConfigFile(), "/b/config.toml");
-  for (const std::string& path : {by_flag.ConfigFile(), by_flag.KeysDirectory(), by_flag.BookDirectory(), by_flag.NodeDirectory(1),
-                                  by_flag.SocketPath(1).value(), by_flag.RuntimeDirectory()}) {
+  for (const std::string& path : {by_flag.ConfigFile(), by_flag.KeysDirectory(), by_flag.BookDirectory(),
+                                  by_flag.NodeDirectory(1), by_flag.SocketPath(1).value(), by_flag.RuntimeDirectory()}) {
     EXPECT_EQ(path.rfind("/a/", 0), 0u) << path << " lies outside the home: two homes would share it";
   }
 }

@@ -7,8 +7,9 @@ namespace cli {
 namespace {
 
 TEST(Json, KeepsTheOrderOfMembers) {
-  EXPECT_EQ(JsonObject().Add("b", 1).Add("a", true).Add("c", "x").Add("d", 0.5).Add("e", std::vector<std::string>{"p", "q"}).Text(),
-            R"({"b":1,"a":true,"c":"x","d":0.5,"e":["p","q"]})");
+  EXPECT_EQ(
+      JsonObject().Add("b", 1).Add("a", true).Add("c", "x").Add("d", 0.5).Add("e", std::vector<std::string>{"p", "q"}).Text(),
+      R"({"b":1,"a":true,"c":"x","d":0.5,"e":["p","q"]})");
 }
 
 TEST(Json, EscapesWhatMustBe) {

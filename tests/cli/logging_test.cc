@@ -14,10 +14,11 @@ namespace cli {
 namespace {
 
 Context With(GlobalFlags flags, std::map<std::string, std::string> environment = {}, Config config = {}) {
-  return {.flags = std::move(flags), .home = Home("/h"), .config = std::move(config), .environment = [environment](const char* name) {
-            const auto it = environment.find(name);
-            return it == environment.end() ? std::string() : it->second;
-          }};
+  return {
+      .flags = std::move(flags), .home = Home("/h"), .config = std::move(config), .environment = [environment](const char* name) {
+        const auto it = environment.find(name);
+        return it == environment.end() ? std::string() : it->second;
+      }};
 }
 
 std::string Written(const LogOptions& options, const std::function<void()>& log) {
@@ -58,7 +59,9 @@ TEST(Log, FlagWinsOverVariableOverFile) {
 
 TEST(Log, IsOneLineWithTimeLevelAndComponent) {
   const std::string line = Written({.level = 2}, [] { spdlog::info("boot: [ 20%] listening localhost:10002"); });
-  EXPECT_TRUE(std::regex_match(line, std::regex(R"(\d\d:\d\d:\d\d\.\d\d\d info   boot     \[ 20%\] listening localhost:10002\n)"))) << line;
+  EXPECT_TRUE(
+      std::regex_match(line, std::regex(R"(\d\d:\d\d:\d\d\.\d\d\d info   boot     \[ 20%\] listening localhost:10002\n)")))
+      << line;
 }
 
 TEST(Log, UnderJournaldHasAPriorityAndNoTime) {
@@ -98,7 +101,8 @@ TEST(Color, FollowsFlagThenNoColorThenTerminal) {
 
 TEST(Color, IsOnlyOnTheLevel) {
   const std::string line = Written({.level = 2, .color = true, .journal = true}, [] { spdlog::error("store: x"); });
-  EXPECT_TRUE(std::regex_match(line, std::regex("<3>\x1b\\[[0-9;]*m(\x1b\\[[0-9;]*m)?error  \x1b\\[[0-9;]*mstore    x\n"))) << line;
+  EXPECT_TRUE(std::regex_match(line, std::regex("<3>\x1b\\[[0-9;]*m(\x1b\\[[0-9;]*m)?error  \x1b\\[[0-9;]*mstore    x\n")))
+      << line;
 }
 
 }  // namespace

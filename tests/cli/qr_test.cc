@@ -36,7 +36,8 @@ TEST(Qr, HasFinderPatternsInThreeCorners) {
 }
 
 TEST(Qr, InvertedIsTheOppositeInEveryCell) {
-  const std::vector<std::string> dark = Lines(DrawQr(kAddress, {.margin = 3})), light = Lines(DrawQr(kAddress, {.margin = 3, .invert = true}));
+  const std::vector<std::string> dark = Lines(DrawQr(kAddress, {.margin = 3})),
+                                 light = Lines(DrawQr(kAddress, {.margin = 3, .invert = true}));
   ASSERT_EQ(dark.size(), light.size());
   const auto opposite = [](std::string cell) { return cell == "█" ? " " : cell == " " ? "█" : cell == "▀" ? "▄" : "▀"; };
   for (size_t row = 0; row < dark.size(); ++row) {

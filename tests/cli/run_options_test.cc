@@ -59,16 +59,17 @@ TEST_P(SeedRules, Hold) {
 
 INSTANTIATE_TEST_SUITE_P(
     Table, SeedRules,
-    testing::Values(SeedRule{"", "127.0.0.1:10001", {}}, SeedRule{"--port 10001", "127.0.0.1:10001", {}},
-                    SeedRule{"--port 10002 -vvv", "127.0.0.1:10002", {"127.0.0.1:10001"}},
-                    SeedRule{"--port 10002 --bootstrap 10.0.0.9:7", "127.0.0.1:10002", {"10.0.0.9:7"}},
-                    SeedRule{"--port 10002 --bootstrap a.org:7 --bootstrap localhost:8", "127.0.0.1:10002", {"a.org:7", "127.0.0.1:8"}},
-                    SeedRule{"--bootstrap none", "127.0.0.1:10001", {}}, SeedRule{"--port 10002 --bootstrap none", "127.0.0.1:10002", {}},
-                    SeedRule{"--port 0", "127.0.0.1:0", {"127.0.0.1:10001"}},
-                    SeedRule{"--port 10001 --bootstrap localhost:10001", "127.0.0.1:10001", {}},
-                    SeedRule{"--port 10001 --bootstrap localhost:10002", "127.0.0.1:10001", {"127.0.0.1:10002"}},
-                    SeedRule{"--listen 127.0.0.1:10004", "127.0.0.1:10004", {"127.0.0.1:10001"}},
-                    SeedRule{"--listen [::1]:10004", "[::1]:10004", {"127.0.0.1:10001"}}));
+    testing::Values(
+        SeedRule{"", "127.0.0.1:10001", {}}, SeedRule{"--port 10001", "127.0.0.1:10001", {}},
+        SeedRule{"--port 10002 -vvv", "127.0.0.1:10002", {"127.0.0.1:10001"}},
+        SeedRule{"--port 10002 --bootstrap 10.0.0.9:7", "127.0.0.1:10002", {"10.0.0.9:7"}},
+        SeedRule{"--port 10002 --bootstrap a.org:7 --bootstrap localhost:8", "127.0.0.1:10002", {"a.org:7", "127.0.0.1:8"}},
+        SeedRule{"--bootstrap none", "127.0.0.1:10001", {}}, SeedRule{"--port 10002 --bootstrap none", "127.0.0.1:10002", {}},
+        SeedRule{"--port 0", "127.0.0.1:0", {"127.0.0.1:10001"}},
+        SeedRule{"--port 10001 --bootstrap localhost:10001", "127.0.0.1:10001", {}},
+        SeedRule{"--port 10001 --bootstrap localhost:10002", "127.0.0.1:10001", {"127.0.0.1:10002"}},
+        SeedRule{"--listen 127.0.0.1:10004", "127.0.0.1:10004", {"127.0.0.1:10001"}},
+        SeedRule{"--listen [::1]:10004", "[::1]:10004", {"127.0.0.1:10001"}}));
 
 TEST(RunOptions, ARelayIsARelay) {
   ASSERT_OK_AND_ASSIGN(const NodeOptions options, Node("relay --port 10004"));
@@ -93,9 +94,10 @@ TEST(RunOptions, FlagWinsOverEnvironmentOverFile) {
 }
 
 TEST(RunOptions, WrongValuesAreUsageErrors) {
-  for (const char* line : {"--port x", "--port 70000", "--bootstrap x", "--bootstrap none --bootstrap localhost:1", "--bootstrap localhost:0",
-                           "--listen localhost", "--listen example.org:1", "--advertise localhost", "--advertise 10.0.0.1:0",
-                           "--join-timeout soon", "--join-timeout 0s", "--network A!", "--port 5 --listen localhost:6"}) {
+  for (const char* line :
+       {"--port x", "--port 70000", "--bootstrap x", "--bootstrap none --bootstrap localhost:1", "--bootstrap localhost:0",
+        "--listen localhost", "--listen example.org:1", "--advertise localhost", "--advertise 10.0.0.1:0", "--join-timeout soon",
+        "--join-timeout 0s", "--network A!", "--port 5 --listen localhost:6"}) {
     const absl::StatusOr<NodeOptions> options = Node(line);
     ASSERT_FALSE(options.ok()) << line;
     EXPECT_EQ(ErrorOf(options.status()).exit, Exit::kUsage) << line;
@@ -103,8 +105,9 @@ TEST(RunOptions, WrongValuesAreUsageErrors) {
 }
 
 TEST(RunOptions, LocalRefusesPublicAddresses) {
-  for (const char* line : {"--listen 8.8.8.8:10001", "--listen 0.0.0.0:10001", "--listen 0.0.0.0:10001 --advertise 10.0.0.1:10001",
-                           "--advertise 8.8.8.8:10001", "--listen [2001:db8::1]:10001"}) {
+  for (const char* line :
+       {"--listen 8.8.8.8:10001", "--listen 0.0.0.0:10001", "--listen 0.0.0.0:10001 --advertise 10.0.0.1:10001",
+        "--advertise 8.8.8.8:10001", "--listen [2001:db8::1]:10001"}) {
     const absl::StatusOr<NodeOptions> options = Node(line);
     ASSERT_FALSE(options.ok()) << line;
     EXPECT_EQ(ErrorOf(options.status()).exit, Exit::kUsage) << line;
@@ -139,7 +142,8 @@ TEST(RunOptions, DemoAndUpHaveBounds) {
   }
   ASSERT_OK_AND_ASSIGN(const UpOptions up_options, up("up --port 20001 --nodes 3"));
   EXPECT_EQ(up_options.first_port, 20001);
-  for (const char* line : {"up --nodes 0", "up --port 0", "up --port 65535"}) EXPECT_EQ(ErrorOf(up(line).status()).exit, Exit::kUsage) << line;
+  for (const char* line : {"up --nodes 0", "up --port 0", "up --port 65535"})
+    EXPECT_EQ(ErrorOf(up(line).status()).exit, Exit::kUsage) << line;
 }
 
 TEST(RunOptions, AClientNeedsSomebodyToBeginWith) {

@@ -58,12 +58,15 @@ TEST(StatusScreen, SaysThatARelayKeepsNothing) {
 TEST(StatusJson, HasWhatScriptsRelyOnEvenWhenEmpty) {
   StatusReply reply;
   reply.set_role("relay");
-  EXPECT_EQ(StatusJson(reply),
-            "{\"schema\":1,\"version\":\"\",\"role\":\"relay\",\"state\":\"\",\"network\":\"\",\"uptime_s\":0,\"id\":\"\",\"listening\":\"\","
-            "\"advertised\":\"\",\"ring\":{\"point\":\"\",\"size_estimate\":0,\"complete\":false,\"successors\":[],\"predecessor\":\"\","
-            "\"fingers\":0},\"store\":{\"records\":0,\"bytes\":0,\"replicas\":0,\"records_owned\":0,\"state\":\"\",\"repaired\":0,"
-            "\"misplaced\":0},\"circuits\":{\"own\":0,\"relayed\":0,\"links\":0,\"cells_relayed\":0,\"built\":0,\"failed\":0},"
-            "\"anonymity\":\"\"}\n");
+  EXPECT_EQ(
+      StatusJson(reply),
+      "{\"schema\":1,\"version\":\"\",\"role\":\"relay\",\"state\":\"\",\"network\":\"\",\"uptime_s\":0,\"id\":\"\","
+      "\"listening\":\"\","
+      "\"advertised\":\"\",\"ring\":{\"point\":\"\",\"size_estimate\":0,\"complete\":false,\"successors\":[],\"predecessor\":"
+      "\"\","
+      "\"fingers\":0},\"store\":{\"records\":0,\"bytes\":0,\"replicas\":0,\"records_owned\":0,\"state\":\"\",\"repaired\":0,"
+      "\"misplaced\":0},\"circuits\":{\"own\":0,\"relayed\":0,\"links\":0,\"cells_relayed\":0,\"built\":0,\"failed\":0},"
+      "\"anonymity\":\"\"}\n");
 }
 
 TEST(StatusJson, PrintsNumbersAsNumbersAndAddressesAsTyped) {

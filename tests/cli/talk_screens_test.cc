@@ -39,7 +39,9 @@ TEST(MessageScreen, NamesDaysAsPeopleDo) {
 }
 
 TEST(MessageScreen, NoEscapeReachesTheTerminal) {
-  const chat::Message message = Anonymous("\x1b[31mred\x07 \xc2\x9bq \xe2\x80\xae" "evil\r\n    fake\x7f");
+  const chat::Message message = Anonymous(
+      "\x1b[31mred\x07 \xc2\x9bq \xe2\x80\xae"
+      "evil\r\n    fake\x7f");
   const std::string text = MessageText(message, kNow, absl::UTCTimeZone());
   EXPECT_EQ(text.find_first_of("\x1b\x07\r\x7f"), std::string::npos);
   EXPECT_EQ(text.find("\xe2\x80\xae"), std::string::npos) << "direction override";

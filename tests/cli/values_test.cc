@@ -39,13 +39,15 @@ TEST(Addresses, OfBootstrapMayPinAKey) {
   const auto pinned = ParseBootstrap("localhost:1/" + key);
   ASSERT_TRUE(pinned && pinned->node_key);
   EXPECT_EQ(base::ToHex(pinned->node_key->bytes), key);
-  for (const std::string& text : {std::string("localhost:0"), std::string("localhost:1/"), "localhost:1/" + key + "a", std::string("none")}) {
+  for (const std::string& text :
+       {std::string("localhost:0"), std::string("localhost:1/"), "localhost:1/" + key + "a", std::string("none")}) {
     EXPECT_FALSE(ParseBootstrap(text)) << text;
   }
 }
 
 TEST(Addresses, KnowWhatIsPrivate) {
-  for (const char* host : {"127.0.0.1", "10.1.2.3", "172.16.0.1", "172.31.9.9", "192.168.1.1", "169.254.0.1", "::1", "fe80::1", "fd00::1"}) {
+  for (const char* host :
+       {"127.0.0.1", "10.1.2.3", "172.16.0.1", "172.31.9.9", "192.168.1.1", "169.254.0.1", "::1", "fe80::1", "fd00::1"}) {
     EXPECT_TRUE(IsPrivateIp(host)) << host;
   }
   for (const char* host : {"0.0.0.0", "8.8.8.8", "172.32.0.1", "192.169.0.1", "::", "2001:db8::1", "localhost"}) {
