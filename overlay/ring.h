@@ -75,7 +75,8 @@ inline constexpr size_t kSweepParallel = 8;         // so that silent ones cost 
 inline constexpr size_t kRectifyQueueMax = 16;      // distinct candidates; they come again every round
 inline constexpr size_t kPendingLookupsMax = 64;    // of callers; beyond it ResourceExhausted
 inline constexpr size_t kCloserMax = 8;             // alternatives in one NextHop answer
-inline constexpr int kLookupTries = 4;              // of a caller's lookup, with pauses in which the ring repairs itself
+inline constexpr int kLookupTries = 6;              // of a caller's lookup; the pauses between them double, 8 s together in `local`:
+                                                    // longer than it takes to notice a silent death
 inline constexpr size_t kSuspectsMax = 64;          // peers whose last call failed
 
 class Ring {

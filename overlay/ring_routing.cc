@@ -144,7 +144,7 @@ void Ring::OnLookupReply(const OpenCall& call, absl::StatusOr<RingReply> reply) 
 void Ring::EndLookup(uint64_t tag, absl::StatusOr<LookupResult> result) {
   OpenLookup& open = lookups_.at(tag);
   if (open.purpose == LookupFor::kCaller && !result.ok() && IsMember() && open.tries < kLookupTries) {
-    open.retry_at = now_ + Jittered(options_.stabilize_min * open.tries);
+    open.retry_at = now_ + Jittered(std::min(options_.stabilize_min * (1 << (open.tries - 1)), options_.stabilize_max));
     ++open.tries;
     return;
   }

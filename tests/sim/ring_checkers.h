@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // tests/sim/ring_checkers.h — Zave's invariant of the ring over a snapshot of all members, and what follows from it.
 //
-// Source: arXiv 1502.06461 (2017): OneLiveSuccessor and SufficientPrincipals; names I0..I2, C1..C7 as in docs/ring.md.
+// Source: arXiv 1502.06461 (2017): OneLiveSuccessor and SufficientPrincipals; names I0..I2 and C1..C7 as in docs/ring.md.
 // A principal is a member that no extended list (a member followed by its list) skips.
 // A list shorter than r is one of bootstrap mode: it is cut where its owner would appear, so the arc from its last entry back
 // to its owner counts as a pair of neighbours too; an empty one is that of a member alone, which is its own best successor.
