@@ -37,6 +37,7 @@ void CircuitBuilder::Build(const Request& request, const std::vector<const Routi
                                        .shun = book_.Blamed(loop_.Now()),
                                        .distinct_prefixes = network_.distinct_prefixes,
                                        .prefixes = {}},
+                             .holders = request.holders,
                              .not_last = request.not_last};
   if (own_key_.has_value()) options.rules.never.insert(*own_key_);
   TableWalk walk(std::move(options), book_, rng_);

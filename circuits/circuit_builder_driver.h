@@ -26,6 +26,7 @@ class CircuitBuilder {
   using Done = std::function<void(absl::StatusOr<uint64_t>)>;
   struct Request {
     NodeKeys never;  // besides the own node
+    NodeKeys holders;  // of the place to be asked for
     std::optional<keys::PublicKey> not_last;
   };
 

@@ -162,7 +162,8 @@ absl::StatusOr<std::vector<PublicKey>> CircuitOperations::Candidates(const Opera
 }
 
 void CircuitOperations::BuildFor(const OperationRef& operation, const PublicKey& target) {
-  builder_.Build({.never = {target}, .not_last = operation->lookup_last}, start_.tables(),
+  const NodeKeys holders(operation->responsible.begin(), operation->responsible.end());
+  builder_.Build({.never = {target}, .holders = holders, .not_last = operation->lookup_last}, start_.tables(),
                  Guarded([this, operation, target](absl::StatusOr<uint64_t> circuit) {
                    if (!circuit.ok()) return Retry(operation, circuit.status());
                    pool_.Add(*circuit, operation->isolation, /*busy=*/true, loop_.Now());

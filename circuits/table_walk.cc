@@ -17,8 +17,12 @@ WalkFailed Failed(const char* why) { return {absl::UnavailableError(why)}; }
 
 std::optional<Peer> TableWalk::ChooseGuard(const std::vector<Peer>& known_guards,
                                            const std::vector<const RoutingTable*>& start_tables) {
-  for (const Peer& guard : known_guards) {
-    if (!options_.rules.never.contains(guard.node_key) && !options_.rules.shun.contains(guard.node_key)) return guard;
+  HopRules rules = options_.rules;
+  options_.rules.shun.insert(options_.holders.begin(), options_.holders.end());
+  for (const HopRules* allowed : {&options_.rules, &rules}) {
+    for (const Peer& guard : known_guards) {
+      if (!allowed->never.contains(guard.node_key) && !allowed->shun.contains(guard.node_key)) return guard;
+    }
   }
   for (const RoutingTable* table : start_tables) {
     if (std::optional<Peer> guard = ChooseHop(*table, options_.rules, rng_)) return guard;

@@ -21,7 +21,7 @@
 namespace cli {
 namespace {
 
-constexpr absl::Duration kLeaveMax = absl::Seconds(20);      // of the 30 s that a stop may take
+constexpr absl::Duration kLeaveMax = absl::Seconds(10);      // of the 30 s that a stop may take; others make the copies that are missing then
 constexpr absl::Duration kJoinReminder = absl::Seconds(5);   // a line for whoever waits
 
 uint16_t PortOf(const std::string& address) { return ParsePort(address.substr(address.rfind(':') + 1)).value_or(0); }

@@ -26,7 +26,10 @@ bool RangeServer::MayHold(const std::vector<overlay::Peer>& caller, const overla
 absl::StatusOr<DhtReply> RangeServer::Digest(const std::vector<overlay::Peer>& caller, const DigestRequest& request, bool serving,
                                              const Moment& moment) {
   RETURN_IF_ERROR(Spend(caller, moment));
-  if (!MayHold(caller, request.range.last) || !MayHold(caller, request.range.after.PlusOne())) {
+  const bool overlaps = std::any_of(caller.begin(), caller.end(), [&](const overlay::Peer& peer) {
+    return replicas_.MayHoldAll(peer, request.range);
+  });
+  if (!overlaps) {
     return absl::PermissionDeniedError("not a holder of this range");
   }
   DigestReply reply{.responsible = serving && replicas_.IsResponsible(request.range.last), .suspect = store_.suspect()};

@@ -120,6 +120,15 @@ bool ReplicaSet::MayHold(const Peer& candidate, const NodeId& point) const {
   return before.size() < replica_count_;
 }
 
+// What a candidate may hold is an arc that ends at it. A range lies inside if both its ends do and it does not go the other way
+// around; who may hold the point behind itself may hold everything.
+bool ReplicaSet::MayHoldAll(const Peer& candidate, const overlay::RingRange& range) const {
+  if (MayHold(candidate, candidate.point.PlusOne())) return true;
+  const NodeId first = range.after.PlusOne();
+  return MayHold(candidate, first) && MayHold(candidate, range.last) &&
+         overlay::Distance(range.last, candidate.point) <= overlay::Distance(first, candidate.point);
+}
+
 std::vector<Peer> ReplicaSet::Neighbours(const keys::PublicKey& node_key) const {
   std::vector<Peer> found;
   for (const Peer& peer : KnownStoring()) {

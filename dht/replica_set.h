@@ -49,6 +49,8 @@ class ReplicaSet {
   // Would a process standing at candidate.point be among the R holders of `point`, as far as is known here? True for present
   // holders and for a joiner in front of them (protocol.md 3).
   bool MayHold(const overlay::Peer& candidate, const overlay::NodeId& point) const;
+  // The same for every point of a range.
+  bool MayHoldAll(const overlay::Peer& candidate, const overlay::RingRange& range) const;
   // The process of that key, if it is one of the neighbours; all of its virtual nodes that are known.
   std::vector<overlay::Peer> Neighbours(const keys::PublicKey& node_key) const;
 

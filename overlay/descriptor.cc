@@ -43,7 +43,8 @@ absl::StatusOr<Descriptor> DecodeDescriptor(const Network& network, base::ByteVi
   if (role != static_cast<uint8_t>(Role::kStoring) && role != static_cast<uint8_t>(Role::kRelay)) {
     return absl::InvalidArgumentError(absl::StrCat("role ", role));
   }
-  if (descriptor.admission.size() > kAdmissionMax || issued > INT32_MAX * 16ll || expires > INT32_MAX * 16ll) {
+  RETURN_IF_ERROR(CheckAdmission(network, descriptor.admission));
+  if (issued > INT32_MAX * 16ll || expires > INT32_MAX * 16ll) {
     return absl::InvalidArgumentError("descriptor field out of bounds");
   }
   descriptor.role = static_cast<Role>(role);

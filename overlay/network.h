@@ -25,6 +25,7 @@ struct Network {
   absl::Duration onion_key_lifetime = absl::Hours(24);     // current and previous are kept
   bool private_addresses = true;   // loopback and private addresses allowed
   bool distinct_prefixes = false;  // relays of a path in distinct /16 (v6: /32)
+  bool asks_admission = false;     // false: admission is empty, and anything else is refused (it would buy points for nothing)
   uint32_t door_effort = 0;
   int circuits_per_link = 65536;
 

@@ -50,6 +50,9 @@ absl::StatusOr<Peer> DecodePeer(const Network& network, base::ByteReader& reader
 base::Bytes EncodePeer(const Peer& peer);
 absl::StatusOr<Peer> DecodePeer(const Network& network, base::ByteView bytes);
 
+// InvalidArgument unless the network asks for admission, or there is none.
+absl::Status CheckAdmission(const Network& network, base::ByteView admission);
+
 // InvalidArgument unless "IP:port" (IPv4 dotted or [IPv6], port 1..65535) that this network allows.
 absl::Status CheckAddress(const Network& network, const std::string& address);
 

@@ -83,13 +83,19 @@ void RingDriver::Apply(RingActions actions) {
 
 void RingDriver::Post(overlay::Call call) {
   ++open_calls_;
+  const absl::Time deadline = loop_.Now() + call.timeout;
+  Ask(std::move(call), deadline, /*introduced=*/false);
+}
+
+// A node that does not know us yet says so (FailedPrecondition): then our descriptor first, and the question once more.
+void RingDriver::Ask(overlay::Call call, absl::Time deadline, bool introduced) {
   const RpcTarget target = {call.to.address, call.to.node_key};
   const std::string_view method = MethodOf(call.request);
   std::string bytes = EncodeRequest(call.request, call.to.index);
-  const absl::Duration timeout = call.timeout;
-  client_.Call(target, method, std::move(bytes), timeout,
-               [this, alive = std::weak_ptr<char>(alive_), call = std::move(call)](const absl::StatusOr<RpcAnswer>& answer) {
+  client_.Call(target, method, std::move(bytes), deadline - loop_.Now(),
+               [this, deadline, introduced, alive = std::weak_ptr<char>(alive_), call = std::move(call)](const absl::StatusOr<RpcAnswer>& answer) {
                  if (!alive.lock()) return;
+                 if (absl::IsFailedPrecondition(answer.status()) && !introduced) return ShowSelf(call, deadline);
                  --open_calls_;
                  absl::StatusOr<RingReply> reply =
                      answer.ok() ? DecodeReply(options_.network, call.request, call.to, answer->message) : answer.status();
@@ -99,6 +105,14 @@ void RingDriver::Post(overlay::Call call) {
                  }
                  Apply(ring_.OnReply(call.id, std::move(reply), loop_.Now()));
                  if (open_calls_ == 0 && leave_done_) std::exchange(leave_done_, nullptr)();
+               });
+}
+
+void RingDriver::ShowSelf(overlay::Call call, absl::Time deadline) {
+  const RpcTarget target = {call.to.address, call.to.node_key};
+  client_.Call(target, kMethodDescribe, EncodeDescribe({descriptor_.encoded, std::nullopt}), deadline - loop_.Now(),
+               [this, deadline, alive = std::weak_ptr<char>(alive_), call = std::move(call)](const absl::StatusOr<RpcAnswer>&) {
+                 if (alive.lock()) Ask(call, deadline, /*introduced=*/true);
                });
 }
 

@@ -78,6 +78,8 @@ class RingDriver {
   // What the driver does for the core.
   void Apply(RingActions actions);
   void Post(overlay::Call call);
+  void Ask(overlay::Call call, absl::Time deadline, bool introduced);
+  void ShowSelf(overlay::Call call, absl::Time deadline);
   void OnStateChanged(RingState state);
   void OnJoinPrepared(const Neighbourhood& future);
   void Later(std::function<void()> task);

@@ -43,6 +43,11 @@ void RingDriver::Serve(RpcServer& server) {
 void RingDriver::OnRingRequest(const Caller& caller, std::string_view method, const std::string& request, const RpcResponder& respond) {
   const absl::StatusOr<IndexedRequest> asked = DecodeRequest(options_.network, method, request);
   if (!asked.ok()) return respond(asked.status());
+  // Liveness is for everybody; the ring's own questions are for nodes, who have shown their descriptor (Describe) before.
+  const bool is_health = std::holds_alternative<HealthRequest>(asked->request);
+  if (!is_health && directory_.Find(caller.tls_key, loop_.WallNow()) == nullptr) {
+    return respond(absl::FailedPreconditionError("who are you?"));
+  }
   const RectifyRequest* notice = std::get_if<RectifyRequest>(&asked->request);
   if (notice != nullptr && notice->candidate.node_key != caller.tls_key) {
     return respond(absl::UnauthenticatedError("rectify in another node's name"));

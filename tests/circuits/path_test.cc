@@ -87,7 +87,7 @@ TEST(TableWalk, HopsAreDistinctAndAllowedOverRandomRings) {
     Ring ring(4 + seed % 60, seed, 3 + seed % 14);
     const keys::PublicKey own = ring.peers[0].node_key, storage = ring.peers[1].node_key;
     HopRules rules{.never = {own, storage}, .shun = {}, .distinct_prefixes = seed % 2 == 0, .prefixes = {}};
-    TableWalk walk({rules, std::nullopt}, ring.book, ring.rng);
+    TableWalk walk({.rules = rules}, ring.book, ring.rng);
     const std::optional<Peer> guard = walk.ChooseGuard({}, {&ring.tables[0]});
     if (!guard.has_value()) continue;
     WalkStep step = walk.OnHop(guard->node_key, guard->address);
@@ -107,6 +107,31 @@ TEST(TableWalk, HopsAreDistinctAndAllowedOverRandomRings) {
     NodeKeys distinct(walk.path().begin(), walk.path().end());
     distinct.insert({own, storage});
     EXPECT_EQ(distinct.size(), 5u) << seed;
+  }
+}
+
+TEST(TableWalk, LeavesTheHoldersOfThePlaceOutWhereItCan) {
+  Ring ring(9, 8);
+  NodeKeys holders;
+  for (size_t i = 5; i < 9; ++i) holders.insert(ring.peers[i].node_key);
+  for (int round = 0; round < 100; ++round) {
+    const TableWalk::Options options{.rules = {.never = {ring.peers[0].node_key}}, .holders = holders};
+    // A kept guard that holds the place gives way to one that does not, and stays the guard where there is no such one.
+    EXPECT_EQ(TableWalk(options, ring.book, ring.rng).ChooseGuard({ring.peers[6], ring.peers[1]}, {&ring.tables[0]})->point,
+              ring.peers[1].point);
+    EXPECT_EQ(TableWalk(options, ring.book, ring.rng).ChooseGuard({ring.peers[6]}, {&ring.tables[0]})->point, ring.peers[6].point);
+    TableWalk walk(options, ring.book, ring.rng);
+    const Peer guard = *walk.ChooseGuard({}, {&ring.tables[0]});
+    EXPECT_FALSE(holders.contains(guard.node_key));
+    WalkStep step = walk.OnHop(guard.node_key, guard.address);
+    while (!std::holds_alternative<WalkReady>(step)) {
+      if (const auto* extend = std::get_if<ExtendStep>(&step)) {
+        EXPECT_FALSE(holders.contains(extend->target.node_key));
+        step = walk.OnHop(extend->target.node_key, extend->target.address);
+      } else {
+        step = walk.OnTable(ring.TableOf(walk.path().back()), kNow, kNow);
+      }
+    }
   }
 }
 

@@ -106,6 +106,27 @@ TEST_P(ReplicaSetTest, ANonMemberAnswersForNoKeyButKnowsWhoDoes) {
   EXPECT_TRUE(set.RepairPlan().empty());
 }
 
+TEST_P(ReplicaSetTest, ARangeMayBeHeldOnlyIfEveryPointOfItMay) {
+  const ReplicaSet set = Around(peers_.front());
+  for (const overlay::Peer& peer : ring_.Around(peers_.front(), true).successors) {
+    const bool everything = peers_.size() <= 3;
+    EXPECT_EQ(set.MayHoldAll(peer, {peer.point, peer.point}), everything);
+    const overlay::NodeId inside = overlay::NodeId::Random(rng_);
+    EXPECT_EQ(set.MayHoldAll(peer, {inside, inside}), everything);
+    for (int i = 0; i < 100; ++i) {
+      const overlay::RingRange range{overlay::NodeId::Random(rng_), overlay::NodeId::Random(rng_)};
+      bool all = set.MayHold(peer, range.after.PlusOne()) && set.MayHold(peer, range.last);
+      for (int k = 0; k < 20; ++k) {
+        const overlay::NodeId point = overlay::NodeId::Random(rng_);
+        if (range.Contains(point)) all = all && set.MayHold(peer, point);
+      }
+      if (set.MayHoldAll(peer, range)) {
+        EXPECT_TRUE(all);
+      }
+    }
+  }
+}
+
 TEST_P(ReplicaSetTest, ARelayIsNeverResponsibleAndMayHoldNothing) {
   const overlay::Peer relay = PeerOf(network_, keys::SigningKey::Generate(rng_), overlay::Role::kRelay);
   ring_.Add(relay);

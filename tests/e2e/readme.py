@@ -36,7 +36,7 @@ class Shell:
         if command.rstrip().endswith("&"):
             return self._open(command.rstrip()[:-1])
         result = subprocess.run(["bash", "-c", command], cwd=self.source, env=self.environment, capture_output=True, text=True,
-                                stdin=subprocess.DEVNULL, timeout=300)
+                                stdin=subprocess.DEVNULL, timeout=1500)
         check(result.returncode == 0, f"`{command}` exits {result.returncode}:", result.stdout[-1000:], result.stderr[-1000:])
         return result.stdout + result.stderr
 

@@ -41,7 +41,7 @@ TEST_P(Decoders, SurviveAnyBytes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Decoders, testing::Range<size_t>(0, Targets().size()),
-                         [](const auto& info) { return std::string(Targets()[info.param].name); });
+                         [](const testing::TestParamInfo<size_t>& at) { return std::string(Targets()[at.param].name); });
 
 }  // namespace
 }  // namespace fuzz

@@ -49,7 +49,7 @@ void RunDescriptor(ByteView bytes) {
 }
 std::vector<Bytes> ValidDescriptor() {
   return {overlay::SignDescriptor(kNetwork, Key(), {1}, overlay::Role::kRelay, "127.0.0.1:1", {}, kNow).encoded,
-          overlay::SignDescriptor(kNetwork, Key(), {2}, overlay::Role::kStoring, "[::1]:65535", Random(128), kNow).encoded};
+          overlay::SignDescriptor(kNetwork, Key(), {2}, overlay::Role::kStoring, "[::1]:65535", {}, kNow).encoded};
 }
 
 void RunTable(ByteView bytes) {
@@ -73,7 +73,7 @@ void RunPeer(ByteView bytes) {
   if (decoded.ok()) CHECK(Same(overlay::EncodePeer(*decoded), bytes));
 }
 std::vector<Bytes> ValidPeer() {
-  return {overlay::EncodePeer(overlay::MakePeer(kNetwork, Key().public_key(), 0, overlay::Role::kStoring, "127.0.0.1:1", Random(20)))};
+  return {overlay::EncodePeer(overlay::MakePeer(kNetwork, Key().public_key(), 0, overlay::Role::kStoring, "127.0.0.1:1"))};
 }
 
 void RunCell(ByteView bytes) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "absl/strings/str_cat.h"
 #include "overlay/introduce.h"
 #include "overlay/ring_wire.h"
@@ -157,6 +159,20 @@ TEST_F(RingDriverTest, NobodyCanRectifyInAnothersName) {
   const std::string forged = EncodeRequest(notice, 0);
   EXPECT_STATUS(Ask(*nodes_[1], *nodes_[0], kMethodRectify, forged), kUnauthenticated);
   EXPECT_OK(Ask(*nodes_[2], *nodes_[0], kMethodRectify, forged));
+}
+
+TEST_F(RingDriverTest, TheRingsOwnQuestionsAreForNodes) {
+  Grow(2);
+  MemoryClient stranger(net_, keys::PublicKey{{9}});
+  std::map<std::string, absl::Status> answers;
+  for (const char* method : {kMethodState, kMethodNextHop, kMethodLeaving, kMethodHealthCheck}) {
+    stranger.Call({nodes_[0]->address, std::nullopt}, method, "", absl::Seconds(1),
+                  [&answers, method](absl::StatusOr<RpcAnswer> answer) { answers[method] = answer.status(); });
+  }
+  loop_.RunFor(absl::Seconds(1));
+  EXPECT_OK(answers.at(kMethodHealthCheck));
+  EXPECT_STATUS(answers.at(kMethodState), kFailedPrecondition);
+  for (const char* method : {kMethodNextHop, kMethodLeaving}) EXPECT_FALSE(answers.at(method).ok()) << method;
 }
 
 TEST_F(RingDriverTest, MalformedQuestionsAreRefused) {
