@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
+# targets: bulbil circuits_test sim_test
 """What takes longer than a test should: many messages over ten real processes, rings killed, bits flipped.
 
 usage: main.py BUILD_FOLDER [--messages N] [--trials N] [--flips N]
