@@ -79,6 +79,7 @@ TEST_P(Flip, DeliversNothingAndKillsTheCircuit) {
     }
   }
   EXPECT_GT(body_flips, kFlipsPerShard / 2);
+  RecordProperty("flips", kFlipsPerShard);  // counted by the soak
 }
 
 INSTANTIATE_TEST_SUITE_P(Shards, Flip, testing::Range(0, kShards));

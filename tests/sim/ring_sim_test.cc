@@ -205,6 +205,7 @@ TEST_P(RingAfterKills, IsAlwaysTheIdealRingOfTheSurvivors) {
     }
     ASSERT_EQ(watcher.broken(), "");
   }
+  RecordProperty("seed_bug_trials", 100);  // counted by the soak
 }
 
 INSTANTIATE_TEST_SUITE_P(Trials, RingAfterKills,
