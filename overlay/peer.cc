@@ -18,6 +18,8 @@ struct Prefix {
   uint32_t network;
   int bits;
 };
+constexpr char kAddressCharacters[] = "0123456789abcdefABCDEF.:[]";
+
 // Not reachable on the internet (IANA's special-purpose registry): refused where a network has public addresses only.
 constexpr Prefix kPrivateV4[] = {
     {0x00000000, 8},  {0x0a000000, 8},  {0x64400000, 10}, {0x7f000000, 8},  {0xa9fe0000, 16}, {0xac100000, 12},
@@ -58,6 +60,8 @@ absl::Status CheckHost(const Network& network, const std::string& host) {
 absl::Status CheckAddress(const Network& network, const std::string& address) {
   const size_t colon = address.rfind(':');
   if (address.size() > kAddressMax || colon == std::string::npos) return absl::InvalidArgumentError("no address");
+  // Nothing that inet_pton would not read, as what stands behind a zero byte: it would be shown to people.
+  if (address.find_first_not_of(kAddressCharacters) != std::string::npos) return absl::InvalidArgumentError("no address");
   const std::string port_text = address.substr(colon + 1);
   uint32_t port = 0;
   if (port_text.empty() || port_text.find_first_not_of("0123456789") != std::string::npos || port_text.front() == '0' ||

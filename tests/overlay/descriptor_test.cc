@@ -87,6 +87,10 @@ TEST_F(DescriptorTest, AddressesAreLiteralsWithAPort) {
                               "example.org:80", "127.0.0.1:-1", "[::1%lo]:1"}) {
     EXPECT_STATUS(CheckAddress(network_, address), kInvalidArgument) << address;
   }
+  // A literal is read up to the first zero byte; what stands behind it would reach screens and JSON.
+  for (const std::string& hidden : {std::string("127.0.0.1\0\x1b[2J:80", 17), std::string("127.0.0.1\0:80", 13)}) {
+    EXPECT_STATUS(CheckAddress(network_, hidden), kInvalidArgument);
+  }
 }
 
 TEST_F(DescriptorTest, DirectoryKeepsTheNewestAndForgetsTheExpired) {
