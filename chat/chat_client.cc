@@ -77,7 +77,7 @@ struct ChatClient::SendSession : std::enable_shared_from_this<SendSession> {
 };
 
 struct ChatClient::PollSession : std::enable_shared_from_this<PollSession> {
-  PollSession(State& owner, const PollRequest& poll_request, std::function<void(const Message&)> message_callback,
+  PollSession(State& owner, const PollRequest& poll_request, std::function<absl::Status(const Message&)> message_callback,
               std::function<void(absl::StatusOr<PollResult>)> callback)
       : state(owner),
         request(poll_request),
@@ -128,11 +128,12 @@ struct ChatClient::PollSession : std::enable_shared_from_this<PollSession> {
   void Show(const std::vector<Message>& messages) {
     InboxChange change;
     for (const Message& message : messages) {
-      on_message(message);
-      change.shown.push_back(message.id);
+      show_error.Update(show_error.ok() ? on_message(message) : absl::OkStatus());
+      if (show_error.ok()) change.shown.push_back(message.id);
     }
+    if (change.empty()) return;
     Write(std::move(change), [this](const absl::Status& status) {
-      if (show_error.ok()) show_error = status;
+      show_error.Update(status);
       MaybeFinish();
     });
   }
@@ -173,7 +174,7 @@ struct ChatClient::PollSession : std::enable_shared_from_this<PollSession> {
   const PollRequest request;
   Poller poller;
   base::Timer timer;
-  const std::function<void(const Message&)> on_message;
+  const std::function<absl::Status(const Message&)> on_message;
   const std::function<void(absl::StatusOr<PollResult>)> done;
   std::deque<PendingWrite> queue;  // the first one is under way
   int writing = 0;
@@ -201,7 +202,7 @@ void ChatClient::Send(const SendRequest& request, std::function<void(absl::Statu
   session->Start(request);
 }
 
-void ChatClient::Poll(const PollRequest& request, std::function<void(const Message&)> on_message,
+void ChatClient::Poll(const PollRequest& request, std::function<absl::Status(const Message&)> on_message,
                       std::function<void(absl::StatusOr<PollResult>)> done) {
   if (state_->sessions() >= kSessionsMax) {
     state_->loop.Post([done = std::move(done)] { done(absl::ResourceExhaustedError("too many sends and polls at once")); });

@@ -42,9 +42,10 @@ class ChatClient {
 
   // Errors: Sender::Start and Sender::result.
   void Send(const SendRequest& request, std::function<void(absl::StatusOr<SendResult>)> done);
-  // `on_message` for every message not shown before, once it is kept; afterwards the inbox remembers that it was shown. `done`
-  // comes last, when that is on disk. Errors: Inbox::Load and Apply, Poller::result.
-  void Poll(const PollRequest& request, std::function<void(const Message&)> on_message,
+  // `on_message` for every message not shown before, once it is kept; afterwards the inbox remembers that it was shown. If it
+  // fails, that message and those after it stay unshown for the next poll, and its error is the poll's. `done` comes last, when
+  // all is on disk. Errors: Inbox::Load and Apply, Poller::result.
+  void Poll(const PollRequest& request, std::function<absl::Status(const Message&)> on_message,
             std::function<void(absl::StatusOr<PollResult>)> done);
 
  private:

@@ -50,8 +50,16 @@ class TemporaryFolder {
   explicit TemporaryFolder(std::string path) : path_(std::move(path)) {}
   TemporaryFolder(TemporaryFolder&& other) noexcept : path_(std::exchange(other.path_, "")) {}
   ~TemporaryFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+    if (!path_.empty()) Remove(path_);
+  }
+  // Also under nodes that still run: what they add meanwhile is taken by another try.
+  static void Remove(const std::string& path) {
+    constexpr int kTries = 8;
+    std::error_code error;
+    for (int i = 0; i < kTries; ++i) {
+      std::filesystem::remove_all(path, error);
+      if (!error) return;
+    }
   }
   const std::string& path() const { return path_; }
 
@@ -81,7 +89,10 @@ class Someone {
     absl::StatusOr<chat::PollResult> result = absl::InternalError("the loop ended early");
     loop_.Post([&] {
       chat_.Poll({.identity = &identity, .inbox = &inbox, .created = loop_.WallNow()},
-                 [&](const chat::Message& message) { texts.push_back(base::SanitizeForTerminal(message.text).text); },
+                 [&](const chat::Message& message) {
+                   texts.push_back(base::SanitizeForTerminal(message.text).text);
+                   return absl::OkStatus();
+                 },
                  [&](absl::StatusOr<chat::PollResult> polled) {
                    result = std::move(polled);
                    loop_.Stop();
@@ -142,13 +153,15 @@ class Story {
     ASSIGN_OR_RETURN(const chat::SendResult sent, Someone(network_, nodes_.Bootstrap(), rng_).Send(bob_.public_key(), kFirstText));
     Line("3/5", "send", absl::StrFormat("alice to bob: %d bytes, 1 envelope of %d, over 3 relays", sizeof kFirstText - 1, chat::kSealedSize));
     for (const chat::PlaceOutcome& place : sent.envelopes[0].places) ShowPlace(place);
-    first_ = sent.envelopes[0].places[0];
+    for (const chat::PlaceOutcome& place : sent.envelopes[0].places) KeepPath(place.path, place.storage_node);
+    first_ = PlaceThatHolds(sent);
 
     Begin();
     std::vector<std::string> texts;
     ASSIGN_OR_RETURN(const chat::PollResult polled, Someone(network_, nodes_.Bootstrap(), rng_).Poll(bob_, inbox_, texts));
     Line("4/5", "poll", absl::StrFormat("bob asks %d mailboxes, each over its own circuit; %d answered", polled.parts_asked, polled.parts_answered));
     ShowReading(polled);
+    for (const chat::PartOutcome& part : polled.parts) KeepPath(part.path, part.storage_node);
     if (texts != std::vector<std::string>{kFirstText}) return Broken("bob did not read what alice wrote");
     Detail(absl::StrCat("bob reads: \"", texts[0], "\""));
     return absl::OkStatus();
@@ -158,7 +171,7 @@ class Story {
     Begin();
     ASSIGN_OR_RETURN(const chat::SendResult sent, Someone(network_, nodes_.Bootstrap(), rng_).Send(bob_.public_key(), kSecondText));
     std::vector<std::string> killed;
-    for (const keys::PublicKey& holder : sent.envelopes[0].places[0].holders) {
+    for (const keys::PublicKey& holder : PlaceThatHolds(sent).holders) {
       const size_t index = nodes_.Find(holder);
       if (static_cast<int>(killed.size()) == options_.kill || index == nodes_.size() || nodes_.alive_count() <= kDemoNodesMin) break;
       nodes_.Kill(index);
@@ -193,9 +206,15 @@ class Story {
                      "       bulbil up --nodes 8      keep a local network running to play with\n",
                      "       bulbil help              everything else\n"));
     if (options_.json) {
-      (void)WriteStdout(JsonObject().Add("schema", 1).Add("type", "demo").Add("nodes", options_.nodes).Add("killed", killed_)
+      (void)WriteStdout(JsonObject().Add("schema", 1).Add("type", "demo").Add("nodes", options_.nodes).Add("killed", killed_).Add("paths", paths_)
                             .Add("first", kFirstText).Add("second", kSecondText).Add("read", true).Line());
     }
+  }
+
+  // One of the two places will do for "stored"; the story is about the one that holds more.
+  static const chat::PlaceOutcome& PlaceThatHolds(const chat::SendResult& sent) {
+    const auto& places = sent.envelopes[0].places;
+    return places[1].holders.size() > places[0].holders.size() ? places[1] : places[0];
   }
 
   // How it is told.
@@ -227,6 +246,12 @@ class Story {
     Detail(absl::StrCat("alice ─▶ ", Way(place.path), " ─▶ mailbox ", place.point.ToHex().substr(0, 4), " (", NameOf(place.storage_node),
                         "; copies ", absl::StrJoin(copies, " "), ")"));
   }
+  void KeepPath(const std::vector<keys::PublicKey>& path, const keys::PublicKey& storage_node) {
+    std::vector<std::string> names;
+    for (const keys::PublicKey& hop : path) names.push_back(NameOf(hop));
+    names.push_back(NameOf(storage_node));
+    paths_.push_back(absl::StrJoin(names, " "));
+  }
   // The part that had the note: the one at a place where alice left it.
   void ShowReading(const chat::PollResult& polled) {
     for (const chat::PartOutcome& part : polled.parts) {
@@ -244,17 +269,24 @@ class Story {
   chat::Inbox inbox_;
   NodeGroup nodes_;
   chat::PlaceOutcome first_;
-  std::vector<std::string> killed_;
+  std::vector<std::string> killed_, paths_;
   absl::Time begun_;
 };
 
 absl::Status Demo(const DemoOptions& options) {
   ASSIGN_OR_RETURN(const TemporaryFolder folder, TemporaryFolder::Make());
+  const StopSignals stop([path = folder.path()](int signal_number) {
+    TemporaryFolder::Remove(path);
+    _exit(128 + signal_number);
+  });
   return Story(options, folder.path()).Tell();
 }
 
 }  // namespace
 
-int RunDemo(const DemoOptions& options) { return Report(Demo(options), options.json); }
+int RunDemo(const DemoOptions& options) {
+  BlockStopSignals();
+  return Report(Demo(options), options.json);
+}
 
 }  // namespace cli

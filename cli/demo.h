@@ -13,11 +13,10 @@ inline constexpr int kDemoNodesMin = 5, kDemoNodesMax = 64;  // a message needs 
 
 struct DemoOptions {
   int nodes = 8;
-  int kill = 1;       // mailbox nodes stopped in the last act
-  uint64_t seed = 0;  // of what the story draws; 0: another one each time
+  int kill = 1;  // mailbox nodes stopped in the last act
   bool json = false;
 };
-// Returns 0 only if bob read the text, also after the failure.
+// Returns 0 only if bob read the text, also after the failure. A stop signal removes the demo's folder and ends the process.
 int RunDemo(const DemoOptions& options);
 
 struct UpOptions {

@@ -143,7 +143,6 @@ class Grammar {
     CLI::App& demo = Add(app_, "demo", Command::kDemo);
     Value(demo, "--nodes", out_.demo.nodes);
     Value(demo, "--kill", out_.demo.kill);
-    Value(demo, "--seed", out_.demo.seed);
     Value(Add(app_, "up", Command::kUp), "--nodes", out_.demo.nodes);
   }
   void AddTalk() {

@@ -69,7 +69,7 @@ struct LookFlags {
   std::string argument;  // POINT of ring lookup, KEY of dht get
 };
 struct DemoFlags {
-  std::string nodes, kill, seed;
+  std::string nodes, kill;
 };
 
 struct Invocation {

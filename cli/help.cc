@@ -88,14 +88,13 @@ A node that forwards cells only: it stores no record, holds no identity and refu
 
   bulbil relay --port 10004
 )"},
-    {Command::kDemo, "demo", R"(usage: bulbil demo [--nodes N] [--kill K] [--seed S]
+    {Command::kDemo, "demo", R"(usage: bulbil demo [--nodes N] [--kill K]
 
 A whole network in this process: ring, keys, a message, its reading, the failure of the node that held it.
 
 options
   --nodes N              nodes in the network (8)
   --kill K               nodes that fail in the last act (1)
-  --seed S               the same picture each time
 )"},
     {Command::kUp, "up", R"(usage: bulbil up [--nodes N] [--port PORT]
 

@@ -66,7 +66,7 @@ absl::Status ExplainJoin(const absl::Status& status, const NodeOptions& options)
 class Foreground {
  public:
   Foreground(const NodeOptions& options, LocalNode& node)
-      : options_(options), node_(node), reminder_(node.loop(), [this] { Remind(); }), stop_([this] { OnStopSignal(); }) {}
+      : options_(options), node_(node), reminder_(node.loop(), [this] { Remind(); }), stop_([this](int) { OnStopSignal(); }) {}
 
   absl::Status Run() {
     spdlog::info("boot: [ 20%] listening localhost:{}", node_.port());
@@ -161,6 +161,7 @@ absl::Status Serve(const NodeOptions& options) {
   }
   local.directory = options.home.NodeDirectory(port);
   ASSIGN_OR_RETURN(local.socket_path, options.home.SocketPath(port));
+  if (SocketAnswers(local.socket_path)) return PortTaken(options);  // before its store says that it is locked
   RETURN_IF_ERROR(EnsurePrivateDirectory(local.directory));
   RETURN_IF_ERROR(EnsurePrivateDirectory(options.home.RuntimeDirectory()));
   absl::StatusOr<std::unique_ptr<LocalNode>> node = LocalNode::Create(local);

@@ -33,13 +33,14 @@ void PollLoop::Poll() {
   const chat::PollRequest request{
       .identity = &identity_.key, .inbox = &inbox_, .created = identity_.info.created, .imported = identity_.info.imported};
   session_.client().Poll(
-      request, [this](const chat::Message& message) { OnMessage(message); },
+      request, [this](const chat::Message& message) { return OnMessage(message); },
       [this](absl::StatusOr<chat::PollResult> result) { OnDone(std::move(result)); });
 }
 
-void PollLoop::OnMessage(const chat::Message& message) {
-  print_failed_.Update(
-      WriteStdout(plan_.json ? MessageJson(message, plan_.mailbox) : MessageText(message, absl::Now(), absl::LocalTimeZone())));
+absl::Status PollLoop::OnMessage(const chat::Message& message) {
+  print_failed_ =
+      WriteStdout(plan_.json ? MessageJson(message, plan_.mailbox) : MessageText(message, absl::Now(), absl::LocalTimeZone()));
+  return print_failed_;
 }
 
 void PollLoop::OnDone(absl::StatusOr<chat::PollResult> result) {

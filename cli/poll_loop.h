@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // cli/poll_loop.h — one poll, polls until something comes (--wait), or polls without end (--watch), printing as messages arrive.
 //
-// A message is printed as soon as it is kept, before the inbox is told that it was shown: an end in between shows it again rather
-// than never.
+// A message is printed as soon as it is kept, before the inbox is told that it was shown: an end in between, or an output that
+// cannot be written, shows it again rather than never.
 #pragma once
 
 #include <optional>
@@ -38,7 +38,7 @@ class PollLoop {
 
  private:
   void Poll();
-  void OnMessage(const chat::Message& message);
+  absl::Status OnMessage(const chat::Message& message);
   void OnDone(absl::StatusOr<chat::PollResult> result);
   void AgainOr(absl::Status outcome);
   void Finish(absl::Status outcome);

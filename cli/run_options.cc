@@ -168,8 +168,6 @@ absl::StatusOr<DemoOptions> ResolveDemo(const Invocation& invocation) {
   DemoOptions options{.json = invocation.global.json};
   ASSIGN_OR_RETURN(options.nodes, Count("--nodes", invocation.demo.nodes, options.nodes, kDemoNodesMin, kDemoNodesMax));
   ASSIGN_OR_RETURN(options.kill, Count("--kill", invocation.demo.kill, options.kill, 0, options.nodes - (kDemoNodesMin - 1)));
-  const std::string& seed = invocation.demo.seed;
-  if (!seed.empty() && !absl::SimpleAtoi(seed, &options.seed)) return BadValue("--seed", seed, "a number");
   return options;
 }
 

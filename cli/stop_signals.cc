@@ -25,12 +25,12 @@ void BlockStopSignals() {
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
-StopSignals::StopSignals(std::function<void()> on_signal)
+StopSignals::StopSignals(std::function<void(int)> on_signal)
     : thread_([this, on_signal = std::move(on_signal)] {
         const sigset_t set = StopSet();
         const timespec look = {.tv_sec = 0, .tv_nsec = kLookNanoseconds};
         while (!done_) {
-          if (sigtimedwait(&set, nullptr, &look) > 0) on_signal();
+          if (const int signal_number = sigtimedwait(&set, nullptr, &look); signal_number > 0) on_signal(signal_number);
         }
       }) {}
 

@@ -13,8 +13,8 @@ void BlockStopSignals();
 
 class StopSignals {
  public:
-  // `on_signal` for each one that comes, until this object goes.
-  explicit StopSignals(std::function<void()> on_signal);
+  // `on_signal`, with the signal's number, for each one that comes, until this object goes.
+  explicit StopSignals(std::function<void(int)> on_signal);
   ~StopSignals();
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;

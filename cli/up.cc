@@ -36,7 +36,7 @@ class Stop {
   std::mutex mutex_;
   std::condition_variable came_;
   bool stopped_ = false;
-  StopSignals signals_{[this] { OnSignal(); }};
+  StopSignals signals_{[this](int) { OnSignal(); }};
 };
 
 absl::Status AddNode(const UpOptions& options, uint16_t port, NodeGroup& nodes) {

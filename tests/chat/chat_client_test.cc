@@ -73,8 +73,10 @@ class ChatClientTest : public testing::Test {
   void StartPoll(Person& who, Polled& polled) {
     client_->Poll({&who.key, &who.inbox, loop_.WallNow(), imported_},
                   [&](const Message& message) {
+                    if (polled.texts.size() == shown_max_) return absl::UnavailableError("the output is closed");
                     polled.texts.push_back(base::ToString(message.text));
                     polled.messages.push_back(message);
+                    return absl::OkStatus();
                   },
                   [&](absl::StatusOr<PollResult> result) { polled.result = std::move(result); });
   }
@@ -85,6 +87,7 @@ class ChatClientTest : public testing::Test {
   support::FakeOperations operations_{places_, rng_};
   ChatClient::Options options_;
   bool imported_ = false;
+  size_t shown_max_ = SIZE_MAX;  // what the output takes
   std::unique_ptr<ChatClient> client_;
   Person alice_{rng_}, bob_{rng_};
 };
@@ -123,6 +126,22 @@ TEST_F(ChatClientTest, PollEmptiesTheRing) {
   EXPECT_EQ(places_.EnvelopeCount(), 360u);
   EXPECT_EQ(Poll(alice_).texts.size(), 60u);
   EXPECT_EQ(places_.EnvelopeCount(), 0u);
+}
+
+TEST_F(ChatClientTest, WhatCouldNotBeShownIsShownByTheNextPoll) {
+  for (int i = 0; i < 5; ++i) ASSERT_OK(Send(alice_, absl::StrCat("note ", i)));
+  shown_max_ = 2;
+  Polled polled = Poll(alice_);
+  EXPECT_STATUS(polled.result, kUnavailable);
+  std::set<std::string> texts(polled.texts.begin(), polled.texts.end());
+  EXPECT_EQ(texts.size(), 2u);
+  shown_max_ = SIZE_MAX;
+  polled = Poll(alice_);
+  ASSERT_OK(polled.result);
+  EXPECT_EQ(polled.texts.size(), 3u);
+  texts.insert(polled.texts.begin(), polled.texts.end());
+  EXPECT_EQ(texts.size(), 5u);
+  EXPECT_TRUE(Poll(alice_).texts.empty());
 }
 
 TEST_F(ChatClientTest, SignedNotesNameTheirSenderAndAnonymousOnesNobody) {

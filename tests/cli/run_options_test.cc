@@ -133,11 +133,10 @@ TEST(RunOptions, DemoAndUpHaveBounds) {
     ASSIGN_OR_RETURN(const auto prepared, Prepare(line, {}));
     return ResolveUp(prepared.first, prepared.second);
   };
-  ASSERT_OK_AND_ASSIGN(const DemoOptions options, demo("demo --nodes 10 --kill 2 --seed 7"));
+  ASSERT_OK_AND_ASSIGN(const DemoOptions options, demo("demo --nodes 10 --kill 2"));
   EXPECT_EQ(options.nodes, 10);
   EXPECT_EQ(options.kill, 2);
-  EXPECT_EQ(options.seed, 7u);
-  for (const char* line : {"demo --nodes 4", "demo --nodes 1000", "demo --nodes 5 --kill 2", "demo --kill -1", "demo --seed x"}) {
+  for (const char* line : {"demo --nodes 4", "demo --nodes 1000", "demo --nodes 5 --kill 2", "demo --kill -1"}) {
     EXPECT_EQ(ErrorOf(demo(line).status()).exit, Exit::kUsage) << line;
   }
   ASSERT_OK_AND_ASSIGN(const UpOptions up_options, up("up --port 20001 --nodes 3"));

@@ -7,6 +7,7 @@ usage: cli_exit_codes.py PROGRAM
 import json
 import os
 import socket
+import subprocess
 import sys
 
 from cli_runner import Runner, check
@@ -87,6 +88,21 @@ def configuration(cli):
     cli.run("status", "--node", "10001", home=deep, expect=5)  # longer than a socket's path may be
 
 
+def streams_that_do_not_work(cli):
+    """An output that cannot be written is an error, and a closed stream never becomes the number of another file."""
+    home = cli.home("streams")
+    cli.run("keys", "new", "--no-input", "--no-passphrase", home="streams")
+    for redirection in [">/dev/full", ">&-"]:
+        for command in ["version", "help", "keys list", "keys show"]:
+            result = subprocess.run(["sh", "-c", f'exec "$0" {command} --home "$1" {redirection}', cli.program, home], capture_output=True,
+                                    timeout=60, check=False)
+            check(result.returncode == 5 and b"cannot write" in result.stderr, command, redirection, result.returncode, result.stderr)
+    address = cli.line("keys", "show", home="streams")
+    result = subprocess.run(["sh", "-c", 'exec "$0" send "$2" --home "$1" <&-', cli.program, home, address], capture_output=True,
+                            timeout=60, check=False)
+    check(result.returncode == 5 and b"cannot read the input" in result.stderr, "closed stdin:", result.returncode, result.stderr)
+
+
 def json_errors(cli):
     for arguments, code in [(["kyes", "--json"], 2), (["status", "--json"], 4), (["poll", "--json", "--as", "nobody"], 3)]:
         result = cli.run(*arguments, expect=code)
@@ -103,6 +119,7 @@ def main():
         check(len(address) == ADDRESS_LENGTH, "address:", address)
         no_network(cli, address)
         configuration(cli)
+        streams_that_do_not_work(cli)
         json_errors(cli)
         print("ok")
 

@@ -78,6 +78,8 @@ def three_nodes_are_too_few_for_a_message(cluster, nodes, person):
 def a_port_belongs_to_one_node(cluster, node):
     error = errors_of(cluster, "--port", str(node.port), "--bootstrap", "none", "--home", os.path.join(cluster.folder, "late"), code=5)
     check("already in use" in error, "not told why:", error)
+    error = errors_of(cluster, "--port", str(node.port), "--home", node.home, code=5)  # the same command typed twice
+    check("already in use" in error and "a bulbil node is running there" in error, "not told why:", error)
 
 
 def interrupted(cluster, node, person):
