@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "overlay/grpc_call.h"
+#include "overlay/grpc_call_log.h"
 #include "overlay/grpc_channel.h"
 #include "overlay/grpc_tls.h"
 
@@ -26,10 +27,13 @@ class GrpcClient::UnaryCall final : public GrpcCall {
   UnaryCall(GrpcClient& client, std::shared_ptr<Channel> channel, std::optional<keys::PublicKey> pinned, Done done)
       : GrpcCall(client.loop_), client_(client), channel_(std::move(channel)), pinned_(pinned), done_(std::move(done)) {}
 
-  void Begin(const std::string& method, const std::string& request, absl::Duration timeout) {
+  void Begin(std::string method, const std::string& request, absl::Duration timeout) {
+    method_ = std::move(method);
+    request_bytes_ = request.size();
+    begun_ = loop_.Now();
     context_.set_deadline(DeadlineIn(timeout));
     grpc::GenericStub stub(channel_->channel);
-    reader_ = stub.PrepareUnaryCall(&context_, method, ToBuffer(request), loop_.queue());
+    reader_ = stub.PrepareUnaryCall(&context_, method_, ToBuffer(request), loop_.queue());
     client_.calls_.insert(this);
     ++channel_->calls;
     reader_->StartCall();
@@ -44,8 +48,9 @@ class GrpcClient::UnaryCall final : public GrpcCall {
     channel_->last_used = loop_.Now();
     const Done done = std::exchange(done_, nullptr);
     if (loop_.silent()) return;
-    if (!status_.ok()) return done(FromGrpc(status_));
     const std::optional<keys::PublicKey> key = pinned_ ? pinned_ : PeerKey(context_.auth_context().get());
+    LogAsked({method_, key, request_bytes_, FromGrpc(status_).code(), answer_.Length(), loop_.Now() - begun_});
+    if (!status_.ok()) return done(FromGrpc(status_));
     done(RpcAnswer{ToText(answer_), key.value_or(keys::PublicKey{})});
   }
 
@@ -53,6 +58,9 @@ class GrpcClient::UnaryCall final : public GrpcCall {
   const std::shared_ptr<Channel> channel_;
   const std::optional<keys::PublicKey> pinned_;
   Done done_;
+  std::string method_;
+  size_t request_bytes_ = 0;
+  absl::Time begun_;
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientAsyncResponseReader<grpc::ByteBuffer>> reader_;
   grpc::ByteBuffer answer_;

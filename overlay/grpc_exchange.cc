@@ -5,6 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include "overlay/grpc_call_log.h"
+
 namespace overlay {
 namespace {
 
@@ -18,10 +20,12 @@ class Exchange : public GrpcCall {
   void Begin(std::function<void()> on_ended) {
     call_->SetOnEnded([self = shared_from_this(), this, on_ended = std::move(on_ended)] {
       timer_.Stop();
+      Log();
       OnEnded();
       if (on_ended) on_ended();
     });
-    timer_.Reset(loop_.Now() + kServeMax);
+    begun_ = loop_.Now();
+    timer_.Reset(begun_ + kServeMax);
     call_->stream().Read(&buffer_, Start(read_op_));
   }
 
@@ -30,15 +34,29 @@ class Exchange : public GrpcCall {
   virtual void OnEnded() {}
 
   void StopTimer() { timer_.Stop(); }
+  void Reject(absl::StatusCode code) {
+    outcome_ = code;
+    call_->Reject(code);
+  }
   const std::shared_ptr<GrpcServerCall> call_;
+  absl::StatusCode outcome_ = absl::StatusCode::kCancelled;  // what the caller hears; this, if it hears nothing
+  size_t answer_bytes_ = 0;
 
  private:
   void HandleRead(bool ok) {
     if (call_->ended()) return;
-    if (ok) return OnRequest(ToText(buffer_));
-    call_->Reject(absl::StatusCode::kInvalidArgument);  // no message, or one that was too large
+    if (!ok) return Reject(absl::StatusCode::kInvalidArgument);  // no message, or one that was too large
+    request_bytes_ = buffer_.Length();
+    OnRequest(ToText(buffer_));
+  }
+  void Log() const {
+    const Caller& caller = call_->caller();
+    const auto peer = caller.is_local ? std::nullopt : std::optional(caller.tls_key);
+    LogAnswered({call_->method(), peer, request_bytes_, outcome_, answer_bytes_, loop_.Now() - begun_});
   }
 
+  absl::Time begun_;
+  size_t request_bytes_ = 0;
   grpc::ByteBuffer buffer_;
   base::Timer timer_;
   GrpcOp<Exchange> read_op_{this, &Exchange::HandleRead};
@@ -51,8 +69,10 @@ class UnaryExchange final : public Exchange {
 
   void Respond(const absl::StatusOr<std::string>& answer) {
     if (std::exchange(responded_, true) || call_->ended()) return;
-    if (!answer.ok()) return call_->Reject(answer.status().code());
-    if (answer->size() > kRpcMessageMax) return call_->Reject(absl::StatusCode::kResourceExhausted);
+    if (!answer.ok()) return Reject(answer.status().code());
+    if (answer->size() > kRpcMessageMax) return Reject(absl::StatusCode::kResourceExhausted);
+    outcome_ = absl::StatusCode::kOk;
+    answer_bytes_ = answer->size();
     call_->stream().WriteAndFinish(ToBuffer(*answer), grpc::WriteOptions(), grpc::Status::OK, Start(finish_op_));
   }
 
@@ -87,6 +107,7 @@ class StreamExchange final : public Exchange {
   bool Write(const std::string& message) {
     if (finish_ || call_->ended() || message.size() > kRpcMessageMax || waiting_.size() >= kStreamQueueMax) return false;
     waiting_.push_back(ToBuffer(message));
+    answer_bytes_ += message.size();
     Proceed();
     return true;
   }
@@ -128,7 +149,7 @@ class StreamExchange final : public Exchange {
       call_->stream().Write(waiting_.front(), Start(write_op_));
       waiting_.pop_front();
     } else if (finish_ && !std::exchange(finished_, true)) {
-      call_->Reject(finish_->code());
+      Reject(finish_->code());
     }
   }
   void HandleWritten(bool) {

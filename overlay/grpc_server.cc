@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "overlay/grpc_call_log.h"
 #include "overlay/grpc_channel.h"
 #include "overlay/grpc_exchange.h"
 #include "overlay/grpc_listen.h"
@@ -25,6 +26,13 @@ std::string ListenAddress(const std::string& address) {
   constexpr char kLocalhost[] =
       "localhost:";  // gRPC would be content with either of ::1 and 127.0.0.1, and silent about the other
   return absl::StartsWith(address, kLocalhost) ? absl::StrCat("127.0.0.1:", address.substr(sizeof kLocalhost - 1)) : address;
+}
+
+// What no exchange will log. The method's name is the stranger's own text, so it is not repeated.
+void Refuse(GrpcServerCall& call, absl::StatusCode code) {
+  const auto peer = call.caller().is_local ? std::nullopt : std::optional(call.caller().tls_key);
+  LogAnswered({.method = "unknown", .peer = peer, .outcome = code});
+  call.Reject(code);
 }
 
 bool ServedLocally(const std::string& method) {
@@ -119,12 +127,12 @@ void GrpcServer::AcceptNext() {
 }
 
 void GrpcServer::Dispatch(const std::shared_ptr<GrpcServerCall>& call) {
-  if (!call->IdentifyCaller()) return call->Reject(absl::StatusCode::kUnauthenticated);
+  if (!call->IdentifyCaller()) return Refuse(*call, absl::StatusCode::kUnauthenticated);
   const Caller caller = call->caller();
   const Method* const method = Find(call->method(), caller.is_local);
-  if (method == nullptr) return call->Reject(absl::StatusCode::kUnimplemented);
+  if (method == nullptr) return Refuse(*call, absl::StatusCode::kUnimplemented);
   if (method->raw) return method->raw(call);
-  if (!TakeSlot(caller)) return call->Reject(absl::StatusCode::kResourceExhausted);
+  if (!TakeSlot(caller)) return Refuse(*call, absl::StatusCode::kResourceExhausted);
   const auto on_ended = [this, caller] { ReleaseSlot(caller); };
   if (method->unary) {
     ServeUnary(loop_, call, method->unary, on_ended);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -8,6 +10,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "overlay/grpc_call.h"
 #include "overlay/grpc_channel.h"
@@ -97,6 +100,39 @@ TEST_F(RpcTest, SendsTheCodeOfAnErrorAndNothingElse) {
   const absl::Status status = client_.Call(node_.target(), kEcho, "").status();
   EXPECT_STATUS(status, kNotFound);
   EXPECT_EQ(status.message(), "");
+}
+
+// The program's log, into a text, as long as this lives.
+class TraceCapture {
+ public:
+  TraceCapture() : before_(spdlog::default_logger()) {
+    auto logger = std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(lines_));
+    logger->set_level(spdlog::level::trace);
+    spdlog::set_default_logger(std::move(logger));
+  }
+  ~TraceCapture() { spdlog::set_default_logger(before_); }
+  std::string text() const { return lines_.str(); }
+
+ private:
+  const std::shared_ptr<spdlog::logger> before_;
+  std::ostringstream lines_;
+};
+
+TEST_F(RpcTest, TracesEveryCallOnceASideWithoutAddressOrWords) {
+  const TraceCapture trace;
+  ASSERT_OK(node_.Start());
+  ASSERT_OK(client_.Call(node_.target(), kEcho, "a secret of 21 bytes."));
+  EXPECT_STATUS(client_.Call(node_.target(), "/bulbil.v1.Overlay/\x1b[2J", ""), kUnimplemented);
+  ASSERT_OK(client_.Call(Local(), kControlMethod, ""));
+  client_.Stop();
+  node_.Stop();
+  const std::string text = trace.text();
+  for (const char* part : {"rpc: → Describe ", " 21 B: OK 21 B in ", "rpc: ← Describe ", "rpc: ← unknown ", "UNIMPLEMENTED", "rpc: ← Status local "}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  }
+  EXPECT_EQ(text.find("127.0.0.1"), std::string::npos) << text;
+  EXPECT_EQ(text.find("secret"), std::string::npos) << text;
+  EXPECT_EQ(text.find(folder_.File("")), std::string::npos) << text;
 }
 
 TEST_F(RpcTest, AnswersForAHandlerThatForgets) {
