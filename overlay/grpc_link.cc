@@ -86,7 +86,7 @@ void GrpcLinks::Drop(LinkId id) {
   }
   link->setup_timer.Stop();
   if (link->stream) link->stream->Close();
-  spdlog::debug("link {} to {} is down", id, base::Redacted(link->info.peer_key.view()));
+  spdlog::debug("link: {} to {} is down", id, base::Redacted(link->info.peer_key.view()));
   loop_.Post([this, id] {
     if (listener_ != nullptr) listener_->OnLinkDown(id);
   });
@@ -165,7 +165,7 @@ void GrpcLinks::OnStreamUp(LinkId id) {
   link->up = true;
   link->setup_timer.Stop();
   if (link->standing == LinkStanding::kOpening) link->standing = LinkStanding::kOpenedHere;
-  spdlog::debug("link {} to {} is up", id, base::Redacted(link->info.peer_key.view()));
+  spdlog::debug("link: {} to {} is up", id, base::Redacted(link->info.peer_key.view()));
   if (listener_ != nullptr) listener_->OnLinkUp(link->info);
   if (IsAlive(id)) Flush(*link);
 }
@@ -194,7 +194,7 @@ void GrpcLinks::OnStreamMessage(LinkId id, const grpc::ByteBuffer& message) {
   });
   if (status.ok()) return;
   ++counters_.malformed;
-  spdlog::debug("link {} is closed: malformed", id);
+  spdlog::debug("link: {} is closed: malformed", id);
   Drop(id);
 }
 
