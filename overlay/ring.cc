@@ -12,19 +12,25 @@
 namespace overlay {
 namespace {
 
-constexpr absl::Duration kPendingPauseMin = absl::Milliseconds(10);   // before a node that was in a step is asked again,
-constexpr absl::Duration kPendingPauseSpan = absl::Milliseconds(30);  // at random, so that two do not wait for each other for ever
-constexpr absl::Duration kHintPause = absl::Milliseconds(30);         // hints make a node look at most that often
+constexpr absl::Duration kPendingPauseMin = absl::Milliseconds(10);  // before a node that was in a step is asked again,
+constexpr absl::Duration kPendingPauseSpan =
+    absl::Milliseconds(30);                                    // at random, so that two do not wait for each other for ever
+constexpr absl::Duration kHintPause = absl::Milliseconds(30);  // hints make a node look at most that often
 
 }  // namespace
 
 const char* Name(RingState state) {
   switch (state) {
-    case RingState::kIdle: return "idle";
-    case RingState::kJoining: return "joining";
-    case RingState::kMember: return "member";
-    case RingState::kDetached: return "detached";
-    case RingState::kLeft: return "left";
+    case RingState::kIdle:
+      return "idle";
+    case RingState::kJoining:
+      return "joining";
+    case RingState::kMember:
+      return "member";
+    case RingState::kDetached:
+      return "detached";
+    case RingState::kLeft:
+      return "left";
   }
   return "unknown";
 }
@@ -134,19 +140,18 @@ RingActions Ring::OnReply(CallId id, absl::StatusOr<RingReply> reply, absl::Time
 
 Ring::Answered Ring::OnRequest(const RingRequest& request, absl::Time now) {
   now_ = now;
-  RingReply reply = std::visit(
-      base::Overloaded{[&](const StateRequest&) -> RingReply { return DescribeState(); },
-                       [&](const RectifyRequest& notice) -> RingReply {
-                         OnNotice(notice);
-                         return RectifyReply{};
-                       },
-                       [&](const NextHopRequest& ask) -> RingReply { return NextHop(ask.point); },
-                       [&](const LeavingRequest& hint) -> RingReply {
-                         OnLeaving(hint.leaver);
-                         return LeavingReply{};
-                       },
-                       [&](const HealthRequest&) -> RingReply { return HealthReply{IsMember()}; }},
-      request);
+  RingReply reply = std::visit(base::Overloaded{[&](const StateRequest&) -> RingReply { return DescribeState(); },
+                                                [&](const RectifyRequest& notice) -> RingReply {
+                                                  OnNotice(notice);
+                                                  return RectifyReply{};
+                                                },
+                                                [&](const NextHopRequest& ask) -> RingReply { return NextHop(ask.point); },
+                                                [&](const LeavingRequest& hint) -> RingReply {
+                                                  OnLeaving(hint.leaver);
+                                                  return LeavingReply{};
+                                                },
+                                                [&](const HealthRequest&) -> RingReply { return HealthReply{IsMember()}; }},
+                               request);
   return {std::move(reply), Finish()};
 }
 
@@ -173,6 +178,30 @@ std::pair<double, bool> Ring::SizeEstimate() const {
     share += DistanceShare(predecessors_.back().point, self_.point);
   }
   return {count / std::max(share, 1e-12), false};
+}
+
+std::string Ring::MaintenancePrint() const {
+  std::string print;
+  const auto add = [&](const NodeId& point) { print.append(point.bytes.begin(), point.bytes.end()); };
+  const bool due = stabilize_due_ <= now_;
+  for (const int part :
+       {static_cast<int>(state_), static_cast<int>(lane_.step), static_cast<int>(list_.is_open()), static_cast<int>(due),
+        static_cast<int>(seeking_place_), static_cast<int>(exhausted_), static_cast<int>(list_.peers().size())}) {
+    print.push_back(static_cast<char>(part));
+  }
+  for (const Peer& peer : list_.peers()) add(peer.point);
+  if (predecessor_) add(predecessor_->point);
+  print.push_back('|');
+  if (lane_.step != Step::kIdle) add(lane_.asked.point);
+  if (lane_.step == Step::kPingPredecessor) add(rectifying_.candidate.point);
+  print.push_back('|');
+  for (const RectifyRequest& notice : rectify_queue_) add(notice.candidate.point);
+  print.push_back('|');
+  if (found_between_) add(found_between_->point);
+  for (const Suspect& suspect : suspects_) {
+    if (IsSuspect(suspect.point, options_.call_timeout)) add(suspect.point);
+  }
+  return print;
 }
 
 // --- The lane ---
@@ -230,14 +259,20 @@ void Ring::OnLaneReply(absl::StatusOr<RingReply> reply) {
 void Ring::OnStateReply(Step step, const Peer& asked, const StateReply* state) {
   if (state != nullptr && (state->member || state->pending)) DropSuspect(asked.point);
   switch (step) {
-    case Step::kAskSuccessor: return OnSuccessorState(asked, state);
-    case Step::kAskPredecessor: return OnCandidateState(asked, state);
-    case Step::kAskAlone: return OnAloneState(asked, state);
-    case Step::kAskForPlace: return OnPlaceState(asked, state);
-    case Step::kAskNewcomer: return OnNewcomerState(asked, state);
+    case Step::kAskSuccessor:
+      return OnSuccessorState(asked, state);
+    case Step::kAskPredecessor:
+      return OnCandidateState(asked, state);
+    case Step::kAskAlone:
+      return OnAloneState(asked, state);
+    case Step::kAskForPlace:
+      return OnPlaceState(asked, state);
+    case Step::kAskNewcomer:
+      return OnNewcomerState(asked, state);
     case Step::kIdle:
     case Step::kPingPredecessor:
-    case Step::kWaitForRange: return;
+    case Step::kWaitForRange:
+      return;
   }
 }
 
@@ -272,8 +307,8 @@ void Ring::OnSuccessorState(const Peer& successor, const StateReply* state) {
   successor_heard_ = now_;
   Adopt(successor, *state);
   const std::optional<Peer>& between = state->predecessor;
-  const bool ask = between && InOpen(between->point, self_.point, successor.point) &&
-                   !IsSuspect(between->point, options_.call_timeout);
+  const bool ask =
+      between && InOpen(between->point, self_.point, successor.point) && !IsSuspect(between->point, options_.call_timeout);
   if (ask) return Ask(Step::kAskPredecessor, *between, StateRequest{});
   Notify(successor);
   EndRound();
@@ -350,9 +385,8 @@ void Ring::OnNotice(const RectifyRequest& notice) {
   if (!IsMember()) return OnKnock(notice);
   if (notice.seeking) return AddContact(notice.candidate);
   DropSuspect(notice.candidate.point);
-  const auto same = std::find_if(rectify_queue_.begin(), rectify_queue_.end(), [&](const RectifyRequest& queued) {
-    return queued.candidate.point == notice.candidate.point;
-  });
+  const auto same = std::find_if(rectify_queue_.begin(), rectify_queue_.end(),
+                                 [&](const RectifyRequest& queued) { return queued.candidate.point == notice.candidate.point; });
   if (same != rectify_queue_.end()) {
     *same = notice;
   } else if (rectify_queue_.size() < kRectifyQueueMax) {
@@ -372,10 +406,14 @@ void Ring::Rectify(RectifyRequest notice) {
 void Ring::AdoptPredecessor(const RectifyRequest& notice) {
   const Peer& candidate = notice.candidate;
   const bool is_new = !predecessor_ || predecessor_->point != candidate.point;
+  // Who takes us for its successor learns at once that somebody joined between.
+  const bool joined = predecessor_ && InOpen(candidate.point, predecessor_->point, self_.point);
+  if (joined) Send(*predecessor_, LeavingRequest{self_}, Purpose::kNotice);
   predecessor_ = candidate;
   predecessor_heard_ = now_;
   DropSuspect(candidate.point);
-  predecessors_ = Chain(self_, candidate, notice.predecessors, Direction::kCounterClockwise, kTableNeighbours, /*storing_only=*/false);
+  predecessors_ =
+      Chain(self_, candidate, notice.predecessors, Direction::kCounterClockwise, kTableNeighbours, /*storing_only=*/false);
   std::vector<Peer> storing = Chain(self_, candidate, notice.storing_predecessors, Direction::kCounterClockwise,
                                     options_.storing_count, /*storing_only=*/true);
   const bool storing_changed = !SamePeers(storing, storing_predecessors_);

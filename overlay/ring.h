@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // overlay/ring.h — membership of one virtual node in the Chord ring.
 //
-// Source: Zave, arXiv 1502.06461 (2017 revision), not the original Chord: StabilizeFromSuccessor, StabilizeFromPredecessor, Rectify
-// and Join with the predecessor's whole list, each a step that reads one other node and writes this one.
+// Source: Zave, arXiv 1502.06461 (2017 revision), not the original Chord: StabilizeFromSuccessor, StabilizeFromPredecessor,
+// Rectify and Join with the predecessor's whole list, each a step that reads one other node and writes this one.
 //  - One maintenance lane: a step is under way or it is not. While it waits, State is answered "pending", liveness at once.
 //  - No pointer is adopted before its owner answered. A head that does not answer is dropped (the list is then open, see
 //    successor_list.h) and the next one asked in the same step. A node that answers but is no member counts as dead.
@@ -15,9 +15,9 @@
 //    itself no member asks it for a way in (a Rectify to a non-member). Of two detached nodes only the one with the smaller point
 //    does so, the other asks; a newcomer never founds.
 //  - Reunion. A member asks now and then one remembered peer outside its list for the owner of the point after its own. An owner
-//    that lies before its successor belongs to another ring (or is news): it is adopted by StabilizeFromPredecessor; one that lies
-//    behind it is rectified. Both preserve the invariant for any live member. A member alone that meets another ring joins it. So
-//    rings that know of each other merge.
+//    that lies before its successor belongs to another ring (or is news): it is adopted by StabilizeFromPredecessor; one that
+//    lies behind it is rectified. Both preserve the invariant for any live member. A member alone that meets another ring joins
+//    it. So rings that know of each other merge.
 //  - Fingers, the longer lists and the storing lists: hints for routing and what dht/ is told; maintenance never reads them.
 // Hostile peers can lie in an answer or delay it; they cannot claim a point they hold no key for, nor make a list grow.
 // Every Call must be answered by exactly one OnReply; Call::timeout is the driver's to keep. Not thread-safe: one event loop.
@@ -68,28 +68,28 @@ struct ContactsWanted {};
 using RingAction = std::variant<Call, LookupDone, NeighbourhoodChanged, JoinPrepared, StateChanged, ContactsWanted>;
 using RingActions = std::vector<RingAction>;
 
-inline constexpr size_t kRememberedMax = 32;        // peers that answered, the latest first: ways back in
-inline constexpr size_t kContactsMax = 16;          // bootstrap peers and who asked us for a way in
-inline constexpr size_t kWaysInMax = 64;            // asked in one sweep
-inline constexpr size_t kSweepParallel = 8;         // so that silent ones cost one timeout for eight
-inline constexpr size_t kRectifyQueueMax = 16;      // distinct candidates; they come again every round
-inline constexpr size_t kPendingLookupsMax = 64;    // of callers; beyond it ResourceExhausted
-inline constexpr size_t kCloserMax = 8;             // alternatives in one NextHop answer
-inline constexpr int kLookupTries = 6;              // of a caller's lookup; the pauses between them double, 8 s together in `local`:
-                                                    // longer than it takes to notice a silent death
-inline constexpr size_t kSuspectsMax = 64;          // peers whose last call failed
+inline constexpr size_t kRememberedMax = 32;      // peers that answered, the latest first: ways back in
+inline constexpr size_t kContactsMax = 16;        // bootstrap peers and who asked us for a way in
+inline constexpr size_t kWaysInMax = 64;          // asked in one sweep
+inline constexpr size_t kSweepParallel = 8;       // so that silent ones cost one timeout for eight
+inline constexpr size_t kRectifyQueueMax = 16;    // distinct candidates; they come again every round
+inline constexpr size_t kPendingLookupsMax = 64;  // of callers; beyond it ResourceExhausted
+inline constexpr size_t kCloserMax = 8;           // alternatives in one NextHop answer
+inline constexpr int kLookupTries = 6;      // of a caller's lookup; the pauses between them double, 8 s together in `local`:
+                                            // longer than it takes to notice a silent death
+inline constexpr size_t kSuspectsMax = 64;  // peers whose last call failed
 
 class Ring {
  public:
   struct Options {
-    int successor_count = 8;  // r
+    int successor_count = 8;   // r
     size_t storing_count = 4;  // R + 1
     absl::Duration stabilize_min = absl::Milliseconds(250);
     absl::Duration stabilize_max = absl::Seconds(5);
     absl::Duration call_timeout = absl::Seconds(2);
     absl::Duration check_every = absl::Seconds(1);     // successor and predecessor are asked for a sign of life
     absl::Duration reunion_every = absl::Seconds(30);  // reached by doubling from a second after joining
-    bool prepares = true;  // false: nothing to download (relay-only), join at once
+    bool prepares = true;                              // false: nothing to download (relay-only), join at once
 
     static Options Of(const Network& network, Role role);
   };
@@ -131,11 +131,23 @@ class Ring {
   const std::vector<Peer>& FarPredecessors() const { return predecessors_; }
   // Empty lists unless a member.
   Neighbourhood neighbourhood() const;
+  // All that decides the next maintenance steps, apart from the time: two nodes of equal prints go on alike. For searches of
+  // tests/sim.
+  std::string MaintenancePrint() const;
   // Members of the ring, self included: exact (second true) if the lists close around it, else from their density.
   std::pair<double, bool> SizeEstimate() const;
 
  private:
-  enum class Step { kIdle, kAskSuccessor, kAskPredecessor, kAskAlone, kPingPredecessor, kAskForPlace, kWaitForRange, kAskNewcomer };
+  enum class Step {
+    kIdle,
+    kAskSuccessor,
+    kAskPredecessor,
+    kAskAlone,
+    kPingPredecessor,
+    kAskForPlace,
+    kWaitForRange,
+    kAskNewcomer
+  };
   struct Lane {
     Step step = Step::kIdle;
     CallId call = 0;
@@ -211,6 +223,7 @@ class Ring {
 
   // ring_routing.cc: lookups, fingers, what is remembered.
   NextHopReply NextHop(const NodeId& point) const;
+  void ListBeyond(const NodeId& point, const std::vector<Peer>& near, NextHopReply& reply) const;
   std::vector<Peer> CloserTo(const NodeId& point) const;
   std::vector<Peer> UnsuspectedSuccessors() const;
   std::optional<LookupResult> LocalResult(const NodeId& point) const;
@@ -250,12 +263,12 @@ class Ring {
   bool neighbourhood_changed_ = false;
 
   Lane lane_;
-  RectifyRequest rectifying_;                 // kPingPredecessor: who takes the place if nobody answers
+  RectifyRequest rectifying_;  // kPingPredecessor: who takes the place if nobody answers
   std::deque<RectifyRequest> rectify_queue_;
-  std::optional<Peer> found_between_;         // by a reunion: a member before our successor, to be asked
+  std::optional<Peer> found_between_;  // by a reunion: a member before our successor, to be asked
   absl::Time pending_since_ = absl::InfiniteFuture();
-  bool round_quiet_ = true;                   // nothing changed or failed since the round began
-  bool round_again_ = false;                  // a nearer successor was adopted: there may be more
+  bool round_quiet_ = true;   // nothing changed or failed since the round began
+  bool round_again_ = false;  // a nearer successor was adopted: there may be more
   absl::Duration interval_;
   absl::Time stabilize_due_ = absl::InfiniteFuture();
   absl::Time check_due_ = absl::InfiniteFuture();
@@ -265,13 +278,13 @@ class Ring {
   std::vector<Suspect> suspects_;
   absl::Time seek_due_ = absl::InfiniteFuture();
   absl::Duration seek_pause_;
-  uint64_t sweep_ = 0;                        // number of the latest
+  uint64_t sweep_ = 0;  // number of the latest
   std::deque<Peer> sweep_queue_;
-  std::vector<Peer> sweep_strangers_;         // alive, but no members
+  std::vector<Peer> sweep_strangers_;  // alive, but no members
   size_t sweep_open_ = 0;
-  bool seeking_place_ = false;                // a sweep found a member; its lookup or the lane goes on
-  bool exhausted_ = false;                    // the last sweep found no member
-  std::optional<Neighbourhood> prepared_;     // what the range was fetched for
+  bool seeking_place_ = false;             // a sweep found a member; its lookup or the lane goes on
+  bool exhausted_ = false;                 // the last sweep found no member
+  std::optional<Neighbourhood> prepared_;  // what the range was fetched for
 
   absl::flat_hash_map<CallId, OpenCall> calls_;
   absl::flat_hash_map<uint64_t, OpenLookup> lookups_;

@@ -106,6 +106,16 @@ const MemberView* RingView::Best(const MemberView& member) const {
   return nullptr;
 }
 
+MemberView ViewOf(const overlay::Ring& ring, int successor_count) {
+  MemberView view;
+  view.point = ring.self().point;
+  for (const overlay::Peer& peer : ring.successors()) view.successors.push_back(peer.point);
+  const size_t length = ring.HasOpenList() ? static_cast<size_t>(successor_count) : 0;
+  while (!view.successors.empty() && view.successors.size() < length) view.successors.push_back(view.successors.back().PlusOne());
+  if (ring.predecessor()) view.predecessor = ring.predecessor()->point;
+  return view;
+}
+
 std::vector<NodeId> Principals(const RingView& view) {
   const std::vector<bool> skipped = Skipped(view);
   std::vector<NodeId> principals;

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "overlay/node_id.h"
+#include "overlay/ring.h"
 
 namespace sim {
 
@@ -32,6 +32,9 @@ struct RingView {
   // The first live entry of its list, or itself if it is a member alone; null if all are dead.
   const MemberView* Best(const MemberView& member) const;
 };
+
+// A member's pointers. An open list is one that Zave pads, with points that belong to nobody directly after the last entry.
+MemberView ViewOf(const overlay::Ring& ring, int successor_count);
 
 std::vector<overlay::NodeId> Principals(const RingView& view);
 

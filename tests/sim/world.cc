@@ -13,21 +13,6 @@ namespace sim {
 using overlay::Peer;
 using overlay::Ring;
 
-namespace {
-
-MemberView ViewOf(const Ring& ring, size_t successor_count) {
-  MemberView view;
-  view.point = ring.self().point;
-  for (const Peer& peer : ring.successors()) view.successors.push_back(peer.point);
-  // An open list is one that Zave pads, with points that belong to nobody directly after the last entry.
-  const size_t length = ring.HasOpenList() ? successor_count : 0;
-  while (!view.successors.empty() && view.successors.size() < length) view.successors.push_back(view.successors.back().PlusOne());
-  if (ring.predecessor()) view.predecessor = ring.predecessor()->point;
-  return view;
-}
-
-}  // namespace
-
 World::World(Options options) : options_(std::move(options)), rng_(options_.seed) {
   CHECK(2 * options_.delay_max < options_.ring.call_timeout);
 }
@@ -134,7 +119,8 @@ RingView World::View() const {
   view.successor_count = options_.ring.successor_count;
   for (const Node& node : nodes_) {
     if (options_.watch_steps && node.view) view.members.push_back(*node.view);
-    if (!options_.watch_steps && node.ring != nullptr && node.ring->IsMember()) view.members.push_back(ViewOf(*node.ring, static_cast<size_t>(options_.ring.successor_count)));
+    if (!options_.watch_steps && node.ring != nullptr && node.ring->IsMember())
+      view.members.push_back(ViewOf(*node.ring, options_.ring.successor_count));
   }
   std::sort(view.members.begin(), view.members.end(), [](const auto& a, const auto& b) { return a.point < b.point; });
   return view;
@@ -149,9 +135,11 @@ std::vector<size_t> World::LiveNodes() const {
 }
 
 std::string World::Dump() const {
-  std::string text = absl::StrCat("seed ", options_.seed, ", ", events_done_, " events, ", absl::FormatTime(now_), "\n", Describe(View()));
+  std::string text =
+      absl::StrCat("seed ", options_.seed, ", ", events_done_, " events, ", absl::FormatTime(now_), "\n", Describe(View()));
   for (const size_t i : LiveNodes()) {
-    if (!ring(i)->IsMember()) absl::StrAppend(&text, nodes_[i].peer.point.ToHex().substr(0, 6), ": ", Name(ring(i)->state()), "\n");
+    if (!ring(i)->IsMember())
+      absl::StrAppend(&text, nodes_[i].peer.point.ToHex().substr(0, 6), ": ", Name(ring(i)->state()), "\n");
   }
   return text;
 }
@@ -173,8 +161,8 @@ void World::Apply(size_t index, overlay::RingActions actions) {
                                     if (node.ring != nullptr && node.life == life) Apply(index, node.ring->OnRangeReady(now_));
                                   });
                                 },
-                                [&](overlay::ContactsWanted&) { FindContact(index); },
-                                [](overlay::NeighbourhoodChanged&) {}, [](overlay::StateChanged&) {}},
+                                [&](overlay::ContactsWanted&) { FindContact(index); }, [](overlay::NeighbourhoodChanged&) {},
+                                [](overlay::StateChanged&) {}},
                action);
   }
   Look(index);
@@ -249,13 +237,13 @@ void World::Foresee(size_t index, const overlay::Call& call, const absl::StatusO
   Ring ahead(*nodes_[index].ring);
   ahead.OnReply(call.id, reply, now_);
   nodes_[index].answered_call = call.id;
-  SetView(index, ahead.IsMember() ? std::optional(ViewOf(ahead, static_cast<size_t>(options_.ring.successor_count))) : std::nullopt);
+  SetView(index, ahead.IsMember() ? std::optional(ViewOf(ahead, options_.ring.successor_count)) : std::nullopt);
 }
 
 void World::Look(size_t index) {
   const Node& node = nodes_[index];
   if (!options_.watch_steps || node.ring == nullptr || node.answered_call != 0) return;
-  SetView(index, node.ring->IsMember() ? std::optional(ViewOf(*node.ring, static_cast<size_t>(options_.ring.successor_count))) : std::nullopt);
+  SetView(index, node.ring->IsMember() ? std::optional(ViewOf(*node.ring, options_.ring.successor_count)) : std::nullopt);
 }
 
 void World::SetView(size_t index, std::optional<MemberView> view) {
