@@ -26,6 +26,7 @@
 #include "keys/address.h"
 #include "keys/system_rng.h"
 #include "overlay/grpc_event_loop.h"
+#include "overlay/network.h"
 
 namespace cli {
 namespace {

@@ -5,7 +5,6 @@
 #include <cstdint>
 
 #include "cli/home.h"
-#include "overlay/network.h"
 
 namespace cli {
 
@@ -22,11 +21,10 @@ int RunDemo(const DemoOptions& options);
 struct UpOptions {
   int nodes = 8;
   uint16_t first_port = 10001;  // the next ones follow
-  overlay::Network network;
   Home home{"/"};
   bool json = false;
 };
-// Keeps the nodes running until SIGTERM or SIGINT.
+// Keeps the nodes, of the network "local", running until SIGTERM or SIGINT.
 int RunUp(const UpOptions& options);
 
 }  // namespace cli

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "base/terminal_text.h"
 #include "cli/json.h"
 
 namespace cli {
@@ -73,15 +74,6 @@ CommandError ErrorOfAnotherRoom(const absl::Status& status) {
   return error;
 }
 
-// What the user typed comes back in errors: nothing of it may steer the terminal.
-std::string Printable(std::string text) {
-  for (char& byte : text) {
-    const auto value = static_cast<unsigned char>(byte);
-    if ((value < 0x20 && byte != '\n') || value == 0x7f) byte = '?';
-  }
-  return text;
-}
-
 }  // namespace
 
 absl::Status Fail(CommandError error) {
@@ -105,7 +97,7 @@ std::string FormatError(const CommandError& error) {
   std::string text = absl::StrCat("error: ", error.what, "\n");
   for (const std::string& line : error.why) absl::StrAppend(&text, "  ", line, "\n");
   for (size_t i = 0; i < error.fix.size(); ++i) absl::StrAppend(&text, i == 0 ? "  fix: " : "       ", error.fix[i], "\n");
-  return Printable(text);
+  return base::SanitizeForTerminal(base::AsBytes(text)).text;  // what was typed comes back: nothing of it may steer the terminal
 }
 
 std::string FormatErrorJson(const CommandError& error) {

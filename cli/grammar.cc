@@ -56,7 +56,7 @@ const std::vector<RootOption>& RootOptions() {
       {"--join-timeout", {Command::kNode, Command::kRelay}},
       {"--unsafe-log", {Command::kNode, Command::kRelay, Command::kUp}},
       {"--bootstrap", {Command::kNode, Command::kRelay, Command::kSend, Command::kPoll}},
-      {"--network", {Command::kNode, Command::kRelay, Command::kUp, Command::kSend, Command::kPoll}},
+      {"--network", {Command::kNode, Command::kRelay, Command::kSend, Command::kPoll}},
       {"--node",
        {Command::kSend, Command::kPoll, Command::kStatus, Command::kRingShow, Command::kRingLookup, Command::kDhtPut,
         Command::kDhtGet, Command::kHealth}},

@@ -103,7 +103,6 @@ Keeps a local network running until Ctrl-C, to play with from another terminal.
 options
   --nodes N              nodes in the network (8)
   --port PORT            port of the first; the others follow (10001)
-  --network NAME         the network's name (local)
   --unsafe-log           whole addresses and ids in the log; warns
 )"},
     {Command::kSend, "send", R"(usage: bulbil send ADDRESS [-m TEXT | < stdin] [--sign]

@@ -40,10 +40,13 @@ std::string JsonString(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
     const auto byte = static_cast<unsigned char>(text[i]);
     const size_t length = Utf8Length(text.substr(i));
+    const bool is_c1 = length == 2 && byte == 0xc2 && static_cast<unsigned char>(text[i + 1]) < 0xa0;  // some terminals obey it
     if (length == 0) {
       out += "\xef\xbf\xbd";
     } else if (length == 1 && (byte < 0x20 || byte == '"' || byte == '\\' || byte == 0x7f)) {
       AppendEscaped(byte, out);
+    } else if (is_c1) {
+      AppendEscaped(static_cast<unsigned char>(text[i + 1]), out);
     } else {
       out += text.substr(i, length);
     }

@@ -125,7 +125,7 @@ std::optional<int> LevelOf(const std::string& name) {
 }
 
 absl::Status BadLevel(const std::string& text) {
-  return BadValue("log level", text, "one of trace, debug, info, warn, error, off, or a list as ring=trace,store=debug");
+  return BadValue("log level", text, "one of trace, debug, info, warn, error, off, or a list as chord=trace,store=debug");
 }
 
 absl::Status ApplyText(const std::string& text, LogOptions& options) {

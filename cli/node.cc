@@ -69,7 +69,7 @@ class Foreground {
       : options_(options), node_(node), reminder_(node.loop(), [this] { Remind(); }), stop_([this](int) { OnStopSignal(); }) {}
 
   absl::Status Run() {
-    spdlog::info("boot: [ 20%] listening localhost:{}", node_.port());
+    spdlog::info("boot: [ 20%] listening on port {}", node_.port());
     node_.loop().Post([this] { Enter(); });
     node_.Run();
     return result_;

@@ -85,6 +85,17 @@ absl::StatusOr<std::string> Advertise(const RunFlags& flags, const Context& cont
 
 bool IsAnyAddress(const std::string& host) { return host == "0.0.0.0" || host == "::"; }
 
+// Outside `local`, what others are told has to be an address that the network allows; whatever the port is, it may still be 0.
+absl::Status CheckPublic(const NodeOptions& options) {
+  const std::string& told = options.advertise.empty() ? options.listen : options.advertise;
+  const HostPort with_port{.host = ParseHostPort(told)->host, .port = 1};
+  if (overlay::CheckAddress(options.network, with_port.Text()).ok()) return absl::OkStatus();
+  return Fail({.exit = Exit::kUsage,
+               .what = absl::StrCat("the network \"", options.network.name, "\" needs a public address, and ", told, " is none"),
+               .fix = {"listen on one:                        --listen IP:PORT",
+                       "or say where others reach this node:  --advertise HOST:PORT"}});
+}
+
 absl::Status CheckReach(const NodeOptions& options) {
   const std::string host = ParseHostPort(options.listen)->host;
   if (IsAnyAddress(host) && options.advertise.empty()) {
@@ -92,7 +103,7 @@ absl::Status CheckReach(const NodeOptions& options) {
                  .what = absl::StrCat(host, " is no address that others could use"),
                  .fix = {absl::StrCat("bulbil --listen ", options.listen, " --advertise HOST:PORT")}});
   }
-  if (!options.network.private_addresses) return absl::OkStatus();
+  if (!options.network.private_addresses) return CheckPublic(options);
   const bool advertises_private = options.advertise.empty() || IsPrivateIp(ParseHostPort(options.advertise)->host);
   if (IsPrivateIp(host) && advertises_private) return absl::OkStatus();
   return Fail({.exit = Exit::kUsage,
@@ -173,7 +184,6 @@ absl::StatusOr<DemoOptions> ResolveDemo(const Invocation& invocation) {
 
 absl::StatusOr<UpOptions> ResolveUp(const Invocation& invocation, const Context& context) {
   UpOptions options{.home = context.home, .json = context.flags.json};
-  ASSIGN_OR_RETURN(options.network, ResolveNetwork(invocation, context));
   ASSIGN_OR_RETURN(options.nodes, Count("--nodes", invocation.demo.nodes, options.nodes, 1, kDemoNodesMax));
   const std::string text = Setting(context, invocation.run.port, "BULBIL_PORT", std::nullopt, absl::StrCat(kDefaultPort));
   const std::optional<uint16_t> port = ParsePort(text);

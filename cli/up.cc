@@ -39,20 +39,23 @@ class Stop {
   StopSignals signals_{[this](int) { OnSignal(); }};
 };
 
+absl::Status PortTaken(uint16_t port) {
+  return Fail({.exit = Exit::kLocal,
+               .what = absl::StrCat("port ", port, " is already in use"),
+               .fix = {absl::StrCat("start elsewhere:  bulbil up --port ", port < 60000 ? port + 100 : 10001)}});
+}
+
 absl::Status AddNode(const UpOptions& options, uint16_t port, NodeGroup& nodes) {
   LocalNodeOptions node;
-  node.network = options.network;
   node.listen = absl::StrCat("127.0.0.1:", port);
   node.directory = options.home.NodeDirectory(port);
   node.workers = 1;
   ASSIGN_OR_RETURN(node.socket_path, options.home.SocketPath(port));
+  if (SocketAnswers(node.socket_path)) return PortTaken(port);  // before its store says that it is locked
   RETURN_IF_ERROR(EnsurePrivateDirectory(node.directory));
   RETURN_IF_ERROR(EnsurePrivateDirectory(options.home.RuntimeDirectory()));
   const absl::Status added = nodes.Add(node);
-  if (!absl::IsAlreadyExists(added)) return added;
-  return Fail({.exit = Exit::kLocal,
-               .what = absl::StrCat("port ", port, " is already in use"),
-               .fix = {absl::StrCat("start elsewhere:  bulbil up --port ", port < 60000 ? port + 100 : 10001)}});
+  return absl::IsAlreadyExists(added) ? PortTaken(port) : added;
 }
 
 absl::Status Up(const UpOptions& options) {

@@ -49,8 +49,8 @@ TEST(Errors, OfOtherRoomsHaveAnExitCode) {
 }
 
 TEST(Errors, CannotSteerTheTerminal) {
-  const std::string text = FormatError({.exit = Exit::kUsage, .what = "unknown \x1b[31m\x07 word\x7f"});
-  EXPECT_EQ(text, "error: unknown ?[31m? word?\n");
+  const std::string text = FormatError({.exit = Exit::kUsage, .what = "unknown \x1b[31m\x07 word\x7f \xc2\x9b" "2J \xff"});
+  EXPECT_EQ(text, "error: unknown [31m word 2J \xef\xbf\xbd\n");
 }
 
 TEST(Errors, ReportReturnsTheExitCode) {

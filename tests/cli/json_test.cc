@@ -15,6 +15,7 @@ TEST(Json, KeepsTheOrderOfMembers) {
 TEST(Json, EscapesWhatMustBe) {
   EXPECT_EQ(JsonString("a\"b\\c\nd\te\r\x01\x7f"), R"("a\"b\\c\nd\te\r\u0001\u007f")");
   EXPECT_EQ(JsonString(std::string("\0", 1)), R"("\u0000")");
+  EXPECT_EQ(JsonString("\xc2\x9b" "2J\xc2\xa0"), "\"\\u009b2J\xc2\xa0\"") << "C1 controls";
 }
 
 TEST(Json, KeepsUtf8AndReplacesWhatIsNone) {

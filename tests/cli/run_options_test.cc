@@ -6,6 +6,7 @@
 #include <map>
 #include <sstream>
 
+#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "cli/errors.h"
 #include "tests/support/status_matchers.h"
@@ -122,6 +123,10 @@ TEST(RunOptions, AnotherNetworkHasNoDefaultBootstrapAndForbidsPrivateAddresses) 
   EXPECT_EQ(options.network.name, "garden");
   EXPECT_FALSE(options.network.private_addresses);
   EXPECT_TRUE(options.network.distinct_prefixes);
+  for (const char* line : {"--network garden", "--network garden --listen 8.8.8.8:1 --advertise 10.0.0.1:1"}) {
+    EXPECT_EQ(ErrorOf(Node(absl::StrCat(line, " --bootstrap none")).status()).exit, Exit::kUsage) << line;
+  }
+  EXPECT_OK(Node("--network garden --listen 8.8.8.8:0 --bootstrap none"));
 }
 
 TEST(RunOptions, DemoAndUpHaveBounds) {
