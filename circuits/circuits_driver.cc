@@ -70,7 +70,11 @@ void CircuitsDriver::OnCell(LinkId link, const Cell& cell) {
   const CircuitEntry* entry = table_.Find(link, cell.circuit_id());
   const bool is_own = entry != nullptr && entry->end == CircuitEnd::kOrigin;
   if (is_own && cell.command() != overlay::CellCommand::kCreate) return own_.OnCell(entry->circuit, cell);
-  Apply(relay_.OnCell(link, cell, loop_.Now()));
+  Cell copy = cell;
+  RelayActions actions;
+  const std::optional<LinkId> onward = relay_.OnCell(link, copy, loop_.Now(), actions);
+  if (onward.has_value() && !links_.Send(*onward, copy)) actions = relay_.OnSendFailed(*onward, copy.circuit_id());
+  if (!actions.empty()) Apply(std::move(actions));
 }
 
 // A cell that cannot be sent takes its circuit with it, and that means more actions: taken in turn, never nested.

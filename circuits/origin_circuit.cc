@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/byte_writer.h"
 #include "base/check.h"
 #include "base/overloaded.h"
 
@@ -16,6 +17,9 @@ RelayCommand AwaitedBy(const CircuitStep& step) {
   return std::visit(base::Overloaded{[](const ExtendStep&) { return RelayCommand::kExtended; },
                                      [](const TableStep&) { return RelayCommand::kTablePart; },
                                      [](const DescriptorsStep&) { return RelayCommand::kDescriptorReply; },
+#ifdef BULBIL_BULK_STREAMS
+                                     [](const BulkStep&) { return RelayCommand::kBulk; },
+#endif
                                      [](const RequestStep&) { return RelayCommand::kAnswer; }},
                     step);
 }
@@ -34,19 +38,30 @@ OriginActions OriginCircuit::Run(CircuitStep step, absl::Time now) {
   due_ = now + kStepMax;
   step_ = std::move(step);
   phase_ = Phase::kAwaitingAnswer;
-  return std::visit(base::Overloaded{[&](const ExtendStep& extend) { return RunExtend(extend); },
-                                     [&](const TableStep& table) {
-                                       table_ = TableAssembly();
-                                       return Ask(table.hop, RelayCommand::kTable, base::ByteView(&table.index, 1));
-                                     },
-                                     [&](const DescriptorsStep& wanted) {
-                                       descriptors_.clear();
-                                       return Ask(wanted.hop, RelayCommand::kDescriptor, EncodeDescriptorKeys(wanted.node_keys));
-                                     },
-                                     [&](const RequestStep& request) {
-                                       return Ask(hops_.size() - 1, RelayCommand::kRequest, request.payload);
-                                     }},
-                    step_);
+  return std::visit(
+      base::Overloaded{
+          [&](const ExtendStep& extend) { return RunExtend(extend); },
+          [&](const TableStep& table) {
+            table_ = TableAssembly();
+            return Ask(table.hop, RelayCommand::kTable, base::ByteView(&table.index, 1), now);
+          },
+          [&](const DescriptorsStep& wanted) {
+            descriptors_.clear();
+            return Ask(wanted.hop, RelayCommand::kDescriptor, EncodeDescriptorKeys(wanted.node_keys), now);
+          },
+#ifdef BULBIL_BULK_STREAMS
+          [&](const BulkStep& bulk) {
+            bulk_down_ = bulk.down + (bulk.up > 0 ? 1 : 0);
+            bulk_up_ = bulk.up;
+            OriginActions actions =
+                Ask(hops_.size() - 1, RelayCommand::kBulkAsk, base::ByteWriter().U32(bulk.down).U32(bulk.up).Take(), now);
+            OriginActions more = SendBulk(now);
+            std::move(more.begin(), more.end(), std::back_inserter(actions));
+            return actions;
+          },
+#endif
+          [&](const RequestStep& request) { return Ask(hops_.size() - 1, RelayCommand::kRequest, request.payload, now); }},
+      step_);
 }
 
 OriginActions OriginCircuit::RunExtend(const ExtendStep& step) {
@@ -61,14 +76,14 @@ OriginActions OriginCircuit::RunExtend(const ExtendStep& step) {
   return {StartHandshake{step.target.node_key, step.target.onion_key}};
 }
 
-OriginActions OriginCircuit::OnStarted(absl::StatusOr<keys::ClientStartResult> result) {
+OriginActions OriginCircuit::OnStarted(absl::StatusOr<keys::ClientStartResult> result, absl::Time now) {
   if (closed_) return {};
   if (phase_ != Phase::kStarting || !result.ok()) return Close(true);
   handshake_ = std::move(result->state);
   phase_ = Phase::kAwaitingReply;
   const ExtendStep& step = std::get<ExtendStep>(step_);
   if (step.hops_before > 0) {
-    return Ask(step.hops_before - 1, RelayCommand::kExtend, EncodeExtend(result->onion_skin, step.target.encoded));
+    return Ask(step.hops_before - 1, RelayCommand::kExtend, EncodeExtend(result->onion_skin, step.target.encoded), now);
   }
   Cell cell(0, CellCommand::kCreate);
   std::copy(result->onion_skin.begin(), result->onion_skin.end(), cell.body().begin());
@@ -76,27 +91,27 @@ OriginActions OriginCircuit::OnStarted(absl::StatusOr<keys::ClientStartResult> r
   return {SendToGuard{cell}};
 }
 
-OriginActions OriginCircuit::Ask(size_t hop, RelayCommand command, base::ByteView payload) {
+OriginActions OriginCircuit::Ask(size_t hop, RelayCommand command, base::ByteView payload, absl::Time now) {
   if (hop >= hops_.size()) return Close(true);
-  std::optional<Cell> cell = Seal(hop, command, payload);
+  std::optional<Cell> cell = Seal(hop, command, payload, now);
   if (!cell.has_value()) return Close(true);
   speaker_ = hop;
   return {SendToGuard{*cell}};
 }
 
-std::optional<Cell> OriginCircuit::Seal(size_t hop, RelayCommand command, base::ByteView payload) {
+std::optional<Cell> OriginCircuit::Seal(size_t hop, RelayCommand command, base::ByteView payload, absl::Time now) {
   const bool extends = command == RelayCommand::kExtend;
   const CellCommand cell_command = extends ? CellCommand::kRelayEarly : CellCommand::kRelay;
   if (command != RelayCommand::kSendme && !flows_[hop].send.CanSend()) return std::nullopt;
   Cell cell(0, cell_command);
   const RelayTail tail = EncodeRelayCell(command, payload, rng_, cell.body());
-  if (command != RelayCommand::kSendme) flows_[hop].send.OnSent(tail);
+  if (command != RelayCommand::kSendme) flows_[hop].send.OnSent(tail, now);
   if (extends) ++early_sent_;
   layers_.EncryptForward(hop, cell_command, cell.body());
   return cell;
 }
 
-OriginActions OriginCircuit::OnCell(const Cell& cell) {
+OriginActions OriginCircuit::OnCell(const Cell& cell, absl::Time now) {
   if (closed_ || cell.command() == CellCommand::kPadding) return {};
   if (cell.command() == CellCommand::kDestroy) return Close(/*tell_guard=*/false);
   const bool awaits_created = phase_ == Phase::kAwaitingReply && hops_.empty();
@@ -107,17 +122,24 @@ OriginActions OriginCircuit::OnCell(const Cell& cell) {
   if (!layers_.DecryptBackward(speaker_, CellCommand::kRelay, copy.body())) return Close(true);
   absl::StatusOr<RelayCell> inner = DecodeRelayCell(copy.body());
   if (!inner.ok()) return Close(true);
-  if (inner->command == RelayCommand::kSendme) {
-    return flows_[speaker_].send.OnSendme(inner->payload) ? OriginActions{} : Close(true);
-  }
+  if (inner->command == RelayCommand::kSendme) return OnSendme(*inner, now);
   if (inner->command != AwaitedBy(step_)) return Close(true);
   OriginActions actions;
   if (const auto tail = flows_[speaker_].receive.OnReceived(TailOf(copy.body()))) {
-    actions.push_back(SendToGuard{*Seal(speaker_, RelayCommand::kSendme, *tail)});
+    actions.push_back(SendToGuard{*Seal(speaker_, RelayCommand::kSendme, *tail, now)});
   }
   OriginActions more = OnRelayCell(*std::move(inner));
   std::move(more.begin(), more.end(), std::back_inserter(actions));
   return actions;
+}
+
+OriginActions OriginCircuit::OnSendme(const RelayCell& cell, absl::Time now) {
+  if (!flows_[speaker_].send.OnSendme(cell.payload, now)) return Close(true);
+#ifdef BULBIL_BULK_STREAMS
+  return SendBulk(now);
+#else
+  return {};
+#endif
 }
 
 OriginActions OriginCircuit::OnRelayCell(RelayCell cell) {
@@ -130,6 +152,10 @@ OriginActions OriginCircuit::OnRelayCell(RelayCell cell) {
       return OnDescriptor(std::move(cell));
     case RelayCommand::kAnswer:
       return Done(Answered{std::move(cell.payload)});
+#ifdef BULBIL_BULK_STREAMS
+    case RelayCommand::kBulk:
+      return OnBulk();
+#endif
     default:
       return Close(true);
   }

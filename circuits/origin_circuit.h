@@ -5,6 +5,7 @@
 //   TableStep        the routing table of a hop, fetched from itself                           -> TableFetched
 //   DescriptorsStep  descriptors of members of a hop's table                                   -> DescriptorsFetched
 //   RequestStep      one request to the endpoint at the last hop                               -> Answered
+//   BulkStep         test traffic to and from the last hop; only with BULBIL_BULK_STREAMS      -> BulkDone
 // A step that fails, a cell that is not the awaited answer, or kStepMax without it: the circuit is closed, for good and with no
 // reason given; the owner builds another (protocol.md 5, 6). What hops say is hearsay: the caller verifies signatures.
 #pragma once
@@ -38,7 +39,15 @@ struct DescriptorsStep {
 struct RequestStep {
   base::Bytes payload;
 };
+#ifdef BULBIL_BULK_STREAMS
+struct BulkStep {
+  uint32_t down = 0, up = 0;  // cells; kStepMax is between two of them
+};
+struct BulkDone {};
+using CircuitStep = std::variant<ExtendStep, TableStep, DescriptorsStep, RequestStep, BulkStep>;
+#else
 using CircuitStep = std::variant<ExtendStep, TableStep, DescriptorsStep, RequestStep>;
+#endif
 
 struct HopAdded {
   std::array<uint8_t, 32> channel_binding;
@@ -52,7 +61,11 @@ struct DescriptorsFetched {
 struct Answered {
   base::Bytes payload;
 };
+#ifdef BULBIL_BULK_STREAMS
+using StepResult = std::variant<HopAdded, TableFetched, DescriptorsFetched, Answered, BulkDone>;
+#else
 using StepResult = std::variant<HopAdded, TableFetched, DescriptorsFetched, Answered>;
+#endif
 
 struct SendToGuard {
   overlay::Cell cell;  // its circuit id is for the owner to fill in
@@ -80,9 +93,9 @@ class OriginCircuit {
 
   // CHECKs that no step is under way. A step this circuit cannot do any more (MayExtend, an unknown hop) closes it.
   OriginActions Run(CircuitStep step, absl::Time now);
-  OriginActions OnStarted(absl::StatusOr<keys::ClientStartResult> result);
+  OriginActions OnStarted(absl::StatusOr<keys::ClientStartResult> result, absl::Time now);
   OriginActions OnFinished(const absl::StatusOr<keys::HopKeys>& result);
-  OriginActions OnCell(const overlay::Cell& cell);
+  OriginActions OnCell(const overlay::Cell& cell, absl::Time now);
   OriginActions OnTick(absl::Time now);
   absl::Time NextTick() const { return closed_ || !IsBusy() ? absl::InfiniteFuture() : due_; }
   OriginActions Close(bool tell_guard);
@@ -102,10 +115,15 @@ class OriginCircuit {
   };
 
   OriginActions RunExtend(const ExtendStep& step);
-  OriginActions Ask(size_t hop, RelayCommand command, base::ByteView payload);
+  OriginActions Ask(size_t hop, RelayCommand command, base::ByteView payload, absl::Time now);
   // Seals a cell for a hop; nothing if the hop's window is closed.
-  std::optional<overlay::Cell> Seal(size_t hop, RelayCommand command, base::ByteView payload);
+  std::optional<overlay::Cell> Seal(size_t hop, RelayCommand command, base::ByteView payload, absl::Time now);
+  OriginActions OnSendme(const RelayCell& cell, absl::Time now);
   OriginActions OnRelayCell(RelayCell cell);
+#ifdef BULBIL_BULK_STREAMS
+  OriginActions OnBulk();
+  OriginActions SendBulk(absl::Time now);
+#endif
   OriginActions OnReply(base::ByteView reply);
   OriginActions OnTablePart(const RelayCell& cell);
   OriginActions OnDescriptor(RelayCell cell);
@@ -124,6 +142,9 @@ class OriginCircuit {
   std::optional<keys::ClientHandshake> handshake_;
   TableAssembly table_;
   std::vector<base::Bytes> descriptors_;
+#ifdef BULBIL_BULK_STREAMS
+  uint32_t bulk_down_ = 0, bulk_up_ = 0;  // cells still to come, and to be sent
+#endif
 };
 
 }  // namespace circuits

@@ -25,8 +25,10 @@ struct OwnCircuits::Own {
 };
 
 OwnCircuits::OwnCircuits(const overlay::Network& network, base::EventLoop& loop, overlay::Links& links, CircuitTable& table,
-                         base::Rng& rng)
-    : network_(network), loop_(loop), links_(links), table_(table), rng_(rng), timer_(loop, [this] { OnTimer(); }) {}
+                         base::Rng& rng, size_t circuits_max)
+    : network_(network), circuits_max_(circuits_max), loop_(loop), links_(links), table_(table), rng_(rng), timer_(loop, [this] {
+        OnTimer();
+      }) {}
 
 OwnCircuits::~OwnCircuits() {
   for (const auto& [circuit, own] : circuits_) {
@@ -35,7 +37,7 @@ OwnCircuits::~OwnCircuits() {
 }
 
 std::optional<uint64_t> OwnCircuits::New() {
-  if (circuits_.size() >= kOwnCircuitsMax) return std::nullopt;
+  if (circuits_.size() >= circuits_max_) return std::nullopt;
   circuits_.emplace(++last_circuit_, std::make_unique<Own>(rng_));
   return last_circuit_;
 }
@@ -55,16 +57,15 @@ void OwnCircuits::Run(uint64_t circuit, CircuitStep step, StepDone done) {
   own.done = std::move(done);
   const auto* extend = std::get_if<ExtendStep>(&step);
   if (extend == nullptr || extend->hops_before > 0) {
-    Apply(circuit, own.core.Run(std::move(step), loop_.Now()));
-    ArmTimer();
-    return;
+    ArmTimer(loop_.Now() + kStepMax);
+    return Apply(circuit, own.core.Run(std::move(step), loop_.Now()));
   }
   own.waiting = *extend;
   own.waiting_until = loop_.Now() + kStepMax;
   own.link = links_.Connect(extend->target);
   const overlay::LinkInfo* link = links_.Find(own.link);
+  ArmTimer(own.waiting_until);
   if (link != nullptr) Start(circuit, own, *link);
-  ArmTimer();
 }
 
 void OwnCircuits::Start(uint64_t circuit, Own& own, const overlay::LinkInfo& link) {
@@ -84,8 +85,8 @@ void OwnCircuits::OnLinkUp(const overlay::LinkInfo& link) {
   for (const auto& [circuit, own] : circuits_) {
     if (own->waiting.has_value() && own->link == link.id) ready.push_back(circuit);
   }
+  if (!ready.empty()) ArmTimer(loop_.Now() + kStepMax);
   for (uint64_t circuit : ready) Start(circuit, *circuits_.at(circuit), link);
-  ArmTimer();
 }
 
 void OwnCircuits::OnLinkDown(overlay::LinkId link, const std::vector<CircuitEntry>& circuits) {
@@ -102,7 +103,7 @@ void OwnCircuits::OnLinkDown(overlay::LinkId link, const std::vector<CircuitEntr
 void OwnCircuits::OnCell(uint64_t circuit, const Cell& cell) {
   const auto found = circuits_.find(circuit);
   if (found == circuits_.end()) return;
-  Apply(circuit, found->second->core.OnCell(cell));
+  Apply(circuit, found->second->core.OnCell(cell, loop_.Now()));
 }
 
 void OwnCircuits::Apply(uint64_t circuit, OriginActions actions) {
@@ -136,7 +137,9 @@ void OwnCircuits::Start(uint64_t circuit, const StartHandshake& action) {
                 [this, result, circuit, alive = std::weak_ptr(alive_)] {
                   if (alive.expired()) return;
                   const auto found = circuits_.find(circuit);
-                  if (found != circuits_.end()) Apply(circuit, found->second->core.OnStarted(*std::move(result)));
+                  if (found != circuits_.end()) {
+                    Apply(circuit, found->second->core.OnStarted(*std::move(result), loop_.Now()));
+                  }
                 });
 }
 
@@ -165,20 +168,22 @@ void OwnCircuits::Drop(uint64_t circuit, bool tell_guard, absl::Status why) {
 }
 
 void OwnCircuits::OnTimer() {
+  armed_ = absl::InfiniteFuture();
   std::vector<uint64_t> late;
-  for (const auto& [circuit, own] : circuits_) {
-    if ((own->waiting.has_value() ? own->waiting_until : own->core.NextTick()) <= loop_.Now()) late.push_back(circuit);
-  }
-  for (uint64_t circuit : late) Drop(circuit, true, absl::DeadlineExceededError("no answer on the circuit"));
-  ArmTimer();
-}
-
-void OwnCircuits::ArmTimer() {
   absl::Time next = absl::InfiniteFuture();
   for (const auto& [circuit, own] : circuits_) {
-    next = std::min(next, own->waiting.has_value() ? own->waiting_until : own->core.NextTick());
+    const absl::Time due = own->waiting.has_value() ? own->waiting_until : own->core.NextTick();
+    if (due <= loop_.Now()) late.push_back(circuit);
+    if (due > loop_.Now()) next = std::min(next, due);
   }
-  timer_.Reset(next);
+  for (uint64_t circuit : late) Drop(circuit, true, absl::DeadlineExceededError("no answer on the circuit"));
+  ArmTimer(next);
+}
+
+void OwnCircuits::ArmTimer(absl::Time due) {
+  if (due >= armed_) return;
+  armed_ = due;
+  timer_.Reset(due);
 }
 
 }  // namespace circuits

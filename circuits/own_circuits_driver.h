@@ -20,10 +20,11 @@ class OwnCircuits {
  public:
   using StepDone = std::function<void(absl::StatusOr<StepResult>)>;
 
-  OwnCircuits(const overlay::Network& network, base::EventLoop& loop, overlay::Links& links, CircuitTable& table, base::Rng& rng);
+  OwnCircuits(const overlay::Network& network, base::EventLoop& loop, overlay::Links& links, CircuitTable& table, base::Rng& rng,
+              size_t circuits_max = kOwnCircuitsMax);
   ~OwnCircuits();
 
-  // A circuit without hops; nothing beyond kOwnCircuitsMax.
+  // A circuit without hops; nothing beyond circuits_max.
   std::optional<uint64_t> New();
   // One step at a time. `done` is posted, never called from inside. DeadlineExceeded after kStepMax, Unavailable for all else;
   // either way the circuit is gone.
@@ -50,9 +51,11 @@ class OwnCircuits {
   void Finish(uint64_t circuit, const FinishHandshake& action);
   void Drop(uint64_t circuit, bool tell_guard, absl::Status why);
   void OnTimer();
-  void ArmTimer();
+  // The timer goes at the earliest time that any circuit waits for; ones that end earlier leave it as it is.
+  void ArmTimer(absl::Time due);
 
   const overlay::Network network_;
+  const size_t circuits_max_;
   base::EventLoop& loop_;
   overlay::Links& links_;
   CircuitTable& table_;
@@ -60,6 +63,7 @@ class OwnCircuits {
   std::function<void(uint64_t)> on_closed_;
   uint64_t last_circuit_ = 0;
   absl::flat_hash_map<uint64_t, std::unique_ptr<Own>> circuits_;
+  absl::Time armed_ = absl::InfiniteFuture();
   base::Timer timer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

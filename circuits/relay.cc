@@ -67,31 +67,51 @@ RelayActions Relay::OnLinkDown(LinkId link, const std::vector<CircuitEntry>& cir
   return actions;
 }
 
-RelayActions Relay::OnCell(LinkId link, const Cell& cell, absl::Time now) {
-  if (cell.command() == CellCommand::kPadding) return {};
+std::optional<LinkId> Relay::OnCell(LinkId link, Cell& cell, absl::Time now, RelayActions& actions) {
+  if (cell.command() == CellCommand::kPadding) return std::nullopt;
   const CircuitEntry* entry = table_.Find(link, cell.circuit_id());
-  if (cell.command() == CellCommand::kCreate) {
-    if (entry != nullptr) return {CloseLink{link}};
-    return OnCreate(link, cell, now);
-  }
   const auto found = entry == nullptr ? carried_.end() : carried_.find(entry->circuit);
-  if (found == carried_.end()) {
-    ++stats_.cells_unknown;
-    return {};
+  if (cell.command() == CellCommand::kCreate && entry != nullptr) {
+    actions = {CloseLink{link}};
+  } else if (found == carried_.end()) {
+    actions = OnUnknown(link, cell, now);
+  } else if (cell.command() == CellCommand::kDestroy) {
+    actions = OnDestroy(link, cell, *entry);
+  } else {
+    return Pass(found->first, *found->second, entry->end == CircuitEnd::kRelayPrevious, cell, now, actions);
   }
-  const uint64_t circuit = entry->circuit;
-  Carried& carried = *found->second;
-  RelayActions actions;
-  if (cell.command() == CellCommand::kDestroy) {
-    if (entry->end == CircuitEnd::kRelayNext) carried.next_id = 0;  // whoever said it needs no answer
-    if (entry->end == CircuitEnd::kRelayPrevious) carried.previous_id = 0;
-    table_.Erase(link, cell.circuit_id());
-    Destroy(circuit, actions);
-    return actions;
-  }
+  return std::nullopt;
+}
+
+std::optional<LinkId> Relay::Pass(uint64_t circuit, Carried& carried, bool forward, Cell& cell, absl::Time now,
+                                  RelayActions& actions) {
   ++stats_.cells_relayed;
-  const bool forward = entry->end == CircuitEnd::kRelayPrevious;
-  return Translate(circuit, forward ? carried.core.OnForward(cell) : carried.core.OnBackward(cell), now);
+  RelayCircuitActions steps;
+  const bool on = forward ? carried.core.OnForward(cell, now, steps) : carried.core.OnBackward(cell, now, steps);
+  if (!on) {
+    actions = Translate(circuit, std::move(steps), now);
+    return std::nullopt;
+  }
+  carried.last_used = now;
+  cell.SetCircuitId(forward ? carried.next_id : carried.previous_id);
+  return forward ? carried.next_link : carried.previous_link;
+}
+
+RelayActions Relay::OnUnknown(LinkId link, const Cell& cell, absl::Time now) {
+  if (cell.command() == CellCommand::kCreate) return OnCreate(link, cell, now);
+  ++stats_.cells_unknown;
+  return {};
+}
+
+RelayActions Relay::OnDestroy(LinkId link, const Cell& cell, const CircuitEntry& entry) {
+  const uint64_t circuit = entry.circuit;
+  Carried& carried = *carried_.at(circuit);
+  if (entry.end == CircuitEnd::kRelayNext) carried.next_id = 0;  // whoever said it needs no answer
+  if (entry.end == CircuitEnd::kRelayPrevious) carried.previous_id = 0;
+  table_.Erase(link, cell.circuit_id());
+  RelayActions actions;
+  Destroy(circuit, actions);
+  return actions;
 }
 
 absl::Status Relay::AdmitCreate(LinkState& link, absl::Time now) {
@@ -158,7 +178,7 @@ RelayActions Relay::StartNext(uint64_t circuit, Carried& carried, absl::Time now
 RelayActions Relay::OnAnswer(uint64_t circuit, base::Bytes payload, absl::Time now) {
   const auto found = carried_.find(circuit);
   if (found == carried_.end()) return {};
-  return Translate(circuit, found->second->core.OnAnswer(std::move(payload)), now);
+  return Translate(circuit, found->second->core.OnAnswer(std::move(payload), now), now);
 }
 
 RelayActions Relay::OnSendFailed(LinkId link, CircuitId id) {

@@ -71,7 +71,8 @@ class Relay {
   // `circuits`: what CircuitTable::TakeLink gave, of all owners.
   RelayActions OnLinkDown(overlay::LinkId link, const std::vector<CircuitEntry>& circuits);
   // A cell of a carried circuit, of none at all, or a CREATE. Circuits of our own user are not for this core.
-  RelayActions OnCell(overlay::LinkId link, const overlay::Cell& cell, absl::Time now);
+  // With a value, the cell has been changed in place and goes on over that link as it is; else `actions` follow from it.
+  std::optional<overlay::LinkId> OnCell(overlay::LinkId link, overlay::Cell& cell, absl::Time now, RelayActions& actions);
   RelayActions OnHandshake(uint64_t circuit, const absl::StatusOr<keys::ServerReplyResult>& result, absl::Time now);
   RelayActions OnTarget(uint64_t circuit, const absl::StatusOr<overlay::Descriptor>& target, absl::Time now);
   // The link that Dial gave, up already or yet to come up (OnLinkUp) or to fail (OnLinkDown).
@@ -99,6 +100,10 @@ class Relay {
     bool unsettled = true;
   };
 
+  std::optional<overlay::LinkId> Pass(uint64_t circuit, Carried& carried, bool forward, overlay::Cell& cell, absl::Time now,
+                                      RelayActions& actions);
+  RelayActions OnUnknown(overlay::LinkId link, const overlay::Cell& cell, absl::Time now);
+  RelayActions OnDestroy(overlay::LinkId link, const overlay::Cell& cell, const CircuitEntry& entry);
   RelayActions OnCreate(overlay::LinkId link, const overlay::Cell& cell, absl::Time now);
   absl::Status AdmitCreate(LinkState& link, absl::Time now);
   bool AdmitDial(const Carried& carried, const overlay::Descriptor& target, absl::Time now);

@@ -11,7 +11,7 @@ namespace circuits {
 namespace {
 
 bool IsRelayCommand(uint8_t command) {
-  return command >= static_cast<uint8_t>(RelayCommand::kExtend) && command <= static_cast<uint8_t>(RelayCommand::kAnswer);
+  return command >= static_cast<uint8_t>(RelayCommand::kExtend) && command <= static_cast<uint8_t>(kLastRelayCommand);
 }
 
 }  // namespace

@@ -21,6 +21,9 @@
 //   DESCRIPTOR_REPLY  h  one for each key, in order: a descriptor, or nothing if the answerer has none for it
 //   REQUEST           c  for the endpoint (endpoint.h)
 //   ANSWER            h  from it
+// Only where BULBIL_BULK_STREAMS is defined, in tests and benchmarks (bulk_stream.cc); the shipped program refuses them:
+//   BULK_ASK          c  cells down 4 ‖ cells up 4
+//   BULK            c h  test traffic; one more backward when all cells up have come
 #pragma once
 
 #include <vector>
@@ -48,7 +51,16 @@ enum class RelayCommand : uint8_t {
   kDescriptorReply = 7,
   kRequest = 8,
   kAnswer = 9,
+#ifdef BULBIL_BULK_STREAMS
+  kBulkAsk = 10,
+  kBulk = 11,
+#endif
 };
+#ifdef BULBIL_BULK_STREAMS
+inline constexpr RelayCommand kLastRelayCommand = RelayCommand::kBulk;
+#else
+inline constexpr RelayCommand kLastRelayCommand = RelayCommand::kAnswer;
+#endif
 
 using RelayBody = std::span<uint8_t, overlay::kCellBodySize>;
 using RelayBodyView = std::span<const uint8_t, overlay::kCellBodySize>;

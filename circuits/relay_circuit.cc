@@ -29,34 +29,39 @@ RelayCircuitActions RelayCircuit::OnHandshake(const absl::StatusOr<keys::ServerR
   return {ToPrevious{HandshakeCell(CellCommand::kCreated, result->reply, rng_)}};
 }
 
-RelayCircuitActions RelayCircuit::OnForward(const Cell& cell) {
+bool RelayCircuit::OnForward(Cell& cell, absl::Time now, RelayCircuitActions& actions) {
   const CellCommand command = cell.command();
-  if (command != CellCommand::kRelay && command != CellCommand::kRelayEarly) return Destroy();
+  const bool relayed = command == CellCommand::kRelay || command == CellCommand::kRelayEarly;
   // While the client waits for EXTENDED it says nothing: whatever comes now is not its own.
-  if (IsUnsettled()) return Destroy();
-  if (command == CellCommand::kRelayEarly && ++early_seen_ > kRelayEarlyMax) return Destroy();
-  Cell copy = cell;
-  if (layer_->DecryptForward(command, copy.body())) return OnRecognised(command, copy.body());
-  if (state_ != State::kRelaying) return Destroy();
-  return {ToNext{copy}};
-}
-
-RelayCircuitActions RelayCircuit::OnBackward(const Cell& cell) {
-  if (state_ == State::kCreatingNext && cell.command() == CellCommand::kCreated) {
-    next_skin_.clear();
-    state_ = State::kRelaying;
-    return Say(RelayCommand::kExtended, {base::ToBytes(base::ByteView(cell.body()).first(keys::kOnionReplySize))});
+  const bool expected = relayed && !IsUnsettled() && (command == CellCommand::kRelay || ++early_seen_ <= kRelayEarlyMax);
+  if (expected && layer_->DecryptForward(command, cell.body())) {
+    actions = OnRecognised(command, cell.body(), now);
+    return false;
   }
-  if (state_ != State::kRelaying || cell.command() != CellCommand::kRelay) return Destroy();
-  Cell copy = cell;
-  layer_->EncryptBackward(CellCommand::kRelay, copy.body());
-  return {ToPrevious{copy}};
+  if (expected && state_ == State::kRelaying) return true;
+  actions = Destroy();
+  return false;
 }
 
-RelayCircuitActions RelayCircuit::OnRecognised(CellCommand command, RelayBodyView body) {
+bool RelayCircuit::OnBackward(Cell& cell, absl::Time now, RelayCircuitActions& actions) {
+  if (state_ == State::kRelaying && cell.command() == CellCommand::kRelay) {
+    layer_->EncryptBackward(CellCommand::kRelay, cell.body());
+    return true;
+  }
+  if (state_ != State::kCreatingNext || cell.command() != CellCommand::kCreated) {
+    actions = Destroy();
+    return false;
+  }
+  next_skin_.clear();
+  state_ = State::kRelaying;
+  actions = Say(RelayCommand::kExtended, {base::ToBytes(base::ByteView(cell.body()).first(keys::kOnionReplySize))}, now);
+  return false;
+}
+
+RelayCircuitActions RelayCircuit::OnRecognised(CellCommand command, RelayBodyView body, absl::Time now) {
   absl::StatusOr<RelayCell> cell = DecodeRelayCell(body);
   if (!cell.ok()) return Destroy();
-  if (cell->command == RelayCommand::kSendme) return OnSendme(*cell);
+  if (cell->command == RelayCommand::kSendme) return OnSendme(*cell, now);
   if (request_pending_) return Destroy();  // one thing at a time
   RelayCircuitActions actions;
   if (const auto tail = receive_window_.OnReceived(TailOf(body)))
@@ -67,14 +72,22 @@ RelayCircuitActions RelayCircuit::OnRecognised(CellCommand command, RelayBodyVie
       more = OnExtend(command, *cell);
       break;
     case RelayCommand::kTable:
-      more = OnTableQuestion(*cell);
+      more = OnTableQuestion(*cell, now);
       break;
     case RelayCommand::kDescriptor:
-      more = OnDescriptorQuestion(*cell);
+      more = OnDescriptorQuestion(*cell, now);
       break;
     case RelayCommand::kRequest:
       more = OnRequest(*std::move(cell));
       break;
+#ifdef BULBIL_BULK_STREAMS
+    case RelayCommand::kBulkAsk:
+      more = OnBulkAsk(*cell, now);
+      break;
+    case RelayCommand::kBulk:
+      more = OnBulk(now);
+      break;
+#endif
     default:
       return Destroy();
   }
@@ -106,24 +119,24 @@ RelayCircuitActions RelayCircuit::OnDialed(bool up) {
   return {ToNext{HandshakeCell(CellCommand::kCreate, next_skin_, rng_)}};
 }
 
-RelayCircuitActions RelayCircuit::OnSendme(const RelayCell& cell) {
-  if (!send_window_.OnSendme(cell.payload)) return Destroy();
+RelayCircuitActions RelayCircuit::OnSendme(const RelayCell& cell, absl::Time now) {
+  if (!send_window_.OnSendme(cell.payload, now)) return Destroy();
   RelayCircuitActions actions;
-  Flush(actions);
+  Flush(actions, now);
   return actions;
 }
 
-RelayCircuitActions RelayCircuit::OnTableQuestion(const RelayCell& cell) {
+RelayCircuitActions RelayCircuit::OnTableQuestion(const RelayCell& cell, absl::Time now) {
   if (cell.payload.size() != 1) return Destroy();
-  return Say(RelayCommand::kTablePart, SplitTable(options_.records->table(cell.payload[0])));
+  return Say(RelayCommand::kTablePart, SplitTable(options_.records->table(cell.payload[0])), now);
 }
 
-RelayCircuitActions RelayCircuit::OnDescriptorQuestion(const RelayCell& cell) {
+RelayCircuitActions RelayCircuit::OnDescriptorQuestion(const RelayCell& cell, absl::Time now) {
   const absl::StatusOr<std::vector<keys::PublicKey>> wanted = DecodeDescriptorKeys(cell.payload);
   if (!wanted.ok()) return Destroy();
   std::vector<base::Bytes> descriptors;
   for (const keys::PublicKey& key : *wanted) descriptors.push_back(options_.records->descriptor(key));
-  return Say(RelayCommand::kDescriptorReply, std::move(descriptors));
+  return Say(RelayCommand::kDescriptorReply, std::move(descriptors), now);
 }
 
 RelayCircuitActions RelayCircuit::OnRequest(RelayCell cell) {
@@ -132,26 +145,29 @@ RelayCircuitActions RelayCircuit::OnRequest(RelayCell cell) {
   return {HandOver{channel_binding_, std::move(cell.payload)}};
 }
 
-RelayCircuitActions RelayCircuit::OnAnswer(base::Bytes payload) {
+RelayCircuitActions RelayCircuit::OnAnswer(base::Bytes payload, absl::Time now) {
   if (!request_pending_ || payload.size() > kRelayPayloadMax) return Destroy();
   request_pending_ = false;
-  return Say(RelayCommand::kAnswer, {std::move(payload)});
+  return Say(RelayCommand::kAnswer, {std::move(payload)}, now);
 }
 
-RelayCircuitActions RelayCircuit::Say(RelayCommand command, std::vector<base::Bytes> payloads) {
+RelayCircuitActions RelayCircuit::Say(RelayCommand command, std::vector<base::Bytes> payloads, absl::Time now) {
   if (queue_.size() + payloads.size() > kHopQueueMax) return Destroy();
   for (base::Bytes& payload : payloads) queue_.push_back({command, std::move(payload)});
   RelayCircuitActions actions;
-  Flush(actions);
+  Flush(actions, now);
   return actions;
 }
 
-void RelayCircuit::Flush(RelayCircuitActions& actions) {
+void RelayCircuit::Flush(RelayCircuitActions& actions, absl::Time now) {
   while (!queue_.empty() && send_window_.CanSend()) {
     actions.push_back(ToPrevious{Seal(queue_.front().command, queue_.front().payload)});
-    send_window_.OnSent(last_tail_);
+    send_window_.OnSent(last_tail_, now);
     queue_.pop_front();
   }
+#ifdef BULBIL_BULK_STREAMS
+  FlushBulk(actions, now);
+#endif
 }
 
 Cell RelayCircuit::Seal(RelayCommand command, base::ByteView payload) {

@@ -66,11 +66,13 @@ class RelayCircuit {
 
   RelayCircuitActions OnHandshake(const absl::StatusOr<keys::ServerReplyResult>& result);
   // A cell from the client's side, or from the hop behind. DESTROY is for the owner.
-  RelayCircuitActions OnForward(const overlay::Cell& cell);
-  RelayCircuitActions OnBackward(const overlay::Cell& cell);
+  // Puts the layer on or takes it off in place. True: the cell goes on in its direction as it is now, and nothing else happens
+  // (the path of nearly all cells: no copy, no action). False: it went no further, and `actions` follow from it.
+  bool OnForward(overlay::Cell& cell, absl::Time now, RelayCircuitActions& actions);
+  bool OnBackward(overlay::Cell& cell, absl::Time now, RelayCircuitActions& actions);
   RelayCircuitActions OnTarget(const absl::StatusOr<overlay::Descriptor>& target);
   RelayCircuitActions OnDialed(bool up);
-  RelayCircuitActions OnAnswer(base::Bytes payload);
+  RelayCircuitActions OnAnswer(base::Bytes payload, absl::Time now);
 
   State state() const { return state_; }
   // In a state that must end soon: the owner sets a time.
@@ -78,15 +80,20 @@ class RelayCircuit {
   bool request_pending() const { return request_pending_; }
 
  private:
-  RelayCircuitActions OnRecognised(overlay::CellCommand command, RelayBodyView body);
+  RelayCircuitActions OnRecognised(overlay::CellCommand command, RelayBodyView body, absl::Time now);
   RelayCircuitActions OnExtend(overlay::CellCommand command, const RelayCell& cell);
-  RelayCircuitActions OnSendme(const RelayCell& cell);
-  RelayCircuitActions OnDescriptorQuestion(const RelayCell& cell);
-  RelayCircuitActions OnTableQuestion(const RelayCell& cell);
+  RelayCircuitActions OnSendme(const RelayCell& cell, absl::Time now);
+  RelayCircuitActions OnDescriptorQuestion(const RelayCell& cell, absl::Time now);
+  RelayCircuitActions OnTableQuestion(const RelayCell& cell, absl::Time now);
   RelayCircuitActions OnRequest(RelayCell cell);
   // Queues what this hop says, and sends as far as the window goes.
-  RelayCircuitActions Say(RelayCommand command, std::vector<base::Bytes> payloads);
-  void Flush(RelayCircuitActions& actions);
+  RelayCircuitActions Say(RelayCommand command, std::vector<base::Bytes> payloads, absl::Time now);
+  void Flush(RelayCircuitActions& actions, absl::Time now);
+#ifdef BULBIL_BULK_STREAMS
+  RelayCircuitActions OnBulkAsk(const RelayCell& cell, absl::Time now);
+  RelayCircuitActions OnBulk(absl::Time now);
+  void FlushBulk(RelayCircuitActions& actions, absl::Time now);
+#endif
   overlay::Cell Seal(RelayCommand command, base::ByteView payload);
 
   const Options options_;
@@ -101,6 +108,9 @@ class RelayCircuit {
   ReceiveWindow receive_window_;
   RelayTail last_tail_{};
   std::deque<RelayCell> queue_;  // at most kHopQueueMax
+#ifdef BULBIL_BULK_STREAMS
+  uint32_t bulk_down_ = 0, bulk_up_ = 0;  // cells still to be sent, and to come
+#endif
 };
 
 }  // namespace circuits

@@ -3,7 +3,6 @@
 
 #include <chrono>
 
-#include "circuits/flow_window.h"
 #include "keys/hash.h"
 #include "tests/support/seeded_rng.h"
 #include "tests/support/status_matchers.h"
@@ -148,32 +147,6 @@ TEST(RelayCrypto, ReplayReorderDropAndTheOtherDirectionAreGarbage) {
     }
     EXPECT_FALSE(heard) << attack;
   }
-}
-
-TEST(FlowWindow, StopsAfterItsCellsAndGoesOnWithTheRightAcknowledgement) {
-  SendWindow send;
-  ReceiveWindow receive;
-  support::SeededRng rng(2);
-  RelayTail acknowledged{};
-  for (int i = 0; i < kWindowStart; ++i) {
-    ASSERT_TRUE(send.CanSend());
-    const RelayTail tail = rng.Array<16>();
-    send.OnSent(tail);
-    const auto due = receive.OnReceived(tail);
-    ASSERT_EQ(due.has_value(), (i + 1) % kAcknowledgeEvery == 0);
-    if (i + 1 == kAcknowledgeEvery) acknowledged = *due;
-  }
-  EXPECT_FALSE(send.CanSend());
-  EXPECT_FALSE(send.OnSendme(rng.Array<16>()));
-  EXPECT_FALSE(send.OnSendme(base::ByteView(acknowledged).first(15)));
-  EXPECT_TRUE(send.OnSendme(acknowledged));
-  EXPECT_TRUE(send.CanSend());
-  EXPECT_FALSE(send.OnSendme(acknowledged)) << "one acknowledgement counts once";
-}
-
-TEST(FlowWindow, NothingIsAcknowledgedInAdvance) {
-  SendWindow send;
-  EXPECT_FALSE(send.OnSendme(RelayTail{}));
 }
 
 // A figure for the report; it fails only if a layer costs what no layer may cost.

@@ -38,12 +38,18 @@ struct Bench {
     const auto start = keys::ClientStart({}, node_key.public_key(), onion_key.public_key, rng);
     Cell cell(id, CellCommand::kCreate);
     std::copy(start->onion_skin.begin(), start->onion_skin.end(), cell.body().begin());
-    const RelayActions actions = relay.OnCell(link, cell, kStart);
+    const RelayActions actions = OnCell(link, cell, kStart);
     const auto& reply = std::get<ReplyToSkin>(actions.at(0));
     auto result = keys::ServerReply({}, node_key.public_key(), {&onion_key, 1}, reply.onion_skin, rng);
     hop_keys = *keys::ClientFinish({}, start->state, result->reply);
     relay.OnHandshake(reply.circuit, result, kStart);
     return reply.circuit;
+  }
+  RelayActions OnCell(overlay::LinkId link, Cell cell, absl::Time now) {
+    RelayActions actions;
+    const std::optional<overlay::LinkId> onward = relay.OnCell(link, cell, now, actions);
+    if (onward.has_value()) actions.push_back(SendCell{*onward, cell});
+    return actions;
   }
   Cell Say(OriginLayers& layers, overlay::CircuitId id, RelayCommand command, base::ByteView payload) {
     const CellCommand outer = command == RelayCommand::kExtend ? CellCommand::kRelayEarly : CellCommand::kRelay;
@@ -64,7 +70,7 @@ struct Bench {
 TEST(Relay, AHandshakeThatNeverComesBackIsGivenUp) {
   Bench bench(1);
   bench.Up(1, false);
-  bench.relay.OnCell(1, Cell(5, CellCommand::kCreate), kStart);
+  bench.OnCell(1, Cell(5, CellCommand::kCreate), kStart);
   EXPECT_EQ(bench.relay.circuit_count(), 1u);
   EXPECT_EQ(bench.relay.NextTick(), kStart + kSettleMax);
   EXPECT_TRUE(bench.relay.OnTick(kStart + kSettleMax - absl::Seconds(1)).empty());
@@ -82,7 +88,7 @@ TEST(Relay, ALinkThatNeverComesUpIsGivenUp) {
   OriginLayers layers;
   layers.AddHop(bench.hop_keys);
   const base::Bytes extend = EncodeExtend(base::Bytes(keys::kOnionSkinSize), base::Bytes(100));
-  EXPECT_EQ(Bench::Count<CheckTarget>(bench.relay.OnCell(1, bench.Say(layers, 5, RelayCommand::kExtend, extend), kStart)), 1u);
+  EXPECT_EQ(Bench::Count<CheckTarget>(bench.OnCell(1, bench.Say(layers, 5, RelayCommand::kExtend, extend), kStart)), 1u);
   overlay::Descriptor target;
   target.node_key = keys::PublicKey{{77}};
   EXPECT_EQ(Bench::Count<Dial>(bench.relay.OnTarget(circuit, target, kStart)), 1u);
@@ -96,21 +102,20 @@ TEST(Relay, AClientFillsItsOwnCapAndNoOther) {
   Bench bench(3);
   bench.Up(1, false), bench.Up(2, false);
   for (size_t i = 0; i < kUnsettledPerClientLink; ++i) {
-    const RelayActions actions =
-        bench.relay.OnCell(1, Cell(static_cast<overlay::CircuitId>(1 + i), CellCommand::kCreate), kStart);
+    const RelayActions actions = bench.OnCell(1, Cell(static_cast<overlay::CircuitId>(1 + i), CellCommand::kCreate), kStart);
     EXPECT_EQ(Bench::Count<ReplyToSkin>(actions), 1u);
   }
-  const RelayActions refused = bench.relay.OnCell(1, Cell(9999, CellCommand::kCreate), kStart);
+  const RelayActions refused = bench.OnCell(1, Cell(9999, CellCommand::kCreate), kStart);
   ASSERT_EQ(Bench::Count<SendCell>(refused), 1u);
   EXPECT_EQ(std::get<SendCell>(refused[0]).cell.command(), CellCommand::kDestroy);
-  EXPECT_EQ(Bench::Count<ReplyToSkin>(bench.relay.OnCell(2, Cell(1, CellCommand::kCreate), kStart)), 1u);
+  EXPECT_EQ(Bench::Count<ReplyToSkin>(bench.OnCell(2, Cell(1, CellCommand::kCreate), kStart)), 1u);
 }
 
 TEST(Relay, CircuitsPerClientLinkAreBounded) {
   Bench bench(4);
   bench.Up(1, false);
   for (size_t i = 0; i < kClientCircuitsMax; ++i) bench.Create(1, static_cast<overlay::CircuitId>(1 + i));
-  EXPECT_EQ(Bench::Count<ReplyToSkin>(bench.relay.OnCell(1, Cell(9999, CellCommand::kCreate), kStart)), 0u);
+  EXPECT_EQ(Bench::Count<ReplyToSkin>(bench.OnCell(1, Cell(9999, CellCommand::kCreate), kStart)), 0u);
   EXPECT_EQ(bench.relay.circuit_count(), kClientCircuitsMax);
 }
 
@@ -121,7 +126,7 @@ TEST(Relay, OutsideTheLocalNetworkCreatesHaveARate) {
   bench.Up(1, false);
   size_t taken = 0;
   for (overlay::CircuitId id = 1; id < 200; ++id) {
-    const RelayActions actions = bench.relay.OnCell(1, Cell(id, CellCommand::kCreate), kStart);
+    const RelayActions actions = bench.OnCell(1, Cell(id, CellCommand::kCreate), kStart);
     if (Bench::Count<ReplyToSkin>(actions) == 0) continue;
     ++taken;
     bench.relay.OnHandshake(std::get<ReplyToSkin>(actions[0]).circuit, absl::UnauthenticatedError(""), kStart);
@@ -134,7 +139,10 @@ TEST(Relay, AClientOnlyProcessCarriesNothing) {
   CircuitTable table;
   Relay relay({.network = {}, .enabled = false, .own_key = {}, .answers_requests = false, .records = {}}, table, bench.rng);
   relay.OnLinkUp({.id = 1, .peer_key = {}, .is_node = true, .high_ids = true}, kStart);
-  EXPECT_EQ(Bench::Count<ReplyToSkin>(relay.OnCell(1, Cell(5, CellCommand::kCreate), kStart)), 0u);
+  RelayActions actions;
+  Cell create(5, CellCommand::kCreate);
+  relay.OnCell(1, create, kStart, actions);
+  EXPECT_EQ(Bench::Count<ReplyToSkin>(actions), 0u);
   EXPECT_EQ(relay.circuit_count(), 0u);
 }
 
@@ -154,8 +162,8 @@ TEST(Relay, OneRequestAtATime) {
   OriginLayers layers;
   layers.AddHop(bench.hop_keys);
   const base::Bytes payload = {1};
-  EXPECT_EQ(Bench::Count<AskEndpoint>(bench.relay.OnCell(1, bench.Say(layers, 5, RelayCommand::kRequest, payload), kStart)), 1u);
-  EXPECT_EQ(Bench::Count<AskEndpoint>(bench.relay.OnCell(1, bench.Say(layers, 5, RelayCommand::kRequest, payload), kStart)), 0u);
+  EXPECT_EQ(Bench::Count<AskEndpoint>(bench.OnCell(1, bench.Say(layers, 5, RelayCommand::kRequest, payload), kStart)), 1u);
+  EXPECT_EQ(Bench::Count<AskEndpoint>(bench.OnCell(1, bench.Say(layers, 5, RelayCommand::kRequest, payload), kStart)), 0u);
   EXPECT_EQ(bench.relay.circuit_count(), 0u);
   EXPECT_TRUE(bench.relay.OnAnswer(circuit, {2}, kStart).empty()) << "after the circuit died an answer does nothing";
 }
@@ -170,7 +178,7 @@ TEST(Relay, WhoeverDoesNotAcknowledgeIsCutOff) {
   size_t sent = 0;
   int asked = 0;
   for (; asked < 1000 && bench.relay.circuit_count() == 1; ++asked) {
-    sent += Bench::Count<SendCell>(bench.relay.OnCell(1, bench.Say(layers, 5, RelayCommand::kTable, index), kStart));
+    sent += Bench::Count<SendCell>(bench.OnCell(1, bench.Say(layers, 5, RelayCommand::kTable, index), kStart));
   }
   EXPECT_LT(asked, 1000);
   EXPECT_LE(sent, static_cast<size_t>(kWindowStart) + static_cast<size_t>(asked) / kAcknowledgeEvery + 1);
@@ -220,7 +228,7 @@ TEST(Relay, AnyOrderOfEventsLeavesNothingBehind) {
           Cell cell(static_cast<overlay::CircuitId>(rng.Below(40)), static_cast<CellCommand>(rng.Below(6)));
           if (!ids.empty() && rng.Below(2) == 0) cell.SetCircuitId(ids[rng.Below(ids.size())].second);
           rng.Fill(cell.body());
-          actions = bench.relay.OnCell(link, cell, now);
+          actions = bench.OnCell(link, cell, now);
         }
       }
       for (const RelayAction& action : actions) {

@@ -161,10 +161,16 @@ class OnionFixture {
   void Deliver(size_t from, size_t to, const overlay::Cell& bytes) {
     const absl::StatusOr<overlay::Cell> cell = overlay::DecodeCell(bytes.bytes);
     if (!cell.ok()) return LinkDown(from, to);
-    if (to != kClient) return Apply(to, nodes_[to]->relay->OnCell(100 + from, *cell, now_));
+    if (to != kClient) return Relay(from, to, *cell);
     const circuits::CircuitEntry* entry = nodes_[kClient]->table.Find(100 + from, cell->circuit_id());
     if (entry != nullptr && cell->command() == overlay::CellCommand::kCreate) return LinkDown(from, to);
-    if (entry != nullptr) ApplyOrigin(origin_->OnCell(*cell));
+    if (entry != nullptr) ApplyOrigin(origin_->OnCell(*cell, now_));
+  }
+  void Relay(size_t from, size_t to, overlay::Cell cell) {
+    circuits::RelayActions actions;
+    const std::optional<overlay::LinkId> onward = nodes_[to]->relay->OnCell(100 + from, cell, now_, actions);
+    if (onward.has_value()) wires_.push_back({to, *onward - 100, cell});
+    Apply(to, std::move(actions));
   }
   void LinkDown(size_t a, size_t b) {
     for (const auto& [at, peer] : {std::pair(a, b), std::pair(b, a)}) {
@@ -210,24 +216,24 @@ class OnionFixture {
   }
   void ApplyOrigin(circuits::OriginActions actions) {
     for (auto& action : actions) {
-      std::visit(base::Overloaded{[&](circuits::SendToGuard& a) {
-                                    a.cell.SetCircuitId(id_);
-                                    wires_.push_back({kClient, 1, a.cell});
-                                  },
-                                  [&](circuits::StartHandshake& a) {
-                                    ApplyOrigin(origin_->OnStarted(keys::ClientStart({}, a.relay_id, a.relay_onion_key, rng_)));
-                                  },
-                                  [&](circuits::FinishHandshake& a) {
-                                    ApplyOrigin(origin_->OnFinished(keys::ClientFinish({}, a.state, a.reply)));
-                                  },
-                                  [&](circuits::StepDone& a) { result_ = std::move(a.result); },
-                                  [&](circuits::CircuitClosed& a) {
-                                    if (a.tell_guard) {
-                                      wires_.push_back({kClient, 1, overlay::Cell(id_, overlay::CellCommand::kDestroy)});
-                                    }
-                                    nodes_[kClient]->table.Erase(101, id_);
-                                  }},
-                 action);
+      std::visit(
+          base::Overloaded{
+              [&](circuits::SendToGuard& a) {
+                a.cell.SetCircuitId(id_);
+                wires_.push_back({kClient, 1, a.cell});
+              },
+              [&](circuits::StartHandshake& a) {
+                ApplyOrigin(origin_->OnStarted(keys::ClientStart({}, a.relay_id, a.relay_onion_key, rng_), now_));
+              },
+              [&](circuits::FinishHandshake& a) { ApplyOrigin(origin_->OnFinished(keys::ClientFinish({}, a.state, a.reply))); },
+              [&](circuits::StepDone& a) { result_ = std::move(a.result); },
+              [&](circuits::CircuitClosed& a) {
+                if (a.tell_guard) {
+                  wires_.push_back({kClient, 1, overlay::Cell(id_, overlay::CellCommand::kDestroy)});
+                }
+                nodes_[kClient]->table.Erase(101, id_);
+              }},
+          action);
     }
   }
 
