@@ -22,7 +22,7 @@
 namespace cli {
 namespace {
 
-constexpr size_t kSecretTextMax = 4096;  // a secret key has 74 characters; more is another file
+constexpr size_t kSecretTextMax = 4096;  // a secret key has 76 characters; more is another file
 
 PassphraseFlags PassphraseOf(const KeysFlags& flags) {
   return {.fd = flags.passphrase_fd, .file = flags.passphrase_file, .none = flags.no_passphrase};

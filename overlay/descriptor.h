@@ -3,7 +3,7 @@
 //
 //   version 2 ‖ len 1 network ‖ node key 32 ‖ onion key 32 ‖ role 1 ‖ len 1 address ‖ len 1 admission
 //   ‖ issued 8 ‖ expires 8 (seconds since 1970, UTC) ‖ signature 64 over H("descriptor", all before)
-// Source: protocol.md 2; together with the routing table it is the routing record of facts on anonymity.
+// Source: protocol.md 2. Together with the routing table (routing_table.h) it is all that a client needs to choose hops by.
 #pragma once
 
 #include "absl/status/statusor.h"
