@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "overlay/directory.h"
 
-#include <algorithm>
-
 #include "base/status_macros.h"
 
 namespace overlay {
@@ -14,11 +12,17 @@ absl::StatusOr<Descriptor> Directory::Add(base::ByteView encoded, absl::Time wal
     if (descriptor.issued > held->second.issued) held->second = std::move(descriptor);
     return held->second;
   }
-  if (by_key_.size() >= kDirectoryMax) {
-    by_key_.erase(std::min_element(by_key_.begin(), by_key_.end(),
-                                   [](const auto& a, const auto& b) { return a.second.expires < b.second.expires; }));
-  }
+  if (by_key_.size() >= capacity_) MakeRoom();
   return by_key_.emplace(descriptor.node_key, descriptor).first->second;
+}
+
+void Directory::MakeRoom() {
+  auto first = by_key_.end();
+  for (auto it = by_key_.begin(); it != by_key_.end(); ++it) {
+    if (protected_.contains(it->first)) continue;
+    if (first == by_key_.end() || it->second.expires < first->second.expires) first = it;
+  }
+  if (first != by_key_.end()) by_key_.erase(first);
 }
 
 const Descriptor* Directory::Find(const keys::PublicKey& node_key, absl::Time wall_now) const {

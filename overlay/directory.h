@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // overlay/directory.h — verified descriptors by node key, the newest of each, forgotten when they expire.
 //
-// Bounded (kDirectoryMax; beyond it the one that expires first goes). Not thread-safe: one event loop.
+// Bounded: beyond the capacity the one that expires first goes. Anybody can show descriptors of fresh keys, which all expire later
+// than those held, so what a node lives by (its neighbours and fingers) is protected from them. Not thread-safe: one event loop.
 #pragma once
 
 #include <optional>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "overlay/descriptor.h"
 
@@ -16,15 +18,21 @@ inline constexpr size_t kDirectoryMax = 4096;  // about 500 bytes each
 
 class Directory {
  public:
-  explicit Directory(const Network& network) : network_(network) {}
+  explicit Directory(const Network& network, size_t capacity = kDirectoryMax) : network_(network), capacity_(capacity) {}
 
   // Decodes and keeps it, if it is newer than what is held. Returns the one now held for that key.
   absl::StatusOr<Descriptor> Add(base::ByteView encoded, absl::Time wall_now);
+  // From now on these keys, and no others, are never made room with; far fewer than the capacity.
+  void Protect(absl::flat_hash_set<keys::PublicKey> node_keys) { protected_ = std::move(node_keys); }
   const Descriptor* Find(const keys::PublicKey& node_key, absl::Time wall_now) const;
   size_t size() const { return by_key_.size(); }
 
  private:
+  void MakeRoom();
+
   const Network network_;
+  const size_t capacity_;
+  absl::flat_hash_set<keys::PublicKey> protected_;
   absl::flat_hash_map<keys::PublicKey, Descriptor> by_key_;
 };
 

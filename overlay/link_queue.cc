@@ -25,7 +25,16 @@ size_t LinkQueue::Pop(std::span<uint8_t> out) {
     if (from_quiet && quiet_left > 0) --quiet_left;
     if (PopOne(from_quiet, out.data() + popped * kCellSize)) ++popped;
   }
+  if (size_ == 0) ForgetDrained();
   return popped;
+}
+
+// Rounds end with the last cell. Circuits that had one cell and never another would be remembered until the link goes.
+void LinkQueue::ForgetDrained() {
+  while (busy_.size() > kDrainedMax) {
+    waiting_.erase(busy_.front());
+    busy_.pop_front();
+  }
 }
 
 // Serves the first circuit of a list; false if that was a busy one that has nothing more, and is quiet from now on.

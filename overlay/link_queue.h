@@ -18,6 +18,7 @@
 namespace overlay {
 
 inline constexpr size_t kCircuitQueueMax = 512 + 32;  // a full window and what may cross it (protocol.md 5); 1.1 MiB
+inline constexpr size_t kDrainedMax = 64;  // circuits without a cell that an empty queue remembers as busy; 0.6 KiB each
 inline constexpr size_t kDestroyReserve = 1024;  // DESTROY cells past kLinkQueueMax: refusing one would leave a circuit half dead
 
 class LinkQueue {
@@ -30,9 +31,11 @@ class LinkQueue {
 
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
+  size_t circuits() const { return waiting_.size(); }  // that are remembered, with or without cells
 
  private:
   bool PopOne(bool from_quiet, uint8_t* out);
+  void ForgetDrained();
 
   absl::flat_hash_map<CircuitId, std::deque<Cell>> waiting_;  // of exactly the circuits on the two lists
   std::deque<CircuitId> quiet_, busy_;

@@ -137,6 +137,9 @@ bool RingDriver::NeedsDescriptor(const Peer& peer) const {
 void RingDriver::RefreshDirectory() {
   directory_timer_.Reset(loop_.Now() + kDirectoryRound);
   const std::vector<Peer> members = table().Members();
+  absl::flat_hash_set<keys::PublicKey> lived_by;
+  for (const Peer& peer : members) lived_by.insert(peer.node_key);
+  directory_.Protect(std::move(lived_by));
   absl::erase_if(described_at_, [&](const auto& entry) { return loop_.Now() - entry.second > 2 * kDescribeAgain; });
   for (const Peer& peer : members) {
     if (describing_ >= kDescribeParallel) return;

@@ -104,6 +104,24 @@ TEST_F(DescriptorTest, DirectoryKeepsTheNewestAndForgetsTheExpired) {
   EXPECT_EQ(directory.Find(key_.public_key(), newer.expires), nullptr);
 }
 
+TEST_F(DescriptorTest, DirectoryKeepsTheProtectedThroughAFloodOfStrangers) {
+  constexpr size_t kCapacity = 8;
+  Directory directory(network_, kCapacity);
+  EXPECT_OK(directory.Add(Make().encoded, kNow));
+  directory.Protect({key_.public_key()});
+  keys::PublicKey last;
+  for (size_t i = 0; i < 3 * kCapacity; ++i) {
+    const keys::SigningKey stranger = keys::SigningKey::Generate(rng_);
+    const absl::Time later = kNow + absl::Seconds(1 + i);
+    const Descriptor shown = SignDescriptor(network_, stranger, rng_.Array<32>(), Role::kStoring, "127.0.0.1:1", {}, later);
+    EXPECT_OK(directory.Add(shown.encoded, later));
+    last = stranger.public_key();
+    EXPECT_LE(directory.size(), kCapacity);
+  }
+  EXPECT_NE(directory.Find(key_.public_key(), kNow), nullptr);
+  EXPECT_NE(directory.Find(last, kNow), nullptr);
+}
+
 TEST_F(DescriptorTest, AdmissionIsRefusedWhereNoneIsAsked) {
   const Descriptor bought = SignDescriptor(network_, key_, rng_.Array<32>(), Role::kStoring, "127.0.0.1:1", {1, 2, 3}, kNow);
   EXPECT_STATUS(DecodeDescriptor(network_, bought.encoded, kNow), kInvalidArgument);

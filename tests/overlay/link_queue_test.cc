@@ -130,5 +130,14 @@ TEST(LinkQueue, RefusesCellsBeyondFourMebibytesButKeepsRoomForDestroys) {
   EXPECT_TRUE(queue.empty());
 }
 
+TEST(LinkQueue, DoesNotRememberEveryCircuitThatEverHadOneCell) {
+  LinkQueue queue;
+  for (CircuitId circuit = 1; circuit <= 10'000; ++circuit) {
+    ASSERT_TRUE(queue.Push(Numbered(circuit, 0)));
+    ASSERT_EQ(PopCircuits(queue, 16), std::vector<CircuitId>{circuit});
+  }
+  EXPECT_LE(queue.circuits(), kDrainedMax);
+}
+
 }  // namespace
 }  // namespace overlay
