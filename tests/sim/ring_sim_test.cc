@@ -23,7 +23,7 @@ int SeedCount(int usual) {
 
 std::string Replay(uint64_t seed) {
   const testing::TestInfo* test = testing::UnitTest::GetInstance()->current_test_info();
-  return absl::StrCat("replay: sim_test --gtest_filter=", test->test_suite_name(), ".", test->name(), "  (seed ", seed, ")");
+  return absl::StrCat("replay: build/release/tests/sim/sim_test --gtest_filter=", test->test_suite_name(), ".", test->name(), "  (seed ", seed, ")");
 }
 
 World::Options SmallOptions(uint64_t seed, int successor_count) {

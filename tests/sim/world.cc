@@ -13,38 +13,66 @@ namespace sim {
 using overlay::Peer;
 using overlay::Ring;
 
-World::World(Options options) : options_(std::move(options)), rng_(options_.seed) {
+namespace {
+
+const absl::Time kStart = absl::FromUnixSeconds(1'795'000'000);
+
+}  // namespace
+
+World::World(Options options) : options_(std::move(options)), rng_(options_.seed), now_(kStart) {
   CHECK(2 * options_.delay_max < options_.ring.call_timeout);
 }
 
 size_t World::Add(overlay::Role role) { return AddAt(overlay::NodeId::Random(rng_), role); }
 
 size_t World::AddAt(const overlay::NodeId& point, overlay::Role role) {
+  Peer peer;
+  peer.point = point;
+  peer.node_key.bytes = point.bytes;
+  peer.role = role;
+  return AddPeer(std::move(peer));
+}
+
+size_t World::AddTwin(size_t node) { return AddPeer(nodes_[node].peer); }
+
+size_t World::AddPeer(Peer peer) {
   const size_t index = nodes_.size();
-  CHECK(by_point_.emplace(point, index).second);
   Node node;
-  node.peer.point = point;
-  node.peer.node_key.bytes = point.bytes;
-  node.peer.role = role;
+  node.peer = std::move(peer);
   node.peer.address = absl::StrCat("10.", index >> 16, ".", index >> 8 & 255, ".", index & 255, ":1");
+  if (options_.clock_drift > 0) {
+    node.rate = 1 + options_.clock_drift * (2 * rng_.Unit() - 1);
+    node.offset = absl::Hours(1) * (2 * rng_.Unit() - 1);
+  }
+  CHECK(by_address_.emplace(node.peer.address, index).second);
   nodes_.push_back(std::move(node));
   return index;
+}
+
+absl::Time World::Clock(size_t node) const { return kStart + (now_ - kStart) * nodes_[node].rate + nodes_[node].offset; }
+
+absl::Time World::FromClock(size_t node, absl::Time reading) const {
+  if (reading == absl::InfiniteFuture()) return reading;
+  if (nodes_[node].rate == 1) return reading - nodes_[node].offset;
+  // A moment later, so that rounding never has a timer fire before its time.
+  return kStart + (reading - nodes_[node].offset - kStart) / nodes_[node].rate + absl::Microseconds(1);
 }
 
 Ring& World::Start(size_t index) {
   Node& node = nodes_[index];
   CHECK(node.ring == nullptr);
   ++node.life;
+  Trace(index, "starts");
   node.ring = std::make_unique<Ring>(node.peer, options_.ring, rng_);
   return *node.ring;
 }
 
-void World::StartAlone(size_t node) { Apply(node, Start(node).Create(now_)); }
+void World::StartAlone(size_t node) { Apply(node, Start(node).Create(Clock(node))); }
 
 void World::StartJoin(size_t node, const std::vector<size_t>& contacts) {
   std::vector<Peer> peers;
   for (const size_t contact : contacts) peers.push_back(nodes_[contact].peer);
-  Apply(node, Start(node).Join(std::move(peers), now_));
+  Apply(node, Start(node).Join(std::move(peers), Clock(node)));
 }
 
 void World::Crash(size_t index) {
@@ -52,18 +80,52 @@ void World::Crash(size_t index) {
   node.ring.reset();
   node.tick_at = absl::InfiniteFuture();
   node.answered_call = 0;
+  node.paused = false;
+  node.held.clear();
+  Trace(index, "dies");
   SetView(index, std::nullopt);
 }
 
+void World::Heal() {
+  for (Node& node : nodes_) node.side = 0;
+  ways_.clear();
+}
+
+void World::Resume(size_t index) {
+  Trace(index, "goes on");
+  nodes_[index].paused = false;
+  for (const auto& run : std::exchange(nodes_[index].held, {})) run();
+}
+
+void World::RestartWithOldState(size_t index) {
+  std::vector<Peer> known = ring(index)->FarSuccessors();
+  for (const Peer& peer : ring(index)->FarPredecessors()) known.push_back(peer);
+  Crash(index);
+  Apply(index, Start(index).Join(std::move(known), Clock(index)));
+}
+
+bool World::Reaches(size_t from, size_t to) const {
+  const std::pair<int, int> way = {nodes_[from].side, nodes_[to].side};
+  return way.first == way.second || std::find(ways_.begin(), ways_.end(), way) != ways_.end();
+}
+
+void World::Trace(size_t node, absl::string_view what) {
+  if (options_.trace_max == 0) return;
+  if (trace_.size() == options_.trace_max) trace_.pop_front();
+  const absl::Duration at = now_ - kStart;
+  trace_.push_back(absl::StrCat(absl::ToInt64Milliseconds(at), " ms  ", nodes_[node].peer.point.ToHex().substr(0, 6), " ", what));
+}
+
 void World::Leave(size_t node) {
-  Apply(node, nodes_[node].ring->Leave(now_));
+  Trace(node, "leaves");
+  Apply(node, nodes_[node].ring->Leave(Clock(node)));
   const uint64_t life = nodes_[node].life;
   At(now_ + 4 * options_.delay_max, [this, node, life] {
     if (nodes_[node].ring != nullptr && nodes_[node].life == life) Crash(node);
   });
 }
 
-void World::Tell(size_t node, size_t of) { Apply(node, nodes_[node].ring->AddContacts({nodes_[of].peer}, now_)); }
+void World::Tell(size_t node, size_t of) { Apply(node, nodes_[node].ring->AddContacts({nodes_[of].peer}, Clock(node))); }
 
 void World::Grow(size_t count) {
   const size_t first = Add();
@@ -78,7 +140,7 @@ void World::Grow(size_t count) {
 
 absl::StatusOr<overlay::LookupResult> World::Lookup(size_t node, const overlay::NodeId& point) {
   const overlay::LookupId id = ++last_lookup_;
-  Apply(node, nodes_[node].ring->StartLookup(id, point, now_));
+  Apply(node, nodes_[node].ring->StartLookup(id, point, Clock(node)));
   RunUntil([&] { return lookups_done_.contains(id); }, absl::Minutes(5));
   CHECK(lookups_done_.contains(id));
   return std::move(lookups_done_.extract(id).mapped());
@@ -134,6 +196,16 @@ std::vector<size_t> World::LiveNodes() const {
   return live;
 }
 
+namespace {
+
+std::string Pointers(const MemberView& view) {
+  std::string text = view.predecessor ? absl::StrCat(view.predecessor->ToHex().substr(0, 6), " <- ->") : "- <- ->";
+  for (const overlay::NodeId& next : view.successors) absl::StrAppend(&text, " ", next.ToHex().substr(0, 6));
+  return text;
+}
+
+}  // namespace
+
 std::string World::Dump() const {
   std::string text =
       absl::StrCat("seed ", options_.seed, ", ", events_done_, " events, ", absl::FormatTime(now_), "\n", Describe(View()));
@@ -141,6 +213,8 @@ std::string World::Dump() const {
     if (!ring(i)->IsMember())
       absl::StrAppend(&text, nodes_[i].peer.point.ToHex().substr(0, 6), ": ", Name(ring(i)->state()), "\n");
   }
+  absl::StrAppend(&text, "the latest events:\n");
+  for (const std::string& line : trace_) absl::StrAppend(&text, "  ", line, "\n");
   return text;
 }
 
@@ -148,7 +222,10 @@ std::string World::Dump() const {
 
 void World::At(absl::Time when, std::function<void()> run) { events_.push({when, ++last_event_, std::move(run)}); }
 
-absl::Duration World::Delay() { return options_.delay_min + (options_.delay_max - options_.delay_min) * rng_.Unit(); }
+absl::Duration World::Delay() {
+  if (options_.late > 0 && rng_.Unit() < options_.late) return options_.ring.call_timeout * 0.49 * rng_.Unit();
+  return options_.delay_min + (options_.delay_max - options_.delay_min) * rng_.Unit();
+}
 
 void World::Apply(size_t index, overlay::RingActions actions) {
   const uint64_t life = nodes_[index].life;
@@ -158,11 +235,12 @@ void World::Apply(size_t index, overlay::RingActions actions) {
                                 [&](overlay::JoinPrepared&) {
                                   At(now_ + options_.prepare_max * rng_.Unit(), [this, index, life] {
                                     Node& node = nodes_[index];
-                                    if (node.ring != nullptr && node.life == life) Apply(index, node.ring->OnRangeReady(now_));
+                                    if (node.ring != nullptr && node.life == life)
+                                      Apply(index, node.ring->OnRangeReady(Clock(index)));
                                   });
                                 },
                                 [&](overlay::ContactsWanted&) { FindContact(index); }, [](overlay::NeighbourhoodChanged&) {},
-                                [](overlay::StateChanged&) {}},
+                                [&](overlay::StateChanged& changed) { Trace(index, absl::StrCat("is ", Name(changed.state))); }},
                action);
   }
   Look(index);
@@ -177,11 +255,11 @@ void World::FindContact(size_t index) {
     if (other != index && Connected(index, other) && ring(other)->IsMember()) members.push_back(other);
   }
   if (members.empty()) return;
-  Apply(index, nodes_[index].ring->AddContacts({nodes_[members[rng_.Below(members.size())]].peer}, now_));
+  Apply(index, nodes_[index].ring->AddContacts({nodes_[members[rng_.Below(members.size())]].peer}, Clock(index)));
 }
 
 void World::Deliver(size_t from, overlay::Call call) {
-  const size_t to = by_point_.at(call.to.point);
+  const size_t to = by_address_.at(call.to.address);
   const uint64_t life = nodes_[from].life;
   const absl::Time sent = now_;
   if (options_.loss > 0 && rng_.Unit() < options_.loss) {
@@ -189,43 +267,62 @@ void World::Deliver(size_t from, overlay::Call call) {
     At(sent + call.timeout, [=, this] { Reply(from, life, id, absl::DeadlineExceededError("lost")); });
     return;
   }
+  if (options_.duplicate > 0 && rng_.Unit() < options_.duplicate) {
+    At(now_ + Delay(), [=, this, request = call.request] {
+      if (nodes_[to].ring == nullptr || nodes_[to].paused || !Reaches(from, to)) return;
+      Apply(to, nodes_[to].ring->OnRequest(request, Clock(to)).actions);
+    });
+  }
   At(now_ + Delay(), [=, this, call = std::move(call)]() mutable { Request(from, life, to, std::move(call), sent); });
 }
 
 void World::Request(size_t from, uint64_t life, size_t to, overlay::Call call, absl::Time sent) {
   const overlay::CallId id = call.id;
   const bool watched = options_.watch_steps && nodes_[from].ring != nullptr && nodes_[from].life == life;
-  if (!Connected(from, to)) {
+  if (nodes_[to].ring == nullptr || nodes_[to].paused || !Reaches(from, to)) {
     if (watched) Foresee(from, call, absl::UnavailableError("dead"));
-    const bool silent = nodes_[to].ring != nullptr || rng_.Unit() < options_.silent;
-    const absl::Time when = silent ? sent + call.timeout : now_ + Delay();
-    At(when, [=, this] { Reply(from, life, id, absl::UnavailableError("dead")); });
-    return;
+    return Fail(from, life, to, call, sent);
   }
-  Ring::Answered answered = nodes_[to].ring->OnRequest(call.request, now_);
-  if (watched) Foresee(from, call, answered.reply);
-  At(now_ + Delay(), [=, this, reply = std::move(answered.reply)]() mutable { Reply(from, life, id, std::move(reply)); });
+  Ring::Answered answered = nodes_[to].ring->OnRequest(call.request, Clock(to));
+  const bool heard = Reaches(to, from);
+  if (watched)
+    Foresee(from, call, heard ? absl::StatusOr<overlay::RingReply>(answered.reply) : absl::UnavailableError("not heard"));
+  if (!heard) Fail(from, life, to, call, sent);
+  if (heard)
+    At(now_ + Delay(), [=, this, reply = std::move(answered.reply)]() mutable { Reply(from, life, id, std::move(reply)); });
   Apply(to, std::move(answered.actions));
+}
+
+// Silence until the timeout, or a refusal by the machine of a dead process.
+void World::Fail(size_t from, uint64_t life, size_t to, const overlay::Call& call, absl::Time sent) {
+  const bool silent = nodes_[to].ring != nullptr || rng_.Unit() < options_.silent;
+  const absl::Time when = silent ? sent + call.timeout : now_ + Delay();
+  At(when, [this, from, life, id = call.id] { Reply(from, life, id, absl::UnavailableError("dead")); });
 }
 
 void World::Reply(size_t index, uint64_t life, overlay::CallId id, absl::StatusOr<overlay::RingReply> reply) {
   Node& node = nodes_[index];
   if (node.ring == nullptr || node.life != life) return;
+  if (node.paused) {
+    node.held.push_back([this, index, life, id, reply] { Reply(index, life, id, reply); });
+    return;
+  }
   if (node.answered_call == id) node.answered_call = 0;
-  Apply(index, node.ring->OnReply(id, std::move(reply), now_));
+  Apply(index, node.ring->OnReply(id, std::move(reply), Clock(index)));
 }
 
 void World::Rearm(size_t index) {
   Node& node = nodes_[index];
   if (node.ring == nullptr) return;
-  const absl::Time next = std::max(node.ring->NextTick(), now_);
+  const absl::Time next = std::max(FromClock(index, node.ring->NextTick()), now_);
   if (next >= node.tick_at || next == absl::InfiniteFuture()) return;
   node.tick_at = next;
   At(next, [this, index, next, life = node.life] {
     Node& due = nodes_[index];
     if (due.ring == nullptr || due.life != life || due.tick_at != next) return;
     due.tick_at = absl::InfiniteFuture();
-    Apply(index, due.ring->OnTick(now_));
+    if (due.paused) return due.held.push_back([this, index] { Apply(index, nodes_[index].ring->OnTick(Clock(index))); });
+    Apply(index, due.ring->OnTick(Clock(index)));
   });
 }
 
@@ -235,7 +332,7 @@ void World::Rearm(size_t index) {
 void World::Foresee(size_t index, const overlay::Call& call, const absl::StatusOr<overlay::RingReply>& reply) {
   if (!std::holds_alternative<overlay::StateRequest>(call.request)) return;
   Ring ahead(*nodes_[index].ring);
-  ahead.OnReply(call.id, reply, now_);
+  ahead.OnReply(call.id, reply, Clock(index));
   nodes_[index].answered_call = call.id;
   SetView(index, ahead.IsMember() ? std::optional(ViewOf(ahead, options_.ring.successor_count)) : std::nullopt);
 }
@@ -249,6 +346,7 @@ void World::Look(size_t index) {
 void World::SetView(size_t index, std::optional<MemberView> view) {
   if (nodes_[index].view == view) return;
   nodes_[index].view = std::move(view);
+  if (options_.trace_max > 0 && nodes_[index].view) Trace(index, absl::StrCat("points to ", Pointers(*nodes_[index].view)));
   views_changed_ = true;
 }
 
