@@ -20,24 +20,34 @@ void Lookup::AddCandidates(const std::vector<Peer>& peers) {
   for (const Peer& peer : peers) Add(peer);
 }
 
+void Lookup::Begin(const Peer& self, NextHopReply own) {
+  AddCandidates(own.closer);
+  TakeOwners(self, own);
+}
+
 void Lookup::Add(const Peer& peer) {
   if (peer.point == asker_ || std::find(asked_.begin(), asked_.end(), peer.point) != asked_.end()) return;
   if (ContainsPoint(candidates_, peer.point)) return;
   candidates_.push_back(peer);
   if (candidates_.size() <= kLookupCandidatesMax) return;
-  candidates_.erase(std::max_element(candidates_.begin(), candidates_.end(), [&](const Peer& a, const Peer& b) {
-    return IsCloser(a.point, b.point, point_);
-  }));
+  candidates_.erase(std::max_element(candidates_.begin(), candidates_.end(),
+                                     [&](const Peer& a, const Peer& b) { return IsCloser(a.point, b.point, point_); }));
 }
 
 std::optional<Peer> Lookup::Next() {
   if (result_) return std::nullopt;
-  if (candidates_.empty() || asked_.size() >= kLookupAsksMax) {
+  const auto best = std::min_element(candidates_.begin(), candidates_.end(),
+                                     [&](const Peer& a, const Peer& b) { return IsCloser(a.point, b.point, point_); });
+  const bool nobody = best == candidates_.end() || asked_.size() >= kLookupAsksMax;
+  if (beyond_ && (nobody || !InOpen(best->point, beyond_->predecessor.point, point_))) {
+    beyond_->hops = hops_;
+    result_ = *std::move(beyond_);
+    return std::nullopt;
+  }
+  if (nobody) {
     result_ = absl::UnavailableError("nobody left to ask");
     return std::nullopt;
   }
-  const auto best = std::min_element(candidates_.begin(), candidates_.end(),
-                                     [&](const Peer& a, const Peer& b) { return IsCloser(a.point, b.point, point_); });
   Peer next = std::move(*best);
   candidates_.erase(best);
   asked_.push_back(next.point);
@@ -47,21 +57,27 @@ std::optional<Peer> Lookup::Next() {
 void Lookup::OnAnswer(const Peer& from, absl::StatusOr<NextHopReply> answer) {
   if (result_ || !answer.ok() || !answer->member) return;
   ++hops_;
-  if (answer->found) return Finish(from, *answer);
+  TakeOwners(from, *answer);
+  if (result_) return;
   for (const Peer& peer : answer->closer) {
     if (InOpen(peer.point, from.point, point_)) Add(peer);
   }
 }
 
-void Lookup::Finish(const Peer& from, NextHopReply& answer) {
+void Lookup::TakeOwners(const Peer& from, NextHopReply& answer) {
   if (answer.owners.empty() || !InHalfOpen(point_, from.point, answer.owners.front().point)) return;
+  if (!answer.found && beyond_ && !IsCloser(from.point, beyond_->predecessor.point, point_)) return;
   LookupResult result;
   result.owner = answer.owners.front();
   result.successors = std::move(answer.owners);
   result.storing = std::move(answer.storing);
   result.predecessor = from;
   result.hops = hops_;
-  result_ = std::move(result);
+  if (answer.found) {
+    result_ = std::move(result);
+  } else {
+    beyond_ = std::move(result);
+  }
 }
 
 }  // namespace overlay

@@ -3,7 +3,8 @@
 //
 // Source: Stoica et al., "Chord", ToN 2003, section IV; the asker drives, so it sees, times and checks every step.
 // An answer has to make progress: peers it names must lie between the answerer and the point, an owner at or after it. What does
-// not is dropped. A peer that fails, or is no member, is passed over for the next best one known; the lookup fails only when
+// not is dropped. A peer that fails, or is no member, is passed over for the next best one known. If everybody known between the
+// closest that answered and the point fails, that one's own list decides, which reaches beyond them; so a lookup fails only when
 // nobody is left to ask. Hostile answers can end it in a wrong place on the ring but not make it loop: every peer is asked once.
 // Memory: at most kLookupCandidatesMax peers.
 #pragma once
@@ -33,6 +34,8 @@ class Lookup {
   Lookup(const NodeId& point, const NodeId& asker) : point_(point), asker_(asker) {}
 
   void AddCandidates(const std::vector<Peer>& peers);
+  // What the asker itself would answer: no hop, and never found.
+  void Begin(const Peer& self, NextHopReply own);
   // The next to ask; nothing if the lookup is over (result() is set then).
   std::optional<Peer> Next();
   // What the peer that Next() gave answered, or why it did not.
@@ -44,12 +47,13 @@ class Lookup {
 
  private:
   void Add(const Peer& peer);
-  void Finish(const Peer& from, NextHopReply& answer);
+  void TakeOwners(const Peer& from, NextHopReply& answer);
 
   NodeId point_, asker_;
-  std::vector<Peer> candidates_;   // not yet asked
+  std::vector<Peer> candidates_;  // not yet asked
   std::vector<NodeId> asked_;
   int hops_ = 0;
+  std::optional<LookupResult> beyond_;  // out of the list of the closest that answered
   std::optional<absl::StatusOr<LookupResult>> result_;
 };
 

@@ -42,8 +42,8 @@ struct NextHopRequest {
 struct NextHopReply {
   bool member = false;
   bool found = false;         // the point lies between the answerer and its successor
-  std::vector<Peer> owners;   // found: the successors of the point, nearest first
-  std::vector<Peer> storing;  // found: the first R + 1 storing processes at or after the point
+  std::vector<Peer> owners;   // the successors of the point, nearest first; not found: as the list beyond it has them, if it reaches
+  std::vector<Peer> storing;  // the first R + 1 storing processes at or after the point, in the same way
   std::vector<Peer> closer;   // not found: peers between the answerer and the point, the closest to it first
 };
 

@@ -28,7 +28,21 @@ NextHopReply Ring::NextHop(const NodeId& point) const {
     return reply;
   }
   reply.closer = CloserTo(point);
+  ListBeyond(point, owners, reply);
   return reply;
+}
+
+// Should everybody between us and the point be dead, this is who comes after it.
+void Ring::ListBeyond(const NodeId& point, const std::vector<Peer>& near, NextHopReply& reply) const {
+  const auto before = [&](const Peer& peer) { return InOpen(peer.point, self_.point, point); };
+  for (const Peer& peer : near) {
+    if (!before(peer)) reply.owners.push_back(peer);
+  }
+  if (reply.owners.empty()) return;
+  for (const Peer& peer : FarSuccessors()) {
+    if (reply.storing.size() == options_.storing_count) return;
+    if (!before(peer) && peer.role == Role::kStoring && !IsSuspect(peer.point)) reply.storing.push_back(peer);
+  }
 }
 
 std::vector<Peer> Ring::UnsuspectedSuccessors() const {
@@ -113,7 +127,7 @@ void Ring::BeginLookup(uint64_t tag) {
   OpenLookup& open = lookups_.at(tag);
   if (!IsMember()) return EndLookup(tag, absl::UnavailableError("not a member of the ring"));
   if (std::optional<LookupResult> known = LocalResult(open.lookup.point())) return EndLookup(tag, *std::move(known));
-  open.lookup.AddCandidates(CloserTo(open.lookup.point()));
+  open.lookup.Begin(self_, NextHop(open.lookup.point()));
   PumpLookup(tag);
 }
 

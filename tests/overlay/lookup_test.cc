@@ -52,6 +52,49 @@ TEST(Lookup, GoesOnWithTheNextBestWhenOneFailsOrIsNoMember) {
   EXPECT_STATUS(*lookup.result(), kUnavailable);
 }
 
+TEST(Lookup, TakesTheOwnersOfTheClosestThatAnsweredWhenAllBetweenItAndThePointFail) {
+  Lookup lookup(PointAt(100), PointAt(1));
+  lookup.AddCandidates(PeersAt({10, 50}));
+  EXPECT_EQ(lookup.Next(), PeerAt(50));
+  NextHopReply reply = Closer({90, 70});
+  reply.owners = PeersAt({120, 130});
+  lookup.OnAnswer(PeerAt(50), reply);
+  for (const int dead : {90, 70}) {
+    EXPECT_EQ(lookup.Next(), PeerAt(dead));
+    lookup.OnAnswer(PeerAt(dead), absl::UnavailableError(""));
+  }
+  EXPECT_EQ(lookup.Next(), std::nullopt);  // 10 knows no better
+  ASSERT_OK_AND_ASSIGN(const LookupResult result, *lookup.result());
+  EXPECT_EQ(result.owner, PeerAt(120));
+  EXPECT_EQ(result.predecessor, PeerAt(50));
+}
+
+TEST(Lookup, BelievesAnAnswerNearerToThePointOverAListThatReachesBeyondIt) {
+  Lookup lookup(PointAt(100), PointAt(1));
+  lookup.AddCandidates(PeersAt({50}));
+  lookup.Next();
+  NextHopReply reply = Closer({90});
+  reply.owners = PeersAt({120});
+  lookup.OnAnswer(PeerAt(50), reply);
+  EXPECT_EQ(lookup.Next(), PeerAt(90));
+  lookup.OnAnswer(PeerAt(90), Found({110}));  // it knows who joined last
+  ASSERT_OK_AND_ASSIGN(const LookupResult result, *lookup.result());
+  EXPECT_EQ(result.owner, PeerAt(110));
+}
+
+TEST(Lookup, OfAnAskerWhoseNearestAreDeadTakesItsOwnList) {
+  Lookup lookup(PointAt(100), PointAt(80));
+  NextHopReply own = Closer({90});
+  own.owners = PeersAt({110});
+  lookup.Begin(PeerAt(80), own);
+  EXPECT_EQ(lookup.Next(), PeerAt(90));
+  lookup.OnAnswer(PeerAt(90), absl::UnavailableError(""));
+  EXPECT_EQ(lookup.Next(), std::nullopt);
+  ASSERT_OK_AND_ASSIGN(const LookupResult result, *lookup.result());
+  EXPECT_EQ(result.owner, PeerAt(110));
+  EXPECT_EQ(result.hops, 0);
+}
+
 TEST(Lookup, TakesNoAnswerThatMakesNoProgress) {
   Lookup lookup(PointAt(100), PointAt(1));
   lookup.AddCandidates(PeersAt({50}));
