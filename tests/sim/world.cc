@@ -348,6 +348,7 @@ void World::SetView(size_t index, std::optional<MemberView> view) {
   nodes_[index].view = std::move(view);
   if (options_.trace_max > 0 && nodes_[index].view) Trace(index, absl::StrCat("points to ", Pointers(*nodes_[index].view)));
   views_changed_ = true;
+  if (on_view) on_view(index);
 }
 
 }  // namespace sim

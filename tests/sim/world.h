@@ -96,6 +96,8 @@ class World {
   uint64_t events() const { return events_done_; }
   std::string Dump() const;
 
+  // With watch_steps: when a node's view changed; it is in nodes().
+  std::function<void(size_t node)> on_view;
   // With watch_steps: after every event that changed a view.
   std::function<void()> on_step;
 
