@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// The experiments of the Chord paper over the ring as it ships; tests/sim/chord.py runs them. One JSON object a line on stdout.
+//
+//   chord_experiments load NODES KEYS SEED             keys per node for v = 1, 2, 5, 10, 20
+//   chord_experiments plain EXPONENT PER_NODE SEED     hops at N = 2^EXPONENT over fingers and successor alone
+//   chord_experiments path EXPONENT PER_NODE SEED      the same by the whole core
+//   chord_experiments failures LIST LOOKUPS SEED       N = 1000, r = LIST, a share of the nodes dead, no repair
+//   chord_experiments stabilizing RATE SECONDS SEED    N = 1000, r = 20, a round every 30 s, joins and leaves at RATE a second
+//   chord_experiments halflife MINUTES SECONDS SEED    N = 1000 as in `local`, half of the nodes crash and are replaced in
+//   MINUTES chord_experiments largest NODES SECONDS SEED       bytes and events
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "tests/sim/chord_churn.h"
+#include "tests/sim/chord_still.h"
+
+namespace {
+
+using overlay::NodeId;
+
+double Number(const char* text) {
+  double value = 0;
+  CHECK(absl::SimpleAtod(text, &value));
+  return value;
+}
+
+double Mean(const std::vector<double>& values) {
+  return values.empty() ? 0 : std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+// The smallest value that at least that share of the values does not exceed.
+double Percentile(std::vector<double> values, double share) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  const double rank = std::ceil(share * static_cast<double>(values.size()));
+  return values[static_cast<size_t>(std::max(rank, 1.0)) - 1];
+}
+
+std::string Summary(const char* name, const std::vector<double>& values) {
+  return absl::StrCat("\"", name, "_mean\":", Mean(values), ",\"", name, "_p1\":", Percentile(values, 0.01), ",\"", name,
+                      "_p99\":", Percentile(values, 0.99));
+}
+
+void Print(const std::string& fields) {
+  std::printf("{%s}\n", fields.c_str());
+  std::fflush(stdout);
+}
+
+double SecondsSince(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+uint64_t ResidentBytes() {
+  uint64_t pages = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> pages >> resident;
+  return resident * 4096;
+}
+
+// --- Load (V-B) ---
+
+std::vector<double> KeysPerNode(size_t nodes, size_t keys, int v, base::Rng& rng) {
+  const overlay::Network network;
+  std::vector<std::pair<NodeId, size_t>> points;
+  for (size_t node = 0; node < nodes; ++node) {
+    const keys::PublicKey key{rng.Array<32>()};
+    for (int i = 0; i < v; ++i) points.emplace_back(overlay::PointOf(network, key, {}, static_cast<uint8_t>(i)), node);
+  }
+  std::sort(points.begin(), points.end());
+  std::vector<double> load(nodes, 0);
+  for (size_t key = 0; key < keys; ++key) {
+    const auto owner = std::lower_bound(points.begin(), points.end(), std::pair(NodeId::Random(rng), size_t{0}));
+    ++load[(owner == points.end() ? points.front() : *owner).second];
+  }
+  return load;
+}
+
+void Load(size_t nodes, size_t keys, uint64_t seed) {
+  support::SeededRng rng(seed);
+  for (const int v : {1, 2, 5, 10, 20}) {
+    const std::vector<double> load = KeysPerNode(nodes, keys, v, rng);
+    const double mean = Mean(load), empty = static_cast<double>(std::count(load.begin(), load.end(), 0.0));
+    Print(absl::StrCat("\"v\":", v, ",\"p1\":", Percentile(load, 0.01) / mean, ",\"p99\":", Percentile(load, 0.99) / mean,
+                       ",\"max\":", *std::max_element(load.begin(), load.end()) / mean,
+                       ",\"empty\":", empty / static_cast<double>(nodes)));
+  }
+}
+
+// --- Path length (V-C) ---
+
+overlay::Ring::Options StillOptions(int successor_count) {
+  overlay::Ring::Options options;
+  options.successor_count = successor_count;
+  options.prepares = false;
+  return options;
+}
+
+template <class Look>
+void PrintHops(const char* kind, int exponent, size_t lookups, base::Rng& rng, size_t size, Look look) {
+  std::vector<double> hops, share(32, 0);
+  size_t wrong = 0;
+  for (size_t i = 0; i < lookups; ++i) {
+    const sim::StillLookup lookup = look(rng.Below(size), NodeId::Random(rng));
+    wrong += lookup.right ? 0 : 1;
+    hops.push_back(lookup.hops);
+    share[static_cast<size_t>(std::min(lookup.hops, 31))] += 1 / static_cast<double>(lookups);
+  }
+  std::string pdf;
+  for (size_t h = 0; h < 16; ++h) absl::StrAppend(&pdf, h == 0 ? "" : ",", share[h]);
+  Print(absl::StrCat("\"kind\":\"", kind, "\",\"exponent\":", exponent, ",\"lookups\":", lookups, ",\"wrong\":", wrong, ",",
+                     Summary("hops", hops), ",\"pdf\":[", pdf, "]"));
+}
+
+void PlainPath(int exponent, size_t per_node, uint64_t seed) {
+  support::SeededRng rng(seed);
+  const size_t size = size_t{1} << exponent;
+  sim::StillRing ring(size, StillOptions(1), rng);
+  PrintHops("plain", exponent, per_node * size, rng, size,
+            [&](size_t from, const NodeId& point) { return ring.LookupPlain(from, point); });
+}
+
+void WholePath(int exponent, size_t per_node, uint64_t seed) {
+  support::SeededRng rng(seed);
+  const size_t size = size_t{1} << exponent;
+  sim::StillRing ring(size, StillOptions(8), rng);
+  PrintHops("whole", exponent, per_node * size, rng, size,
+            [&](size_t from, const NodeId& point) { return ring.Lookup(from, point, /*learn=*/true); });
+}
+
+// --- Simultaneous failures (V-D) ---
+
+void Failures(int successor_count, size_t lookups, uint64_t seed) {
+  constexpr size_t kSize = 1000;
+  support::SeededRng rng(seed);
+  for (const int tenths : {0, 1, 2, 3, 4, 5}) {
+    std::vector<double> hops, timeouts, with_owner;
+    size_t failed = 0;
+    constexpr size_t kRings = 10;  // which nodes die matters more than which keys are asked for
+    for (size_t trial = 0; trial < kRings; ++trial) {
+      sim::StillRing ring(kSize, StillOptions(successor_count), rng);
+      std::vector<size_t> order(kSize);
+      std::iota(order.begin(), order.end(), size_t{0});
+      base::Shuffle(order, rng);
+      const size_t dead = kSize / 10 * static_cast<size_t>(tenths);
+      for (size_t i = 0; i < dead; ++i) ring.Kill(order[i]);
+      for (size_t i = 0; i < lookups / kRings; ++i) {
+        const sim::StillLookup lookup = ring.Lookup(order[dead + rng.Below(kSize - dead)], NodeId::Random(rng));
+        failed += lookup.right ? 0 : 1;
+        hops.push_back(lookup.hops);
+        timeouts.push_back(lookup.timeouts);
+        with_owner.push_back(lookup.timeouts + lookup.owner_timeouts);
+      }
+    }
+    Print(absl::StrCat("\"r\":", successor_count, ",\"dead\":", tenths / 10.0, ",\"lookups\":", hops.size(),
+                       ",\"failed\":", failed, ",", Summary("hops", hops), ",", Summary("timeouts", timeouts), ",",
+                       Summary("with_owner", with_owner)));
+  }
+}
+
+// --- Under churn ---
+
+void PrintChurn(const std::string& head, const sim::ChurnWorld& world, const sim::ChurnCounts& counts) {
+  Print(absl::StrCat(head, ",\"lookups\":", counts.lookups, ",\"right\":", counts.right,
+                     ",\"right_at_once\":", counts.right_at_once, ",\"wrong\":", counts.wrong, ",\"failed\":", counts.failed, ",",
+                     Summary("hops", counts.hops), ",", Summary("timeouts", counts.timeouts), ",\"joins\":", counts.joins,
+                     ",\"departures\":", counts.departures, ",\"members\":", world.members(), ",\"events\":", counts.events));
+}
+
+// Table III. A finger a round as well; nothing is looked at more often than in a round.
+void Stabilizing(double rate, double seconds, uint64_t seed) {
+  sim::ChurnOptions options;
+  options.seed = seed;
+  options.ring.successor_count = 20;
+  options.ring.stabilize_min = options.ring.stabilize_max = options.ring.check_every = absl::Seconds(30);
+  options.ring.call_timeout = absl::Milliseconds(500);
+  options.joins_per_s = options.departures_per_s = rate;
+  options.leave_share = 1;
+  options.lookups_per_s = 1;
+  sim::ChurnWorld world(options);
+  world.RunFor(absl::Minutes(10));
+  world.TakeCounts();
+  world.RunFor(absl::Seconds(seconds));
+  PrintChurn(absl::StrCat("\"rate\":", rate), world, world.TakeCounts());
+}
+
+void HalfLife(double minutes, double seconds, uint64_t seed) {
+  sim::ChurnOptions options;
+  options.seed = seed;
+  options.joins_per_s = options.departures_per_s = static_cast<double>(options.nodes) * std::log(2) / (60 * minutes);
+  options.lookups_per_s = 20;
+  sim::ChurnWorld world(options);
+  world.RunFor(absl::Minutes(minutes) / 2);
+  world.TakeCounts();
+  world.RunFor(absl::Seconds(seconds));
+  PrintChurn(absl::StrCat("\"minutes\":", minutes), world, world.TakeCounts());
+}
+
+void Largest(size_t nodes, double seconds, uint64_t seed) {
+  const auto start = std::chrono::steady_clock::now();
+  const uint64_t before = ResidentBytes();
+  sim::ChurnOptions options;
+  options.seed = seed;
+  options.nodes = nodes;
+  options.joins_per_s = options.departures_per_s = static_cast<double>(nodes) * std::log(2) / 3600;  // half-life of an hour
+  options.lookups_per_s = 1000;
+  sim::ChurnWorld world(options);
+  const double built = SecondsSince(start);
+  world.RunFor(absl::Seconds(seconds));
+  const double ran = SecondsSince(start) - built;
+  const sim::ChurnCounts counts = world.TakeCounts();
+  PrintChurn(absl::StrCat("\"nodes\":", nodes, ",\"bytes_per_node\":", (ResidentBytes() - before) / nodes, ",\"built_s\":", built,
+                          ",\"ran_s\":", ran, ",\"virtual_s\":", seconds, ",\"events_per_s\":",
+                          static_cast<double>(counts.events) / ran, ",\"right_successors\":", world.RightSuccessors()),
+             world, counts);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 5) {
+    std::fprintf(stderr, "usage: chord_experiments EXPERIMENT SIZE COUNT SEED (see the head of the source)\n");
+    return 2;
+  }
+  const std::string name = argv[1];
+  const double size = Number(argv[2]), count = Number(argv[3]);
+  const auto seed = static_cast<uint64_t>(Number(argv[4]));
+  if (name == "load") {
+    Load(static_cast<size_t>(size), static_cast<size_t>(count), seed);
+  } else if (name == "plain") {
+    PlainPath(static_cast<int>(size), static_cast<size_t>(count), seed);
+  } else if (name == "path") {
+    WholePath(static_cast<int>(size), static_cast<size_t>(count), seed);
+  } else if (name == "failures") {
+    Failures(static_cast<int>(size), static_cast<size_t>(count), seed);
+  } else if (name == "stabilizing") {
+    Stabilizing(size, count, seed);
+  } else if (name == "halflife") {
+    HalfLife(size, count, seed);
+  } else if (name == "largest") {
+    Largest(static_cast<size_t>(size), count, seed);
+  } else {
+    return 2;
+  }
+  return 0;
+}
