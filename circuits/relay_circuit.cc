@@ -160,11 +160,13 @@ RelayCircuitActions RelayCircuit::Say(RelayCommand command, std::vector<base::By
 }
 
 void RelayCircuit::Flush(RelayCircuitActions& actions, absl::Time now) {
-  while (!queue_.empty() && send_window_.CanSend()) {
-    actions.push_back(ToPrevious{Seal(queue_.front().command, queue_.front().payload)});
+  size_t sent = 0;
+  for (; sent < queue_.size() && send_window_.CanSend(); ++sent) {
+    actions.push_back(ToPrevious{Seal(queue_[sent].command, queue_[sent].payload)});
     send_window_.OnSent(last_tail_, now);
-    queue_.pop_front();
   }
+  queue_.erase(queue_.begin(), queue_.begin() + static_cast<ptrdiff_t>(sent));
+  if (queue_.empty()) queue_.shrink_to_fit();
 #ifdef BULBIL_BULK_STREAMS
   FlushBulk(actions, now);
 #endif

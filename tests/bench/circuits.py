@@ -52,12 +52,12 @@ class Ours:
 
     def __init__(self, build):
         self.program = os.path.join(build, "tests", "bench", "circuits_bench")
-        self.relays, descriptors = [], []
+        self.relays, self.descriptors = [], []
         for _ in range(3):
             relay = self.spawn("relay")
-            descriptors.append(relay.stdout.readline().strip())
+            self.descriptors.append(relay.stdout.readline().strip())
             self.relays.append(relay)
-        self.client = self.spawn("client", *descriptors)
+        self.client = self.spawn("client", *self.descriptors)
         self.ask("build 3")
 
     def spawn(self, *arguments):
@@ -194,6 +194,7 @@ class Tor:
         circuit, _ = self.build()
         bulk = self.open(circuit)
         bulk.sendall(b"D %d\n" % (4 << 30))
+        bulk.setblocking(True)
         reader = subprocess.Popen([sys.executable, "-c", "import socket,sys\ns=socket.socket(fileno=int(sys.argv[1]))\n"
                                    "while s.recv(262144): pass", str(bulk.fileno())], pass_fds=[bulk.fileno()])
         time.sleep(1)
