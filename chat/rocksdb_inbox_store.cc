@@ -49,6 +49,26 @@ absl::Status MakeDirectory(const std::string& directory) {
   return absl::OkStatus();
 }
 
+// Entries begin with a letter (inbox.cc), so none is in the way of this one.
+constexpr char kFormatKey[] =
+    "\x01"
+    "format";
+constexpr char kFormatVersion[] = "1";
+
+absl::Status CheckFormat(rocksdb::DB& db, const std::string& directory) {
+  std::string version;
+  const rocksdb::Status found = db.Get(rocksdb::ReadOptions(), kFormatKey, &version);
+  if (found.ok() && version == kFormatVersion) return absl::OkStatus();
+  if (found.ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("inbox in ", directory, " was written by a newer version of this program; use that one"));
+  }
+  if (!found.IsNotFound()) return Translate(found, directory);
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  return Translate(db.Put(options, kFormatKey, kFormatVersion), directory);
+}
+
 rocksdb::Options SmallStore() {
   rocksdb::Options options;
   options.create_if_missing = true;
@@ -73,6 +93,7 @@ absl::StatusOr<std::unique_ptr<RocksDbInboxStore>> RocksDbInboxStore::Open(const
   auto impl = std::make_unique<Impl>();
   impl->directory = directory;
   impl->db.reset(db);
+  RETURN_IF_ERROR(CheckFormat(*db, directory));
   return std::unique_ptr<RocksDbInboxStore>(new RocksDbInboxStore(std::move(impl)));
 }
 
@@ -88,8 +109,7 @@ absl::Status RocksDbInboxStore::Apply(const std::vector<InboxWrite>& writes) {
   return Translate(impl_->db->Write(options, &batch), impl_->directory);
 }
 
-absl::Status RocksDbInboxStore::ForEach(uint8_t first,
-                                        const std::function<void(base::ByteView, base::ByteView)>& visit) const {
+absl::Status RocksDbInboxStore::ForEach(uint8_t first, const std::function<void(base::ByteView, base::ByteView)>& visit) const {
   const base::Bytes prefix = {first};
   const std::unique_ptr<rocksdb::Iterator> it(impl_->db->NewIterator(rocksdb::ReadOptions()));
   for (it->Seek(ToSlice(prefix)); it->Valid() && it->key().starts_with(ToSlice(prefix)); it->Next()) {

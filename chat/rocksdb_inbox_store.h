@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // chat/rocksdb_inbox_store.h — the inbox on disk: one RocksDB in a directory of its own (0700), synced writes.
+// Beside the inbox's entries it holds the version of their format, 01 ‖ "format" = "1", written when there is none.
 #pragma once
 
 #include <memory>
@@ -11,7 +12,8 @@ namespace chat {
 
 class RocksDbInboxStore : public InboxStore {
  public:
-  // Makes the directory if it is missing. FailedPrecondition: another process holds it; DataLoss: damaged;
+  // Makes the directory if it is missing. FailedPrecondition: another process holds it, or a newer version of
+  // this program wrote it; DataLoss: damaged;
   // PermissionDenied, ResourceExhausted: as the disk says. Exit code 5 for all of them; the text names the directory.
   static absl::StatusOr<std::unique_ptr<RocksDbInboxStore>> Open(const std::string& directory);
   ~RocksDbInboxStore() override;

@@ -67,6 +67,7 @@ rocksdb::ColumnFamilyOptions FamilyOptions(size_t buffer_bytes) {
   rocksdb::ColumnFamilyOptions options;
   options.write_buffer_size = buffer_bytes;
   options.compression = rocksdb::kNoCompression;  // sealed bodies do not compress
+  options.target_file_size_base = 8 << 20;        // what one damaged block takes with it in a repair
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(8 << 20);
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
@@ -75,16 +76,21 @@ rocksdb::ColumnFamilyOptions FamilyOptions(size_t buffer_bytes) {
   return options;
 }
 
-rocksdb::Status TryOpen(const std::string& path, rocksdb::Env* env, rocksdb::WALRecoveryMode mode, OpenedRocksdb& opened) {
-  rocksdb::DBOptions options = DatabaseOptions(env);
-  options.wal_recovery_mode = mode;
+rocksdb::Env* EnvOf(const RocksdbPlace& place) { return place.env != nullptr ? place.env : rocksdb::Env::Default(); }
+std::string SuspectMarkOf(const RocksdbPlace& place) { return place.path + ".suspect"; }
+
+std::vector<rocksdb::ColumnFamilyDescriptor> Families(const OpenedRocksdb& opened) {
   rocksdb::ColumnFamilyOptions records = FamilyOptions(8 << 20);
   records.compaction_filter = opened.filter.get();
-  const std::vector<rocksdb::ColumnFamilyDescriptor> families = {{rocksdb::kDefaultColumnFamilyName, records},
-                                                                 {"meta", FamilyOptions(1 << 20)}};
+  return {{rocksdb::kDefaultColumnFamilyName, records}, {"meta", FamilyOptions(1 << 20)}};
+}
+
+rocksdb::Status TryOpen(const RocksdbPlace& place, rocksdb::WALRecoveryMode mode, OpenedRocksdb& opened) {
+  rocksdb::DBOptions options = DatabaseOptions(place.env);
+  options.wal_recovery_mode = mode;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status status = rocksdb::DB::Open(options, path, families, &handles, &db);
+  const rocksdb::Status status = rocksdb::DB::Open(options, place.path, Families(opened), &handles, &db);
   if (!status.ok()) return status;
   opened.db.reset(db);
   opened.records = handles[0];
@@ -108,10 +114,6 @@ absl::Status LockedError(const std::string& path) {
   return absl::FailedPreconditionError(absl::StrCat("node store is locked by ", who));
 }
 
-bool IsDamage(const rocksdb::Status& status) {
-  return status.IsCorruption() || status.IsNotFound() || status.IsPathNotFound() || status.IsInvalidArgument();
-}
-
 absl::Status OpenError(const rocksdb::Status& status) {
   if (status.IsNoSpace()) return absl::ResourceExhaustedError("no space left on the disk of the node store");
   if (absl::StrContains(status.ToString(), "ermission denied"))
@@ -119,15 +121,26 @@ absl::Status OpenError(const rocksdb::Status& status) {
   return absl::InternalError(absl::StrCat("node store does not open: ", status.ToString()));
 }
 
-// RocksDB takes a directory without CURRENT for a new one, and would clear away the files of the old.
-bool LacksCurrent(const std::string& path) {
+// What of a database lies in a directory.
+struct Parts {
+  bool current = false, log = false, other = false;
+
+  // RocksDB would take it for a new one, and clear away the files of the old.
+  bool LackCurrent() const { return !current && (log || other); }
+  // RocksDB would open it as if nothing had been written since the last flush. An open database always has a log.
+  bool LackLog() const { return current && !log; }
+};
+
+Parts PartsIn(const std::string& path) {
+  Parts parts;
   std::error_code error;
-  if (fs::exists(fs::path(path) / "CURRENT", error)) return false;
   for (const auto& entry : fs::directory_iterator(path, error)) {
     const std::string name = entry.path().filename().string();
-    if (absl::StartsWith(name, "MANIFEST-") || absl::EndsWith(name, ".sst") || absl::EndsWith(name, ".log")) return true;
+    parts.current |= name == "CURRENT";
+    parts.log |= absl::EndsWith(name, ".log");
+    parts.other |= absl::StartsWith(name, "MANIFEST-") || absl::EndsWith(name, ".sst");
   }
-  return false;
+  return parts;
 }
 
 absl::Status MoveAside(const std::string& path) {
@@ -152,40 +165,61 @@ absl::Status MakeDirectory(const std::string& path) {
   return absl::OkStatus();
 }
 
-absl::Status OpenInOrder(const std::string& path, rocksdb::Env* env, OpenedRocksdb& opened) {
-  using Mode = rocksdb::WALRecoveryMode;
-  if (!LacksCurrent(path)) {
-    for (const Mode mode : {Mode::kAbsoluteConsistency, Mode::kPointInTimeRecovery, Mode::kSkipAnyCorruptedRecords}) {
-      const rocksdb::Status status = TryOpen(path, env, mode, opened);
-      if (status.ok()) return absl::OkStatus();
-      if (IsLocked(status)) return LockedError(path);
-      if (!IsDamage(status)) return OpenError(status);
-      opened.suspect = true;
-    }
+absl::Status MarkSuspect(const RocksdbPlace& place) {
+  const absl::Status error = absl::ResourceExhaustedError("a damaged node store cannot be marked as such");
+  if (!rocksdb::WriteStringToFile(EnvOf(place), "1", SuspectMarkOf(place), /*should_sync=*/true).ok()) return error;
+  std::unique_ptr<rocksdb::Directory> folder;
+  const std::string parent = fs::absolute(place.path).parent_path().string();
+  if (!EnvOf(place)->NewDirectory(parent, &folder).ok() || !folder->Fsync().ok()) return error;
+  return absl::OkStatus();
+}
+
+// OK and no database: damaged.
+absl::Status TryModes(const RocksdbPlace& place, std::initializer_list<rocksdb::WALRecoveryMode> modes, OpenedRocksdb& opened) {
+  for (const rocksdb::WALRecoveryMode mode : modes) {
+    const rocksdb::Status status = TryOpen(place, mode, opened);
+    if (status.ok()) return absl::OkStatus();
+    if (IsLocked(status)) return LockedError(place.path);
+    if (!IsDamage(status)) return OpenError(status);
+    RETURN_IF_ERROR(MarkSuspect(place));
   }
-  opened.suspect = true;
-  RETURN_IF_ERROR(MoveAside(path));
-  const rocksdb::Status status = TryOpen(path, env, Mode::kAbsoluteConsistency, opened);
+  return absl::OkStatus();
+}
+
+absl::Status OpenInOrder(const RocksdbPlace& place, OpenEffort effort, OpenedRocksdb& opened) {
+  using Mode = rocksdb::WALRecoveryMode;
+  const Parts parts = PartsIn(place.path);
+  if (parts.LackLog()) RETURN_IF_ERROR(MarkSuspect(place));
+  if (effort == OpenEffort::kOpen && !parts.LackCurrent()) {
+    RETURN_IF_ERROR(
+        TryModes(place, {Mode::kAbsoluteConsistency, Mode::kPointInTimeRecovery, Mode::kSkipAnyCorruptedRecords}, opened));
+    if (opened.db != nullptr) return absl::OkStatus();
+  }
+  RETURN_IF_ERROR(MarkSuspect(place));
+  if (effort != OpenEffort::kStartAgain) {
+    const rocksdb::Status repaired = rocksdb::RepairDB(place.path, DatabaseOptions(place.env), Families(opened));
+    if (IsLocked(repaired)) return LockedError(place.path);
+    if (!repaired.ok() && !IsDamage(repaired)) return OpenError(repaired);
+    if (repaired.ok()) RETURN_IF_ERROR(TryModes(place, {Mode::kSkipAnyCorruptedRecords}, opened));
+    if (opened.db != nullptr) return absl::OkStatus();
+  }
+  RETURN_IF_ERROR(MoveAside(place.path));
+  const rocksdb::Status status = TryOpen(place, Mode::kAbsoluteConsistency, opened);
   return status.ok() ? absl::OkStatus() : OpenError(status);
 }
 
-absl::Status CheckFormatAndMark(OpenedRocksdb& opened) {
+absl::Status CheckFormat(OpenedRocksdb& opened) {
   std::string value;
   const rocksdb::Status format = opened.db->Get(rocksdb::ReadOptions(), opened.meta, kFormatKey, &value);
   if (format.ok() && value != kFormatVersion) {
     return absl::FailedPreconditionError("node store has a format of another version of this program");
   }
+  if (format.ok()) return absl::OkStatus();
+  if (!format.IsNotFound()) return absl::DataLossError("node store cannot be read");
   rocksdb::WriteOptions synced;
   synced.sync = true;
-  if (format.IsNotFound() && !opened.db->Put(synced, opened.meta, kFormatKey, kFormatVersion).ok()) {
-    return absl::ResourceExhaustedError("node store cannot be written");
-  }
-  const bool was_suspect = opened.db->Get(rocksdb::ReadOptions(), opened.meta, kSuspectKey, &value).ok();
-  if (opened.suspect && !was_suspect && !opened.db->Put(synced, opened.meta, kSuspectKey, "1").ok()) {
-    return absl::ResourceExhaustedError("node store cannot be written");
-  }
-  opened.suspect |= was_suspect;
-  return absl::OkStatus();
+  if (opened.db->Put(synced, opened.meta, kFormatKey, kFormatVersion).ok()) return absl::OkStatus();
+  return absl::ResourceExhaustedError("node store cannot be written");
 }
 
 }  // namespace
@@ -206,13 +240,25 @@ OpenedRocksdb::~OpenedRocksdb() {
   db->Close().PermitUncheckedError();
 }
 
-absl::StatusOr<OpenedRocksdb> OpenRocksdb(const std::string& path, rocksdb::Env* env, std::function<absl::Time()> clock) {
-  RETURN_IF_ERROR(MakeDirectory(path));
+bool IsDamage(const rocksdb::Status& status) {
+  return status.IsCorruption() || status.IsNotFound() || status.IsPathNotFound() || status.IsInvalidArgument() ||
+         status.IsNotSupported();
+}
+
+absl::StatusOr<OpenedRocksdb> OpenRocksdb(const RocksdbPlace& place, OpenEffort effort) {
+  RETURN_IF_ERROR(MakeDirectory(place.path));
   OpenedRocksdb opened;
-  opened.filter = std::make_unique<ExpiryFilter>(std::move(clock));
-  RETURN_IF_ERROR(OpenInOrder(path, env, opened));
-  RETURN_IF_ERROR(CheckFormatAndMark(opened));
+  opened.filter = std::make_unique<ExpiryFilter>(place.clock);
+  RETURN_IF_ERROR(OpenInOrder(place, effort, opened));
+  RETURN_IF_ERROR(CheckFormat(opened));
+  opened.suspect = EnvOf(place)->FileExists(SuspectMarkOf(place)).ok();
   return opened;
+}
+
+absl::Status ForgetSuspect(const RocksdbPlace& place) {
+  const rocksdb::Status status = EnvOf(place)->DeleteFile(SuspectMarkOf(place));
+  if (status.ok() || status.IsNotFound() || status.IsPathNotFound()) return absl::OkStatus();
+  return absl::ResourceExhaustedError("the suspect mark cannot be removed");
 }
 
 }  // namespace dht

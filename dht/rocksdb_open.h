@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // dht/rocksdb_open.h — opening a RocksDB directory so that nothing acknowledged is lost in silence. Only for rocksdb_*.cc.
 //
-// Tried in order: the log whole (absolute consistency); what is readable up to the first damage; whatever is readable; then the
-// directory is moved aside and an empty one made. Anything but the first leaves the persisted "suspect" mark: RocksDB's own
-// default drops acknowledged records behind a damaged log without a word.
+// Tried in order: the log whole (absolute consistency); what is readable up to the first damage; whatever is readable; a repair,
+// which keeps every table file that is whole and puts the others into the directory's "lost"; then the directory is moved aside
+// (".damaged-N") and an empty one made. RocksDB's own default drops acknowledged records behind a damaged log without a word, so
+// anything but the first, or a log that is missing as a whole, leaves the suspect mark: a file beside the directory (".suspect"),
+// synced before the first attempt that may drop something, so that no crash in between forgets it.
 #pragma once
 
 #include <functional>
@@ -18,11 +20,11 @@ class ColumnFamilyHandle;
 class CompactionFilter;
 class DB;
 class Env;
+class Status;
 }  // namespace rocksdb
 
 namespace dht {
 
-inline constexpr char kSuspectKey[] = "suspect";
 inline constexpr char kFormatKey[] = "format";
 inline constexpr char kFormatVersion[] = "1";
 inline constexpr absl::Duration kFilterGrace =
@@ -41,7 +43,20 @@ struct OpenedRocksdb {
   bool suspect = false;
 };
 
-// Errors as RocksdbRecordStore::Open says.
-absl::StatusOr<OpenedRocksdb> OpenRocksdb(const std::string& path, rocksdb::Env* env, std::function<absl::Time()> clock);
+struct RocksdbPlace {
+  std::string path;
+  rocksdb::Env* env = nullptr;  // nothing: the real one
+  std::function<absl::Time()> clock;
+};
+
+// What to begin with: kRepair when a table turned out to be damaged, kStartAgain when a repair did not help.
+enum class OpenEffort { kOpen, kRepair, kStartAgain };
+
+// Errors as RocksdbRecordStore::Open says; DataLoss: opened, but damaged inside: try the next effort.
+absl::StatusOr<OpenedRocksdb> OpenRocksdb(const RocksdbPlace& place, OpenEffort effort);
+absl::Status ForgetSuspect(const RocksdbPlace& place);
+
+// Whether bytes are to blame, and not a disk that is full, locked, out of reach or out of file descriptors.
+bool IsDamage(const rocksdb::Status& status);
 
 }  // namespace dht

@@ -6,6 +6,7 @@
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "absl/synchronization/mutex.h"
 #include "base/byte_reader.h"
@@ -56,6 +57,13 @@ absl::Time ExpiryOf(const rocksdb::Slice& value) {
   return absl::FromUnixSeconds(static_cast<int64_t>(base::ByteReader(AsView(value)).U64()));
 }
 
+// Leaves the block cache to single reads.
+std::unique_ptr<rocksdb::Iterator> NewIterator(const OpenedRocksdb& opened) {
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  return std::unique_ptr<rocksdb::Iterator>(opened.db->NewIterator(options, opened.records));
+}
+
 absl::StatusOr<Record> Unpack(const RecordName& name, const rocksdb::Slice& value) {
   const base::ByteView bytes = AsView(value);
   if (bytes.size() < kValueOverhead) return absl::DataLossError("stored record is cut");
@@ -70,25 +78,65 @@ absl::StatusOr<Record> Unpack(const RecordName& name, const rocksdb::Slice& valu
 }  // namespace
 
 struct RocksdbRecordStore::Impl {
-  Impl(OpenedRocksdb opened_in, std::function<absl::Time()> clock_in)
-      : opened(std::move(opened_in)), clock(std::move(clock_in)) {}
+  explicit Impl(RocksdbPlace place_in) : place(std::move(place_in)) {}
+  ~Impl() {
+    if (mender.joinable()) mender.join();
+  }
 
-  absl::Status CountAll();
-  absl::Status WriteBatchSynced(rocksdb::WriteBatch& batch);
-  absl::Status ResumeIfRefused();
+  // With the least effort that makes every record readable.
+  absl::Status OpenAndCount(OpenEffort least) ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate);
+  absl::Status TryOpenAndCount(OpenEffort effort) ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate);
+  void StartMending();
+  void Mend();
+  // Of something that RocksDB could not read or write.
+  absl::Status Unreadable(const rocksdb::Status& status);
+  absl::Status WriteBatchSynced(rocksdb::WriteBatch& batch) ABSL_SHARED_LOCKS_REQUIRED(gate);
+  absl::Status ResumeIfRefused() ABSL_SHARED_LOCKS_REQUIRED(gate);
   // Whether this stored value is part of counts: what had expired long before opening may go by the filter unseen.
   bool IsCounted(const rocksdb::Slice& value) const { return ExpiryOf(value) > opened_at - kFilterGrace; }
   void Count(const rocksdb::Slice& value, int sign);
 
-  OpenedRocksdb opened;
-  const std::function<absl::Time()> clock;
+  const RocksdbPlace place;
+  // Shared by whoever uses the database, exclusive for who mends it. The loop's thread only tries (Reading).
+  absl::Mutex gate;
+  std::optional<OpenedRocksdb> opened ABSL_GUARDED_BY(gate);  // nothing: mending it failed, as for want of space; tried again
   absl::Time opened_at;
+  std::thread mender;
   mutable absl::Mutex mutex;
   StoreCounts totals ABSL_GUARDED_BY(mutex);
   StoreState state ABSL_GUARDED_BY(mutex) = StoreState::kOk;
   bool suspect ABSL_GUARDED_BY(mutex) = false;
+  bool is_mending ABSL_GUARDED_BY(mutex) = false;
   absl::Time next_resume ABSL_GUARDED_BY(mutex) = absl::InfinitePast();
 };
+
+namespace {
+
+// Holds the database open for one read, without waiting: reads are made on the loop's thread, also from inside each other.
+template <typename Impl>
+class Reading {
+ public:
+  explicit Reading(Impl& impl) ABSL_NO_THREAD_SAFETY_ANALYSIS : impl_(impl), holds_(impl.gate.ReaderTryLock()) {}
+  ~Reading() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    if (holds_) impl_.gate.ReaderUnlock();
+  }
+  Reading(const Reading&) = delete;
+  Reading& operator=(const Reading&) = delete;
+
+  const OpenedRocksdb* opened() const ABSL_NO_THREAD_SAFETY_ANALYSIS { return holds_ && impl_.opened ? &*impl_.opened : nullptr; }
+  std::unique_ptr<rocksdb::Iterator> Iterate() const {
+    if (opened() == nullptr) return nullptr;
+    return NewIterator(*opened());
+  }
+
+ private:
+  Impl& impl_;
+  const bool holds_;
+};
+
+absl::Status BeingMended() { return absl::DataLossError("the store is being mended"); }
+
+}  // namespace
 
 void RocksdbRecordStore::Impl::Count(const rocksdb::Slice& value, int sign) {
   if (!IsCounted(value) || value.size() < kValueOverhead) return;
@@ -98,22 +146,61 @@ void RocksdbRecordStore::Impl::Count(const rocksdb::Slice& value, int sign) {
   totals.bytes += sign > 0 ? size : -size;
 }
 
-absl::Status RocksdbRecordStore::Impl::CountAll() {
-  opened_at = clock();
-  const std::unique_ptr<rocksdb::Iterator> it(opened.db->NewIterator(rocksdb::ReadOptions(), opened.records));
+absl::Status RocksdbRecordStore::Impl::TryOpenAndCount(OpenEffort effort) {
+  opened.reset();
+  ASSIGN_OR_RETURN(OpenedRocksdb found, OpenRocksdb(place, effort));
+  opened.emplace(std::move(found));
+  opened_at = place.clock();
+  {
+    absl::MutexLock lock(&mutex);
+    totals = {};
+    suspect = opened->suspect;
+  }
+  const std::unique_ptr<rocksdb::Iterator> it = NewIterator(*opened);
   for (it->SeekToFirst(); it->Valid(); it->Next()) Count(it->value(), 1);
-  if (!it->status().ok()) return absl::DataLossError("part of the store cannot be read");
-  return absl::OkStatus();
+  return it->status().ok() ? absl::OkStatus() : absl::DataLossError("part of the store cannot be read");
+}
+
+absl::Status RocksdbRecordStore::Impl::OpenAndCount(OpenEffort least) {
+  absl::Status status;
+  for (const OpenEffort effort : {OpenEffort::kOpen, OpenEffort::kRepair, OpenEffort::kStartAgain}) {
+    if (effort < least) continue;
+    status = TryOpenAndCount(effort);
+    if (!absl::IsDataLoss(status)) break;
+  }
+  if (!status.ok()) opened.reset();
+  return status;
+}
+
+absl::Status RocksdbRecordStore::Impl::Unreadable(const rocksdb::Status& status) {
+  if (IsDamage(status)) StartMending();
+  return absl::DataLossError("part of the store cannot be read");
+}
+
+void RocksdbRecordStore::Impl::StartMending() {
+  absl::MutexLock lock(&mutex);
+  suspect = true;
+  if (is_mending) return;
+  is_mending = true;
+  if (mender.joinable()) mender.join();  // an earlier one, done but for its end
+  mender = std::thread([this] { Mend(); });
+}
+
+void RocksdbRecordStore::Impl::Mend() {
+  absl::WriterMutexLock alone(&gate);
+  const absl::Status status = OpenAndCount(OpenEffort::kRepair);
+  absl::MutexLock lock(&mutex);
+  suspect = true;
+  is_mending = false;
+  state = status.ok() ? StoreState::kOk : absl::IsResourceExhausted(status) ? StoreState::kFull : StoreState::kFailing;
+  next_resume = place.clock() + kResumeEvery;
 }
 
 absl::StatusOr<std::unique_ptr<RocksdbRecordStore>> RocksdbRecordStore::Open(const Options& options) {
-  ASSIGN_OR_RETURN(OpenedRocksdb opened, OpenRocksdb(options.path, options.env, options.clock));
-  const bool is_suspect = opened.suspect;
-  auto impl = std::make_unique<Impl>(std::move(opened), options.clock);
-  const bool is_readable = impl->CountAll().ok();
+  auto impl = std::make_unique<Impl>(RocksdbPlace{.path = options.path, .env = options.env, .clock = options.clock});
   {
-    absl::MutexLock lock(&impl->mutex);
-    impl->suspect = is_suspect || !is_readable;
+    absl::WriterMutexLock alone(&impl->gate);
+    RETURN_IF_ERROR(impl->OpenAndCount(OpenEffort::kOpen));
   }
   return std::unique_ptr<RocksdbRecordStore>(new RocksdbRecordStore(std::move(impl)));
 }
@@ -123,11 +210,13 @@ RocksdbRecordStore::RocksdbRecordStore(std::unique_ptr<Impl> impl) : impl_(std::
 RocksdbRecordStore::~RocksdbRecordStore() = default;
 
 absl::StatusOr<Record> RocksdbRecordStore::Get(const RecordName& name, absl::Time wall_now) const {
+  const Reading reading(*impl_);
+  if (reading.opened() == nullptr) return BeingMended();
   rocksdb::PinnableSlice value;
   const rocksdb::Status status =
-      impl_->opened.db->Get(rocksdb::ReadOptions(), impl_->opened.records, AsSlice(KeyOf(name)), &value);
+      reading.opened()->db->Get(rocksdb::ReadOptions(), reading.opened()->records, AsSlice(KeyOf(name)), &value);
   if (status.IsNotFound()) return absl::NotFoundError("record");
-  if (!status.ok()) return absl::DataLossError("stored record cannot be read");
+  if (!status.ok()) return impl_->Unreadable(status);
   ASSIGN_OR_RETURN(Record record, Unpack(name, value));
   if (record.expiry <= wall_now) return absl::NotFoundError("record");
   return record;
@@ -135,7 +224,9 @@ absl::StatusOr<Record> RocksdbRecordStore::Get(const RecordName& name, absl::Tim
 
 absl::Status RocksdbRecordStore::Scan(const overlay::RingRange& range, const std::optional<RecordName>& cursor,
                                       absl::Time wall_now, const NameVisitor& visit) const {
-  const std::unique_ptr<rocksdb::Iterator> it(impl_->opened.db->NewIterator(rocksdb::ReadOptions(), impl_->opened.records));
+  const Reading reading(*impl_);
+  const std::unique_ptr<rocksdb::Iterator> it = reading.Iterate();
+  if (it == nullptr) return BeingMended();
   for (const Stretch& stretch : StretchesOf(range, cursor)) {
     const base::Bytes from = KeyOf(stretch.from);
     it->Seek(AsSlice(from));
@@ -147,7 +238,7 @@ absl::Status RocksdbRecordStore::Scan(const overlay::RingRange& range, const std
       const HeldName held{.name = *name, .expiry = ExpiryOf(it->value()), .body_size = it->value().size() - kValueOverhead};
       if (held.expiry > wall_now && !visit(held)) return absl::OkStatus();
     }
-    if (!it->status().ok()) return absl::DataLossError("part of the store cannot be read");
+    if (!it->status().ok()) return impl_->Unreadable(it->status());
   }
   return absl::OkStatus();
 }
@@ -155,58 +246,70 @@ absl::Status RocksdbRecordStore::Scan(const overlay::RingRange& range, const std
 void RocksdbRecordStore::ForEach(const overlay::NodeId& point, Kind kind, absl::Time wall_now,
                                  const std::function<void(const Record&)>& visit) const {
   const base::Bytes prefix = base::ByteWriter().Append(point.view()).U8(static_cast<uint8_t>(kind)).Take();
-  const std::unique_ptr<rocksdb::Iterator> it(impl_->opened.db->NewIterator(rocksdb::ReadOptions(), impl_->opened.records));
+  const Reading reading(*impl_);
+  const std::unique_ptr<rocksdb::Iterator> it = reading.Iterate();
+  if (it == nullptr) return;
   for (it->Seek(AsSlice(prefix)); it->Valid() && it->key().starts_with(AsSlice(prefix)); it->Next()) {
     const std::optional<RecordName> name = NameOf(it->key());
     if (!name) continue;
     const absl::StatusOr<Record> record = Unpack(*name, it->value());
     if (record.ok() && record->expiry > wall_now) visit(*record);
   }
+  if (!it->status().ok()) impl_->Unreadable(it->status()).IgnoreError();
 }
 
 absl::Status RocksdbRecordStore::Impl::ResumeIfRefused() {
-  absl::MutexLock lock(&mutex);
-  if (state == StoreState::kOk) return absl::OkStatus();
   const absl::Status refused = absl::ResourceExhaustedError("the disk refuses writes");
-  if (clock() < next_resume) return refused;
-  next_resume = clock() + kResumeEvery;
+  {
+    absl::MutexLock lock(&mutex);
+    if (opened && state == StoreState::kOk) return absl::OkStatus();
+    if (is_mending || place.clock() < next_resume) return refused;
+    next_resume = place.clock() + kResumeEvery;
+  }
+  if (!opened) {
+    StartMending();
+    return refused;
+  }
   // Busy while RocksDB recovers by itself (it looks for space every five seconds): then the write tells.
-  opened.db->Resume().PermitUncheckedError();
+  opened->db->Resume().PermitUncheckedError();
   return absl::OkStatus();
 }
 
 absl::Status RocksdbRecordStore::Impl::WriteBatchSynced(rocksdb::WriteBatch& batch) {
-  RETURN_IF_ERROR(ResumeIfRefused());
   rocksdb::WriteOptions synced;
   synced.sync = true;
-  const rocksdb::Status status = opened.db->Write(synced, &batch);
+  const rocksdb::Status status = opened->db->Write(synced, &batch);
+  if (!status.ok() && IsDamage(status)) StartMending();  // found when tables were merged
   absl::MutexLock lock(&mutex);
   state = status.ok() ? StoreState::kOk : status.IsNoSpace() ? StoreState::kFull : StoreState::kFailing;
   if (status.ok()) return absl::OkStatus();
-  next_resume = clock() + kResumeEvery;
+  next_resume = place.clock() + kResumeEvery;
   return absl::ResourceExhaustedError(status.IsNoSpace() ? "no space left on the disk" : "the disk refuses writes");
 }
 
 absl::Status RocksdbRecordStore::Apply(const WriteBatch& changes) {
+  absl::ReaderMutexLock lock(&impl_->gate);
+  RETURN_IF_ERROR(impl_->ResumeIfRefused());
+  OpenedRocksdb& opened = *impl_->opened;
   rocksdb::WriteBatch batch;
   std::vector<std::string> gone;  // values that this batch replaces or removes
   const auto note_held = [&](const base::Bytes& key) {
     std::string held;
-    if (impl_->opened.db->Get(rocksdb::ReadOptions(), impl_->opened.records, AsSlice(key), &held).ok()) gone.push_back(held);
+    if (opened.db->Get(rocksdb::ReadOptions(), opened.records, AsSlice(key), &held).ok()) gone.push_back(held);
   };
   for (const RecordName& name : changes.removes) {
     const base::Bytes key = KeyOf(name);
     note_held(key);
-    batch.Delete(impl_->opened.records, AsSlice(key));
+    batch.Delete(opened.records, AsSlice(key));
   }
   std::vector<base::Bytes> values;
   for (const Record& record : changes.puts) {
     const base::Bytes key = KeyOf(record.name);
     note_held(key);
     values.push_back(ValueOf(record, key));
-    batch.Put(impl_->opened.records, AsSlice(key), AsSlice(values.back()));
+    batch.Put(opened.records, AsSlice(key), AsSlice(values.back()));
   }
-  if (batch.Count() == 0) batch.Put(impl_->opened.meta, "beat", "1");
+  if (batch.Count() == 0) batch.Put(opened.meta, "beat", "1");
   RETURN_IF_ERROR(impl_->WriteBatchSynced(batch));
   for (const std::string& value : gone) impl_->Count(value, -1);
   for (const base::Bytes& value : values) impl_->Count(AsSlice(value), 1);
@@ -229,10 +332,9 @@ bool RocksdbRecordStore::suspect() const {
 }
 
 absl::Status RocksdbRecordStore::ClearSuspect() {
-  rocksdb::WriteBatch batch;
-  batch.Delete(impl_->opened.meta, kSuspectKey);
-  RETURN_IF_ERROR(impl_->WriteBatchSynced(batch));
   absl::MutexLock lock(&impl_->mutex);
+  if (impl_->is_mending) return absl::FailedPreconditionError("the store is being mended");
+  RETURN_IF_ERROR(ForgetSuspect(impl_->place));
   impl_->suspect = false;
   return absl::OkStatus();
 }

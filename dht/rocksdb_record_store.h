@@ -3,10 +3,14 @@
 //
 //   column family "default":  key   point 32 ‖ kind 1 ‖ id 32
 //                             value expiry 8 ‖ body ‖ checksum 8 (start of H("stored", key, expiry, body))
-//   column family "meta":     "format" = "1"; "suspect" present while records may be missing; "beat", rewritten by empty batches
+//   column family "meta":     "format" = "1"; "beat", rewritten by empty batches
 // Durable: every Apply ends with a sync of the write-ahead log; concurrent ones share it (RocksDB's write group).
 // Opening: the log must be whole (absolute consistency). If it is not, what can be read is kept (point in time) and the store is
-// suspect; a directory beyond that is moved aside (".damaged-N") and the store starts empty and suspect. Nothing is deleted.
+// suspect (rocksdb_open.h); a directory without hope is moved aside (".damaged-N") and the store starts empty and suspect.
+// Every table is read when opening. A damaged one is set aside (in the directory's "lost"), and the rest is kept; damage that
+// shows later, when a block is read or rewritten, is mended the same way by a thread of its own: until then the store is suspect,
+// reads give DataLoss and writes wait. So DataLoss of Scan is over soon, and what is gone is fetched from replicas. Nothing is
+// deleted.
 // Expired records are never returned; the replicator sweeps them, and a compaction filter drops what it missed for a day.
 // RocksDB writes no log file of its own. About 20 MiB of memory when busy.
 #pragma once
