@@ -42,13 +42,14 @@ v1::OpenOperationReply OpenedReply(const circuits::OpenedOperation& opened) {
 template <class Request>
 void ControlService::Register(const char* name, bool for_people, Action<Request> action) {
   const bool refused = for_people && is_relay_;
-  server_.Handle(ControlMethod(name), overlay::Access::kControl,
-                 [refused, action = std::move(action)](const overlay::Caller&, const std::string& message, const RpcResponder& respond) {
-                   if (refused) return respond(absl::PermissionDeniedError("a relay serves no client commands"));
-                   Request request;
-                   if (!request.ParseFromString(message)) return respond(absl::InvalidArgumentError("malformed request"));
-                   action(request, respond);
-                 });
+  server_.Handle(
+      ControlMethod(name), overlay::Access::kControl,
+      [refused, action = std::move(action)](const overlay::Caller&, const std::string& message, const RpcResponder& respond) {
+        if (refused) return respond(absl::PermissionDeniedError("a relay serves no client commands"));
+        Request request;
+        if (!request.ParseFromString(message)) return respond(absl::InvalidArgumentError("malformed request"));
+        action(request, respond);
+      });
 }
 
 ControlService::ControlService(overlay::RpcServer& server, base::EventLoop& loop, overlay::RingDriver& ring, dht::DhtDriver& dht,
@@ -60,7 +61,8 @@ ControlService::ControlService(overlay::RpcServer& server, base::EventLoop& loop
     fill_status(reply);
     Respond(respond, reply);
   });
-  Register<v1::RingShowRequest>("RingShow", /*for_people=*/false, [this](const auto&, const RpcResponder& respond) { RingShow(respond); });
+  Register<v1::RingShowRequest>("RingShow", /*for_people=*/false,
+                                [this](const auto&, const RpcResponder& respond) { RingShow(respond); });
   Register<v1::RingLookupRequest>("RingLookup", /*for_people=*/false, [this](const auto& request, const RpcResponder& respond) {
     RingLookup(request.point(), respond);
   });
@@ -68,31 +70,35 @@ ControlService::ControlService(overlay::RpcServer& server, base::EventLoop& loop
                               [this](const auto& request, const RpcResponder& respond) { DhtPut(request.value(), respond); });
   Register<v1::DhtGetRequest>("DhtGet", /*for_people=*/true,
                               [this](const auto& request, const RpcResponder& respond) { DhtGet(request.key(), respond); });
-  Register<v1::OpenOperationRequest>("OpenOperation", /*for_people=*/true, [this](const auto& request, const RpcResponder& respond) {
-    if (request.point().size() != 32) return respond(absl::InvalidArgumentError("no point"));
-    const overlay::NodeId point{base::ByteReader(base::AsBytes(request.point())).Array<32>()};
-    circuits_.operations().Open(point, base::ToBytes(base::AsBytes(request.isolation())), NodeKeys(request.avoid()),
-                                [this, respond](absl::StatusOr<circuits::OpenedOperation> opened) {
-                                  if (absl::IsFailedPrecondition(opened.status())) {  // too few nodes: the number goes along
-                                    v1::OpenOperationReply reply;
-                                    reply.set_known_nodes(static_cast<uint32_t>(circuits_.stats().known_nodes));
-                                    return Respond(respond, reply);
-                                  }
-                                  if (!opened.ok()) return respond(opened.status());
-                                  Respond(respond, OpenedReply(*opened));
-                                });
-  });
-  Register<v1::RunOperationRequest>("RunOperation", /*for_people=*/true, [this](const auto& request, const RpcResponder& respond) {
-    if (request.handle().size() != 8) return respond(absl::InvalidArgumentError("no handle"));
-    if (request.request().size() > circuits::kEndpointPayloadMax) return respond(absl::InvalidArgumentError("request too long"));
-    circuits_.operations().Run(base::ByteReader(base::AsBytes(request.handle())).U64(),
-                               base::ToBytes(base::AsBytes(request.request())), [respond](absl::StatusOr<base::Bytes> answer) {
-                                 if (!answer.ok()) return respond(answer.status());
-                                 v1::RunOperationReply reply;
-                                 reply.set_answer(base::ToString(*answer));
-                                 Respond(respond, reply);
-                               });
-  });
+  Register<v1::OpenOperationRequest>(
+      "OpenOperation", /*for_people=*/true, [this](const auto& request, const RpcResponder& respond) {
+        if (request.point().size() != 32) return respond(absl::InvalidArgumentError("no point"));
+        const overlay::NodeId point{base::ByteReader(base::AsBytes(request.point())).Array<32>()};
+        circuits_.operations().Open(point, base::ToBytes(base::AsBytes(request.isolation())), NodeKeys(request.avoid()),
+                                    [this, respond](absl::StatusOr<circuits::OpenedOperation> opened) {
+                                      if (absl::IsFailedPrecondition(opened.status())) {  // too few nodes: the number goes along
+                                        v1::OpenOperationReply reply;
+                                        reply.set_known_nodes(static_cast<uint32_t>(circuits_.stats().known_nodes));
+                                        return Respond(respond, reply);
+                                      }
+                                      if (!opened.ok()) return respond(opened.status());
+                                      Respond(respond, OpenedReply(*opened));
+                                    });
+      });
+  Register<v1::RunOperationRequest>("RunOperation", /*for_people=*/true,
+                                    [this](const auto& request, const RpcResponder& respond) {
+                                      if (request.handle().size() != 8) return respond(absl::InvalidArgumentError("no handle"));
+                                      if (request.request().size() > circuits::kEndpointPayloadMax)
+                                        return respond(absl::InvalidArgumentError("request too long"));
+                                      circuits_.operations().Run(base::ByteReader(base::AsBytes(request.handle())).U64(),
+                                                                 base::ToBytes(base::AsBytes(request.request())),
+                                                                 [respond](absl::StatusOr<base::Bytes> answer) {
+                                                                   if (!answer.ok()) return respond(answer.status());
+                                                                   v1::RunOperationReply reply;
+                                                                   reply.set_answer(base::ToString(*answer));
+                                                                   Respond(respond, reply);
+                                                                 });
+                                    });
 }
 
 void ControlService::RingShow(const RpcResponder& respond) {

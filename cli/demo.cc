@@ -44,7 +44,9 @@ class TemporaryFolder {
   static absl::StatusOr<TemporaryFolder> Make() {
     std::string path = (std::filesystem::temp_directory_path() / "bulbil-demo-XXXXXX").string();
     if (mkdtemp(path.data()) == nullptr) {
-      return Fail({.exit = Exit::kLocal, .what = "no folder for the demo can be made in " + path, .fix = {"set TMPDIR to a folder of yours"}});
+      return Fail({.exit = Exit::kLocal,
+                   .what = "no folder for the demo can be made in " + path,
+                   .fix = {"set TMPDIR to a folder of yours"}});
     }
     return TemporaryFolder(std::move(path));
   }
@@ -89,15 +91,16 @@ class Someone {
   absl::StatusOr<chat::PollResult> Poll(const keys::SigningKey& identity, chat::Inbox& inbox, std::vector<std::string>& texts) {
     absl::StatusOr<chat::PollResult> result = absl::InternalError("the loop ended early");
     loop_.Post([&] {
-      chat_.Poll({.identity = &identity, .inbox = &inbox, .created = loop_.WallNow()},
-                 [&](const chat::Message& message) {
-                   texts.push_back(base::SanitizeForTerminal(message.text).text);
-                   return absl::OkStatus();
-                 },
-                 [&](absl::StatusOr<chat::PollResult> polled) {
-                   result = std::move(polled);
-                   loop_.Stop();
-                 });
+      chat_.Poll(
+          {.identity = &identity, .inbox = &inbox, .created = loop_.WallNow()},
+          [&](const chat::Message& message) {
+            texts.push_back(base::SanitizeForTerminal(message.text).text);
+            return absl::OkStatus();
+          },
+          [&](absl::StatusOr<chat::PollResult> polled) {
+            result = std::move(polled);
+            loop_.Stop();
+          });
     });
     loop_.Run();
     return result;
@@ -119,7 +122,8 @@ class Story {
         inbox_(inbox_store_, bob_, rng_) {}
 
   absl::Status Tell() {
-    Say(absl::StrFormat("%d nodes in this process. Nothing leaves 127.0.0.1.\nData in %s, deleted at the end.\n\n", options_.nodes, folder_));
+    Say(absl::StrFormat("%d nodes in this process. Nothing leaves 127.0.0.1.\nData in %s, deleted at the end.\n\n",
+                        options_.nodes, folder_));
     RETURN_IF_ERROR(Ring());
     ShowKeys();
     RETURN_IF_ERROR(FirstMessage());
@@ -151,8 +155,10 @@ class Story {
 
   absl::Status FirstMessage() {
     Begin();
-    ASSIGN_OR_RETURN(const chat::SendResult sent, Someone(network_, nodes_.Bootstrap(), rng_).Send(bob_.public_key(), kFirstText));
-    Line("3/5", "send", absl::StrFormat("alice to bob: %d bytes, 1 envelope of %d, over 3 relays", sizeof kFirstText - 1, chat::kSealedSize));
+    ASSIGN_OR_RETURN(const chat::SendResult sent,
+                     Someone(network_, nodes_.Bootstrap(), rng_).Send(bob_.public_key(), kFirstText));
+    Line("3/5", "send",
+         absl::StrFormat("alice to bob: %d bytes, 1 envelope of %d, over 3 relays", sizeof kFirstText - 1, chat::kSealedSize));
     for (const chat::PlaceOutcome& place : sent.envelopes[0].places) ShowPlace(place);
     for (const chat::PlaceOutcome& place : sent.envelopes[0].places) KeepPath(place.path, place.storage_node);
     first_ = PlaceThatHolds(sent);
@@ -160,7 +166,9 @@ class Story {
     Begin();
     std::vector<std::string> texts;
     ASSIGN_OR_RETURN(const chat::PollResult polled, Someone(network_, nodes_.Bootstrap(), rng_).Poll(bob_, inbox_, texts));
-    Line("4/5", "poll", absl::StrFormat("bob asks %d mailboxes, each over its own circuit; %d answered", polled.parts_asked, polled.parts_answered));
+    Line("4/5", "poll",
+         absl::StrFormat("bob asks %d mailboxes, each over its own circuit; %d answered", polled.parts_asked,
+                         polled.parts_answered));
     ShowReading(polled);
     for (const chat::PartOutcome& part : polled.parts) KeepPath(part.path, part.storage_node);
     if (texts != std::vector<std::string>{kFirstText}) return Broken("bob did not read what alice wrote");
@@ -170,18 +178,21 @@ class Story {
 
   absl::Status Failure() {
     Begin();
-    ASSIGN_OR_RETURN(const chat::SendResult sent, Someone(network_, nodes_.Bootstrap(), rng_).Send(bob_.public_key(), kSecondText));
+    ASSIGN_OR_RETURN(const chat::SendResult sent,
+                     Someone(network_, nodes_.Bootstrap(), rng_).Send(bob_.public_key(), kSecondText));
     std::vector<std::string> killed;
     for (const keys::PublicKey& holder : PlaceThatHolds(sent).holders) {
       const size_t index = nodes_.Find(holder);
-      if (static_cast<int>(killed.size()) == options_.kill || index == nodes_.size() || nodes_.alive_count() <= kDemoNodesMin) break;
+      if (static_cast<int>(killed.size()) == options_.kill || index == nodes_.size() || nodes_.alive_count() <= kDemoNodesMin)
+        break;
       nodes_.Kill(index);
       killed.push_back(NameOf(holder));
     }
     std::vector<std::string> texts;
     RETURN_IF_ERROR(PollUntilRead(texts));
-    Line("5/5", "failure", absl::StrCat("alice wrote again; ", killed.empty() ? "nobody" : absl::StrJoin(killed, " and "),
-                                        ", which held it, stopped at once"));
+    Line("5/5", "failure",
+         absl::StrCat("alice wrote again; ", killed.empty() ? "nobody" : absl::StrJoin(killed, " and "),
+                      ", which held it, stopped at once"));
     Detail(absl::StrCat("bob polls, and reads: \"", texts[0], "\""));
     killed_ = killed;
     return absl::OkStatus();
@@ -201,14 +212,23 @@ class Story {
   }
 
   void Epilogue() {
-    Say(absl::StrCat("\n", NameOf(first_.path[0]), " saw alice's address but not what she asked; ", NameOf(first_.path[2]),
-                     " saw whom she asked but not who asks.\nPaths are shown because every node here is yours; a real node hides them.\n\n",
-                     "Next:  bulbil keys new          make your own identity\n",
-                     "       bulbil up --nodes 8      keep a local network running to play with\n",
-                     "       bulbil help              everything else\n"));
+    Say(absl::StrCat(
+        "\n", NameOf(first_.path[0]), " saw alice's address but not what she asked; ", NameOf(first_.path[2]),
+        " saw whom she asked but not who asks.\nPaths are shown because every node here is yours; a real node hides them.\n\n",
+        "Next:  bulbil keys new          make your own identity\n",
+        "       bulbil up --nodes 8      keep a local network running to play with\n",
+        "       bulbil help              everything else\n"));
     if (options_.json) {
-      (void)WriteStdout(JsonObject().Add("schema", 1).Add("type", "demo").Add("nodes", options_.nodes).Add("killed", killed_).Add("paths", paths_)
-                            .Add("first", kFirstText).Add("second", kSecondText).Add("read", true).Line());
+      (void)WriteStdout(JsonObject()
+                            .Add("schema", 1)
+                            .Add("type", "demo")
+                            .Add("nodes", options_.nodes)
+                            .Add("killed", killed_)
+                            .Add("paths", paths_)
+                            .Add("first", kFirstText)
+                            .Add("second", kSecondText)
+                            .Add("read", true)
+                            .Line());
     }
   }
 
@@ -244,8 +264,8 @@ class Story {
     for (const keys::PublicKey& holder : place.holders) {
       if (holder != place.storage_node) copies.push_back(NameOf(holder));
     }
-    Detail(absl::StrCat("alice ─▶ ", Way(place.path), " ─▶ mailbox ", place.point.ToHex().substr(0, 4), " (", NameOf(place.storage_node),
-                        "; copies ", absl::StrJoin(copies, " "), ")"));
+    Detail(absl::StrCat("alice ─▶ ", Way(place.path), " ─▶ mailbox ", place.point.ToHex().substr(0, 4), " (",
+                        NameOf(place.storage_node), "; copies ", absl::StrJoin(copies, " "), ")"));
   }
   void KeepPath(const std::vector<keys::PublicKey>& path, const keys::PublicKey& storage_node) {
     std::vector<std::string> names;

@@ -28,8 +28,8 @@
 namespace cli {
 namespace {
 
-constexpr size_t kReadyCircuits = 2;         // built ahead for the node's own user
-constexpr uint32_t kWeakBelow = 32;          // independent nodes; design.md 11
+constexpr size_t kReadyCircuits = 2;  // built ahead for the node's own user
+constexpr uint32_t kWeakBelow = 32;   // independent nodes; design.md 11
 
 // The mailbox's view of this node's store.
 class DhtPlaceStore : public chat::PlaceStore {
@@ -147,14 +147,16 @@ dht::DhtPorts LocalNode::Parts::StorePorts() {
               },
           .introduce =
               [this](const overlay::Peer& to, std::function<void(absl::Status)> done) {
-                overlay::Introduce(options.network, client, {to.address, to.node_key}, OwnDescriptor(), loop,
-                                   [done = std::move(done)](const absl::StatusOr<overlay::Introduction>& met) { done(met.status()); });
+                overlay::Introduce(
+                    options.network, client, {to.address, to.node_key}, OwnDescriptor(), loop,
+                    [done = std::move(done)](const absl::StatusOr<overlay::Introduction>& met) { done(met.status()); });
               }};
 }
 
 circuits::CircuitsOptions LocalNode::Parts::CircuitsOptions() {
   return {.network = options.network,
-          .introduce = circuits::IntroduceOver(options.network, client, [this] { return OwnDescriptor(); }, loop),
+          .introduce = circuits::IntroduceOver(
+              options.network, client, [this] { return OwnDescriptor(); }, loop),
           .ready_circuits = options.role == overlay::Role::kStoring ? kReadyCircuits : 0,
           .own_key = node_key.public_key(),
           .endpoint = mailbox.get(),
@@ -165,8 +167,8 @@ circuits::CircuitsOptions LocalNode::Parts::CircuitsOptions() {
 
 void LocalNode::Parts::BuildDrivers() {
   ring = std::make_unique<overlay::RingDriver>(
-      overlay::RingDriver::Options{.network = options.network, .role = options.role, .address = advertised}, node_key, loop, *server,
-      client, directory, rng);
+      overlay::RingDriver::Options{.network = options.network, .role = options.role, .address = advertised}, node_key, loop,
+      *server, client, directory, rng);
   dht = std::make_unique<dht::DhtDriver>(dht::ReplicatorOptions{.network = options.network}, node_key, kinds, *store, loop, rng,
                                          *server, client, StorePorts());
   ring->on_neighbourhood = [this](const overlay::Neighbourhood& neighbourhood) { dht->OnNeighbourhood(neighbourhood); };
@@ -194,8 +196,9 @@ absl::StatusOr<std::unique_ptr<LocalNode>> LocalNode::Create(const LocalNodeOpti
   parts->started = parts->loop.Now();
   std::unique_ptr<LocalNode> node(new LocalNode(std::move(parts)));
   Parts& built = *node->parts_;
-  built.control = std::make_unique<ControlService>(*built.server, built.loop, *built.ring, *built.dht, *built.circuits, options.role,
-                                                   [node = node.get()](bulbil::v1::StatusReply& status) { node->FillStatus(status); });
+  built.control =
+      std::make_unique<ControlService>(*built.server, built.loop, *built.ring, *built.dht, *built.circuits, options.role,
+                                       [node = node.get()](bulbil::v1::StatusReply& status) { node->FillStatus(status); });
   return node;
 }
 
@@ -216,17 +219,20 @@ void LocalNode::Join(std::vector<overlay::RpcTarget> bootstrap, absl::Duration t
 void LocalNode::Leave(absl::Duration at_most) {
   if (parts_->leaving) return;
   parts_->leaving = true;
-  parts_->dht->HandOver(parts_->loop.Now() + at_most,
-                        [this](bool) { parts_->ring->Leave([this] { parts_->loop.Stop(); }); });
+  parts_->dht->HandOver(parts_->loop.Now() + at_most, [this](bool) { parts_->ring->Leave([this] { parts_->loop.Stop(); }); });
 }
 
 std::string LocalNode::state() const {
   if (parts_->leaving) return "leaving";
   switch (parts_->ring->state()) {
-    case overlay::RingState::kMember: return "ready";
-    case overlay::RingState::kDetached: return "detached";
-    case overlay::RingState::kLeft: return "leaving";
-    default: return "joining";
+    case overlay::RingState::kMember:
+      return "ready";
+    case overlay::RingState::kDetached:
+      return "detached";
+    case overlay::RingState::kLeft:
+      return "leaving";
+    default:
+      return "joining";
   }
 }
 

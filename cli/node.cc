@@ -21,13 +21,15 @@
 namespace cli {
 namespace {
 
-constexpr absl::Duration kLeaveMax = absl::Seconds(10);      // of the 30 s that a stop may take; others make the copies that are missing then
-constexpr absl::Duration kJoinReminder = absl::Seconds(5);   // a line for whoever waits
+constexpr absl::Duration kLeaveMax =
+    absl::Seconds(10);  // of the 30 s that a stop may take; others make the copies that are missing then
+constexpr absl::Duration kJoinReminder = absl::Seconds(5);  // a line for whoever waits
 
 uint16_t PortOf(const std::string& address) { return ParsePort(address.substr(address.rfind(':') + 1)).value_or(0); }
 
 std::string Names(const std::vector<overlay::RpcTarget>& targets) {
-  return absl::StrJoin(targets, ", ", [](std::string* out, const overlay::RpcTarget& target) { absl::StrAppend(out, target.address); });
+  return absl::StrJoin(targets, ", ",
+                       [](std::string* out, const overlay::RpcTarget& target) { absl::StrAppend(out, target.address); });
 }
 
 absl::Status PortTaken(const NodeOptions& options) {
@@ -46,11 +48,15 @@ absl::Status NobodyAnswered(const NodeOptions& options) {
                .fix = {"start one in another terminal:   bulbil", "or point to one that runs:       --bootstrap HOST:PORT"}});
 }
 
+// All of it is about this machine; that a port is refused below 1024 and a file to its reader, too.
 absl::Status ExplainStart(const absl::Status& status, const NodeOptions& options) {
+  const auto local = [&](const char* fix) {
+    return Fail({.exit = Exit::kLocal, .what = std::string(status.message()), .fix = {fix}});
+  };
   if (absl::IsAlreadyExists(status)) return PortTaken(options);
-  if (absl::IsFailedPrecondition(status) || absl::IsPermissionDenied(status)) {
-    return Fail({.exit = Exit::kLocal, .what = std::string(status.message()), .fix = {"use that node, or another --home"}});
-  }
+  if (absl::IsFailedPrecondition(status)) return local("use that node, or another --home");
+  if (absl::IsPermissionDenied(status)) return local("use a --home of yours, and a --port above 1023");
+  if (absl::IsResourceExhausted(status)) return local("make room, or use another --home");
   return status;
 }
 
@@ -107,7 +113,8 @@ class Foreground {
     spdlog::info("node: ready: ring of {}, control socket {}.sock", size, node_.port());
     const bool is_relay = options_.role == overlay::Role::kRelay;
     if (options_.json) {
-      std::fprintf(stderr, "{\"schema\":1,\"type\":\"ready\",\"port\":%u,\"role\":\"%s\"}\n", unsigned{node_.port()}, is_relay ? "relay" : "node");
+      std::fprintf(stderr, "{\"schema\":1,\"type\":\"ready\",\"port\":%u,\"role\":\"%s\"}\n", unsigned{node_.port()},
+                   is_relay ? "relay" : "node");
     } else if (is_relay) {
       std::fprintf(stderr,
                    "relay %u: in the ring, forwards cells; stores no record, holds no identity.\n"

@@ -45,7 +45,8 @@ absl::Status NodeGroup::Add(const LocalNodeOptions& options) {
 }
 
 size_t NodeGroup::alive_count() const {
-  return static_cast<size_t>(std::count_if(members_.begin(), members_.end(), [](const Member& m) { return m.thread.joinable(); }));
+  return static_cast<size_t>(
+      std::count_if(members_.begin(), members_.end(), [](const Member& m) { return m.thread.joinable(); }));
 }
 
 size_t NodeGroup::Find(const keys::PublicKey& node_key) const {

@@ -68,7 +68,12 @@ absl::Status Up(const UpOptions& options) {
   if (!nodes.WaitForOneRing(kRingMax)) return absl::InternalError("the nodes did not form one ring");
   const uint16_t last = static_cast<uint16_t>(options.first_port + options.nodes - 1);
   if (options.json) {
-    WriteStderr(JsonObject().Add("schema", 1).Add("type", "ready").Add("nodes", options.nodes).Add("first_port", options.first_port).Line());
+    WriteStderr(JsonObject()
+                    .Add("schema", 1)
+                    .Add("type", "ready")
+                    .Add("nodes", options.nodes)
+                    .Add("first_port", options.first_port)
+                    .Line());
   } else {
     WriteStderr(absl::StrCat("ready: ", options.nodes, " nodes on localhost:", options.first_port, " to ", last,
                              ". In another terminal: bulbil keys new, send, poll. Stop with Ctrl-C.\n"));
