@@ -74,7 +74,7 @@ inline constexpr size_t kWaysInMax = 64;          // asked in one sweep
 inline constexpr size_t kSweepParallel = 8;       // so that silent ones cost one timeout for eight
 inline constexpr size_t kRectifyQueueMax = 16;    // distinct candidates; they come again every round
 inline constexpr size_t kPendingLookupsMax = 64;  // of callers; beyond it ResourceExhausted
-inline constexpr size_t kCloserMax = 8;           // alternatives in one NextHop answer
+inline constexpr size_t kCloserMax = 16;          // alternatives in one NextHop answer: with half of them dead, 1 in 65,536 has none alive
 inline constexpr int kLookupTries = 6;      // of a caller's lookup; the pauses between them double, 8 s together in `local`:
                                             // longer than it takes to notice a silent death
 inline constexpr size_t kSuspectsMax = 64;  // peers whose last call failed

@@ -46,11 +46,9 @@ void Ring::ListBeyond(const NodeId& point, const std::vector<Peer>& near, NextHo
 }
 
 std::vector<Peer> Ring::UnsuspectedSuccessors() const {
-  if (suspects_.empty()) return list_.peers();
-  std::vector<Peer> peers;
-  for (const Peer& peer : list_.peers()) {
-    if (!IsSuspect(peer.point)) peers.push_back(peer);
-  }
+  std::vector<Peer> peers = list_.peers();
+  peers.insert(peers.end(), more_.begin(), more_.end());
+  std::erase_if(peers, [&](const Peer& peer) { return IsSuspect(peer.point); });
   return peers;
 }
 

@@ -125,6 +125,27 @@ TEST_F(RingTest, ACreatorIsAMemberAloneAndOwnsTheCircle) {
   EXPECT_EQ(lookups_[0]->hops, 0);
 }
 
+TEST_F(RingTest, TellsTheOldPredecessorToLookWhenSomebodyJoinedBetween) {
+  JoinBetween90And110();
+  Request(RectifyRequest{PeerAt(80), {}, {}, false});
+  Answer<HealthRequest>(90, RingReply(HealthReply{true}));  // behind the predecessor: nothing is news
+  EXPECT_FALSE(Asked<LeavingRequest>(90));
+  Request(RectifyRequest{PeerAt(95), {}, {}, false});
+  EXPECT_EQ(ring_.predecessor(), PeerAt(95));
+  ASSERT_TRUE(Asked<LeavingRequest>(90));
+  EXPECT_EQ(std::get<LeavingRequest>(Find<LeavingRequest>(90)->request).leaver, PeerAt(100));
+}
+
+TEST_F(RingTest, NamesWhoComesAfterThePointWhenItsListReachesBeyondIt) {
+  JoinBetween90And110();
+  const auto within = std::get<NextHopReply>(Request(NextHopRequest{PointAt(125)}));
+  EXPECT_FALSE(within.found);
+  EXPECT_EQ(within.closer.front(), PeerAt(120));
+  EXPECT_EQ(within.owners.front(), PeerAt(130));
+  EXPECT_EQ(within.storing.front(), PeerAt(130));
+  EXPECT_TRUE(std::get<NextHopReply>(Request(NextHopRequest{PointAt(200)})).owners.empty());
+}
+
 TEST_F(RingTest, AJoinerTakesThePredecessorsWholeListAfterItsRangeIsThere) {
   Take(ring_.Join({PeerAt(90)}, now_));
   EXPECT_FALSE(StateNow().member);
