@@ -301,6 +301,8 @@ def main():
         if rivals:
             report["tor_idle_rss_kib"] = rivals["tor_live"].idle_rss
             report["idle_rss"] = report["ours_idle_rss_kib"] / report["tor_idle_rss_kib"]
+        ours.stop()
+        ours = Ours(options.build)  # fresh heaps: what bulk has left free would hide what circuits take
         report["bytes_per_circuit"] = ours.bytes_per_circuit(options.circuits)
         report["layer_us"] = costs(options.build)["Layer"]
         report["cells_per_s_per_core"] = GIB / CELL_PAYLOAD / report["ours_relay_cpu"]
