@@ -14,6 +14,7 @@ namespace {
 
 struct Frame {
   StepWorld world;
+  RingView view;
   std::vector<overlay::NodeId> principals;
   std::vector<Choice> choices;
   size_t next = 0;
@@ -75,12 +76,23 @@ class Searcher {
     if (is_new) ++result_.states;
     const RingView view = world.View();
     std::vector<overlay::NodeId> principals = Principals(view);
+    if (!stack_.empty()) CheckPredecessors(stack_.back().view, view, came_by);
     Check(world, view, principals_before, principals, came_by);
     std::vector<Choice> choices = world.Choices();
     if (rounds_left == 0) std::erase_if(choices, [](const Choice& choice) { return choice.kind == Choice::Kind::kTimer; });
     Offer(world, view, choices);
-    stack_.push_back({std::move(world), std::move(principals), std::move(choices), 0, rounds_left, std::move(came_by)});
+    stack_.push_back({std::move(world), view, std::move(principals), std::move(choices), 0, rounds_left, std::move(came_by)});
     result_.deepest = std::max(result_.deepest, stack_.size());
+  }
+
+  // Rectify: another predecessor is taken only if it is nearer, or the old one is no member any more.
+  void CheckPredecessors(const RingView& before, const RingView& now, const std::string& came_by) {
+    for (const MemberView& member : now.members) {
+      const MemberView* was = before.Find(member.point);
+      if (was == nullptr || !was->predecessor || !member.predecessor || was->predecessor == member.predecessor) continue;
+      const bool nearer = overlay::InOpen(*member.predecessor, *was->predecessor, member.point);
+      if (!nearer && now.Find(*was->predecessor) != nullptr) Break("Rectify took a farther predecessor", now, came_by);
+    }
   }
 
   void Check(const StepWorld& world, const RingView& view, const std::vector<overlay::NodeId>& before,

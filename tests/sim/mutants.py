@@ -172,7 +172,8 @@ def main():
             caught += is_caught
             print(f"{'caught' if is_caught else 'ALIVE '}  {name}: {how}", flush=True)
     print(f"{caught} of {len(wanted)} mutants caught in {time.monotonic() - started:.0f} s")
-    if os.path.isdir(os.path.dirname(options.report)):
+    if options.report:
+        os.makedirs(os.path.dirname(options.report), exist_ok=True)
         with open(options.report, "w") as file:
             json.dump({"mutants": len(wanted), "mutants_caught": caught, "seconds": round(time.monotonic() - started)}, file)
     sys.exit(0 if caught == len(wanted) else 1)
