@@ -76,6 +76,11 @@ AdmitOutcome Admitter::DecideRemoval(const Job& job, Batch& batch) {
   return {.result = AdmitResult::kStored};
 }
 
+bool Admitter::HasRoom(uint64_t size, const Batch& batch) const {
+  return store_.counts().bytes + bytes_in_flight_ + batch.bytes + size <= bytes_max_ &&
+         index_.count() + batch.changes.size() < kIndexedMax;
+}
+
 AdmitOutcome Admitter::Decide(Job& job, Batch& batch) {
   batch.place = job.name.point;
   if (!job.record) return DecideRemoval(job, batch);
@@ -85,7 +90,7 @@ AdmitOutcome Admitter::Decide(Job& job, Batch& batch) {
   if (admission.verdict == Admission::Verdict::kFull) return {.result = AdmitResult::kFull, .detail = admission.detail};
   if (admission.verdict == Admission::Verdict::kStore) {
     const uint64_t size = job.record->body.size() + kRecordHeaderSize;
-    if (store_.counts().bytes + bytes_in_flight_ + batch.bytes + size > bytes_max_) return {.result = AdmitResult::kNoSpace};
+    if (!HasRoom(size, batch)) return {.result = AdmitResult::kNoSpace};
     batch.bytes += size;
     batch.Change(job.name, std::move(*job.record));
   }
@@ -122,7 +127,11 @@ void Admitter::Pump(const Moment& moment) {
 void Admitter::Submit(std::vector<Decided> decided, WriteBatch writes, const Moment& moment) {
   InFlight in_flight;
   std::vector<Decided> settled;
-  for (const Record& record : writes.puts) in_flight.bytes += record.body.size() + kRecordHeaderSize;
+  in_flight.removes = writes.removes;
+  for (const Record& record : writes.puts) {
+    in_flight.bytes += record.body.size() + kRecordHeaderSize;
+    in_flight.puts.push_back({.name = record.name, .expiry = record.expiry});
+  }
   for (Decided& one : decided) (one.needs_write ? in_flight.decided : settled).push_back(std::move(one));
   std::vector<Begun> begun;
   for (Decided& one : in_flight.decided) {
@@ -148,6 +157,10 @@ void Admitter::OnApplied(WriteId id, const absl::Status& status, const Moment& m
   InFlight& write = node.mapped();
   bytes_in_flight_ -= write.bytes;
   for (const Decided& one : write.decided) busy_places_.erase(one.job.name.point);
+  if (status.ok()) {
+    for (const RecordName& name : write.removes) index_.Remove(name);
+    for (const HeldName& held : write.puts) index_.Put(held.name, held.expiry);
+  }
   const AdmitResult failure = absl::IsResourceExhausted(status) ? AdmitResult::kNoSpace : AdmitResult::kFailed;
   for (Decided& one : write.decided) {
     if (one.job.done) one.job.done(status.ok() ? one.outcome : AdmitOutcome{.result = failure}, moment);

@@ -3,7 +3,8 @@
 //
 // A kind judges a record against what is held at its place (RecordKind::Admit). While a write for a place is under way, later
 // records for it wait, so every judgement sees the outcome of the one before; records of one batch see each other. Whatever
-// arrives while kWritesInFlight writes run becomes the next batch: one disk sync for all of it.
+// arrives while kWritesInFlight writes run becomes the next batch: one disk sync for all of it. What is on disk goes into the
+// index of names (range_index.h).
 #pragma once
 
 #include <deque>
@@ -15,6 +16,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "dht/outbox.h"
+#include "dht/range_index.h"
 #include "dht/record.h"
 #include "dht/record_store.h"
 
@@ -43,8 +45,8 @@ class Admitter {
   using Done = std::function<void(const AdmitOutcome&, const Moment&)>;
   using Begun = std::function<void(const Moment&)>;
 
-  Admitter(const RecordKinds& kinds, const RecordStore& store, uint64_t bytes_max, Outbox& out)
-      : kinds_(kinds), store_(store), bytes_max_(bytes_max), out_(out) {}
+  Admitter(const RecordKinds& kinds, const RecordStore& store, RangeIndex& index, uint64_t bytes_max, Outbox& out)
+      : kinds_(kinds), store_(store), index_(index), bytes_max_(bytes_max), out_(out) {}
 
   // The record has passed RecordKinds::Check. `begun` (may be empty) runs once the place takes it, before it is written; `done`
   // when it is on disk or decided otherwise. Either may run at once. From a client even a record that needs no write gets one,
@@ -79,10 +81,12 @@ class Admitter {
   std::vector<Job> TakeJobs();
   AdmitOutcome Decide(Job& job, Batch& batch);
   AdmitOutcome DecideRemoval(const Job& job, Batch& batch);
+  bool HasRoom(uint64_t size, const Batch& batch) const;
   void Submit(std::vector<Decided> decided, WriteBatch writes, const Moment& moment);
 
   const RecordKinds& kinds_;
   const RecordStore& store_;
+  RangeIndex& index_;
   const uint64_t bytes_max_;
   Outbox& out_;
   std::deque<Job> queue_;
@@ -91,6 +95,8 @@ class Admitter {
   struct InFlight {
     std::vector<Decided> decided;
     uint64_t bytes = 0;
+    std::vector<HeldName> puts = {};
+    std::vector<RecordName> removes = {};
   };
   absl::flat_hash_map<WriteId, InFlight> writes_;
 };

@@ -230,6 +230,6 @@ void DhtDriver::HandOver(absl::Time deadline, std::function<void(bool complete)>
   impl_->Run([&](const Moment& moment) { return impl_->core.HandOver(deadline, moment); });
 }
 
-ReplicatorStats DhtDriver::stats() const { return impl_->core.Stats(impl_->loop.WallNow()); }
+ReplicatorStats DhtDriver::stats() const { return impl_->core.Stats(); }
 
 }  // namespace dht

@@ -2,10 +2,12 @@
 // dht/dht_messages.h — what storing nodes ask of each other, as plain structs; dht_wire.h turns them into proto/dht.proto.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <variant>
 #include <vector>
 
+#include "dht/coded_symbols.h"
 #include "dht/receipt.h"
 #include "dht/record.h"
 #include "dht/record_store.h"
@@ -70,14 +72,42 @@ struct NamesReply {
   std::vector<HeldName> names;  // name and expiry travel, body_size does not
   bool more = false;
 };
+// One step of an exchange by coded symbols: opens it (`print`), goes on with symbols, or asks for further records (no symbols).
+struct ReconcileRequest {
+  uint64_t after = 0, last = 0;                    // opens: PointPrefix of the range's ends
+  std::optional<std::array<uint8_t, 16>> print{};  // ShortPrint
+  uint32_t exchange = 0;
+  uint32_t first = 0;
+  std::vector<CodedSymbol> symbols{};
+};
+enum class ReconcileState {
+  kNotHolder = 0,
+  kUnknownRange = 1,  // the ends are not points the answerer knows, or there is no such exchange
+  kEqual = 2,
+  kDiffers = 3,  // exchange, count and salt are set
+  kMoreSymbols = 4,
+  kRecords = 5,
+  kFailed = 6,  // compare by ranges
+};
+struct ReconcileReply {
+  ReconcileState state = ReconcileState::kNotHolder;
+  uint32_t exchange = 0;
+  uint64_t count = 0;
+  uint64_t salt = 0;
+  std::vector<Record> records{};
+  uint32_t remaining = 0;
+};
 
-using DhtRequest = std::variant<PutRequest, GetRequest, ReplicateRequest, FetchRequest, DigestRequest, NamesRequest>;
-using DhtReply = std::variant<PutReply, GetReply, ReplicateReply, FetchReply, DigestReply, NamesReply>;  // in the same order
+using DhtRequest =
+    std::variant<PutRequest, GetRequest, ReplicateRequest, FetchRequest, DigestRequest, NamesRequest, ReconcileRequest>;
+using DhtReply =
+    std::variant<PutReply, GetReply, ReplicateReply, FetchReply, DigestReply, NamesReply, ReconcileReply>;  // in the same order
 
 // Bounds of a message (overlay::kRpcMessageMax is 128 KiB).
 inline constexpr size_t kFetchNamesMax = 512;        // 65 bytes each
 inline constexpr size_t kFetchBytesMax = 48 * 1024;  // records after the first stop here: one large one more still fits
 inline constexpr size_t kNamesPageMax = 1024;        // 73 bytes each
+inline constexpr size_t kSymbolsPageMax = 8192;      // 12 bytes each
 inline constexpr size_t kResponsibleMax = 16;        // peers named in an answer: R + 1 and a margin
 
 }  // namespace dht

@@ -122,6 +122,21 @@ absl::StatusOr<DhtRequest> DecodeNamesRequest(const std::string& bytes) {
   return request;
 }
 
+absl::StatusOr<DhtRequest> DecodeReconcileRequest(const std::string& bytes) {
+  ASSIGN_OR_RETURN(const pb::ReconcileRequest message, Parse<pb::ReconcileRequest>(bytes));
+  ReconcileRequest request{
+      .after = message.after(), .last = message.last(), .exchange = message.exchange(), .first = message.first()};
+  if (!message.print().empty()) {
+    base::ByteReader reader(base::AsBytes(message.print()));
+    request.print = reader.Array<16>();
+    if (!reader.Done()) return Malformed();
+  }
+  std::optional<std::vector<CodedSymbol>> symbols = DecodeSymbols(base::AsBytes(message.symbols()));
+  if (!symbols || symbols->size() > kSymbolsPageMax) return Malformed();
+  request.symbols = *std::move(symbols);
+  return request;
+}
+
 absl::StatusOr<DhtReply> DecodePutReply(const overlay::Network& network, const std::string& bytes) {
   ASSIGN_OR_RETURN(const pb::PutReply message, Parse<pb::PutReply>(bytes));
   if (static_cast<size_t>(message.receipts_size()) > kReceiptsMax) return Malformed();
@@ -183,6 +198,32 @@ absl::StatusOr<DhtReply> DecodeNamesReply(const std::string& bytes) {
     ASSIGN_OR_RETURN(const HeldName held, DecodeHeldName(base::AsBytes(encoded)));
     reply.names.push_back(held);
   }
+  return reply;
+}
+
+// Records one after the other; each says how long its body is.
+absl::StatusOr<std::vector<Record>> DecodeRecords(base::ByteView bytes) {
+  std::vector<Record> records;
+  while (!bytes.empty()) {
+    if (bytes.size() < kRecordHeaderSize || records.size() == kFetchNamesMax) return Malformed();
+    const uint64_t body_size = base::ByteReader(bytes.subspan(kRecordHeaderSize - 4)).U32();
+    if (bytes.size() - kRecordHeaderSize < body_size) return Malformed();
+    ASSIGN_OR_RETURN(Record record, DecodeRecord(bytes.first(kRecordHeaderSize + body_size)));
+    records.push_back(std::move(record));
+    bytes = bytes.subspan(kRecordHeaderSize + body_size);
+  }
+  return records;
+}
+
+absl::StatusOr<DhtReply> DecodeReconcileReply(const std::string& bytes) {
+  ASSIGN_OR_RETURN(const pb::ReconcileReply message, Parse<pb::ReconcileReply>(bytes));
+  if (message.state() < 0 || message.state() > static_cast<int>(ReconcileState::kFailed)) return Malformed();
+  ReconcileReply reply{.state = static_cast<ReconcileState>(message.state()),
+                       .exchange = message.exchange(),
+                       .count = message.count(),
+                       .salt = message.salt(),
+                       .remaining = message.remaining()};
+  ASSIGN_OR_RETURN(reply.records, DecodeRecords(base::AsBytes(message.records())));
   return reply;
 }
 
@@ -260,6 +301,26 @@ std::string Encode(const NamesReply& m) {
   message.set_more(m.more);
   return message.SerializeAsString();
 }
+std::string Encode(const ReconcileRequest& m) {
+  pb::ReconcileRequest message;
+  message.set_after(m.after);
+  message.set_last(m.last);
+  if (m.print) message.set_print(base::ToString(*m.print));
+  message.set_exchange(m.exchange);
+  message.set_first(m.first);
+  message.set_symbols(Text(EncodeSymbols(m.symbols)));
+  return message.SerializeAsString();
+}
+std::string Encode(const ReconcileReply& m) {
+  pb::ReconcileReply message;
+  message.set_state(static_cast<pb::ReconcileState>(m.state));
+  message.set_exchange(m.exchange);
+  message.set_count(m.count);
+  message.set_salt(m.salt);
+  for (const Record& record : m.records) message.mutable_records()->append(Text(EncodeRecord(record)));
+  message.set_remaining(m.remaining);
+  return message.SerializeAsString();
+}
 
 }  // namespace
 
@@ -285,6 +346,8 @@ absl::StatusOr<DhtRequest> DecodeDhtRequest(size_t method, const std::string& by
       return DecodeDigestRequest(bytes);
     case 5:
       return DecodeNamesRequest(bytes);
+    case 6:
+      return DecodeReconcileRequest(bytes);
     default:
       return Malformed();
   }
@@ -304,6 +367,8 @@ absl::StatusOr<DhtReply> DecodeDhtReply(const overlay::Network& network, size_t 
       return DecodeDigestReply(bytes);
     case 5:
       return DecodeNamesReply(bytes);
+    case 6:
+      return DecodeReconcileReply(bytes);
     default:
       return Malformed();
   }

@@ -15,8 +15,9 @@
 namespace dht {
 
 // "/bulbil.v1.Dht/Put" and so on, by the index of the message in DhtRequest.
-inline constexpr std::string_view kDhtMethods[] = {"/bulbil.v1.Dht/Put",   "/bulbil.v1.Dht/Get",    "/bulbil.v1.Dht/Replicate",
-                                                   "/bulbil.v1.Dht/Fetch", "/bulbil.v1.Dht/Digest", "/bulbil.v1.Dht/Names"};
+inline constexpr std::string_view kDhtMethods[] = {"/bulbil.v1.Dht/Put",      "/bulbil.v1.Dht/Get",    "/bulbil.v1.Dht/Replicate",
+                                                   "/bulbil.v1.Dht/Fetch",    "/bulbil.v1.Dht/Digest", "/bulbil.v1.Dht/Names",
+                                                   "/bulbil.v1.Dht/Reconcile"};
 static_assert(std::size(kDhtMethods) == std::variant_size_v<DhtRequest>);
 static_assert(std::variant_size_v<DhtRequest> == std::variant_size_v<DhtReply>);
 

@@ -23,17 +23,17 @@ bool RangeServer::MayHold(const std::vector<overlay::Peer>& caller, const overla
   return std::any_of(caller.begin(), caller.end(), [&](const overlay::Peer& peer) { return replicas_.MayHold(peer, point); });
 }
 
+bool RangeServer::MayHoldAll(const std::vector<overlay::Peer>& caller, const overlay::RingRange& range) const {
+  return std::any_of(caller.begin(), caller.end(), [&](const overlay::Peer& peer) { return replicas_.MayHoldAll(peer, range); });
+}
+
 absl::StatusOr<DhtReply> RangeServer::Digest(const std::vector<overlay::Peer>& caller, const DigestRequest& request, bool serving,
                                              const Moment& moment) {
   RETURN_IF_ERROR(Spend(caller, moment));
-  const bool overlaps = std::any_of(caller.begin(), caller.end(), [&](const overlay::Peer& peer) {
-    return replicas_.MayHoldAll(peer, request.range);
-  });
-  if (!overlaps) {
-    return absl::PermissionDeniedError("not a holder of this range");
-  }
+  if (!MayHoldAll(caller, request.range)) return absl::PermissionDeniedError("not a holder of this range");
   DigestReply reply{.responsible = serving && replicas_.IsResponsible(request.range.last), .suspect = store_.suspect()};
-  ASSIGN_OR_RETURN(reply.print, store_.Print(request.range, moment.wall_now));
+  index_.Expire(moment.wall_now);
+  reply.print = index_.Print(request.range);
   return reply;
 }
 

@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "dht/outbox.h"
+#include "dht/range_index.h"
 #include "dht/record_store.h"
 #include "dht/replica_set.h"
 
@@ -19,7 +20,8 @@ inline constexpr size_t kRangeCallersMax = 1024;  // beyond it the budgets start
 
 class RangeServer {
  public:
-  RangeServer(const ReplicaSet& replicas, const RecordStore& store) : replicas_(replicas), store_(store) {}
+  RangeServer(const ReplicaSet& replicas, const RecordStore& store, RangeIndex& index)
+      : replicas_(replicas), store_(store), index_(index) {}
 
   // `caller`: the verified virtual nodes of the process that asks. PermissionDenied: it is no holder; ResourceExhausted: too
   // fast. `damaged` collects names whose bytes turned out to be damaged.
@@ -29,16 +31,20 @@ class RangeServer {
   absl::StatusOr<DhtReply> Fetch(const std::vector<overlay::Peer>& caller, const FetchRequest& request, const Moment& moment,
                                  std::vector<HeldName>& damaged);
 
+  // Counts a call against the caller's rate: OK, PermissionDenied, ResourceExhausted as above.
+  absl::Status Spend(const std::vector<overlay::Peer>& caller, const Moment& moment);
+  bool MayHoldAll(const std::vector<overlay::Peer>& caller, const overlay::RingRange& range) const;
+
  private:
   struct Budget {
     double calls = kRangeCallsBurst;
     absl::Time since;
   };
-  absl::Status Spend(const std::vector<overlay::Peer>& caller, const Moment& moment);
   bool MayHold(const std::vector<overlay::Peer>& caller, const overlay::NodeId& point) const;
 
   const ReplicaSet& replicas_;
   const RecordStore& store_;
+  RangeIndex& index_;
   absl::flat_hash_map<keys::PublicKey, Budget> budgets_;
 };
 

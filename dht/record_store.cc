@@ -4,13 +4,15 @@
 #include <tuple>
 
 #include "base/status_macros.h"
-#include "keys/hash.h"
 
 namespace dht {
 
+keys::Digest RecordPrint(const RecordName& name, absl::Time expiry) {
+  return keys::Hasher("print").Add(EncodeRecordName(name)).AddU64(static_cast<uint64_t>(absl::ToUnixSeconds(expiry))).Finish();
+}
+
 void RangePrint::Add(const RecordName& name, absl::Time expiry) {
-  const keys::Digest digest =
-      keys::Hasher("print").Add(EncodeRecordName(name)).AddU64(static_cast<uint64_t>(absl::ToUnixSeconds(expiry))).Finish();
+  const keys::Digest digest = RecordPrint(name, expiry);
   unsigned carry = 0;
   for (size_t i = sum.size(); i-- > 0;) {
     carry += sum[i] + digest[i];

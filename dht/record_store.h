@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "dht/record.h"
+#include "keys/hash.h"
 #include "overlay/node_id.h"
 
 namespace dht {
@@ -41,8 +42,11 @@ enum class StoreState {
   kFailing,  // the disk refuses writes for another reason; the same
 };
 
+// What one record adds to a range's print: H("print", name, expiry), expiry in seconds.
+keys::Digest RecordPrint(const RecordName& name, absl::Time expiry);
+
 // Says whether two replicas hold the same (name, expiry) pairs of a range: their count and the sum modulo 2^256 of
-// H("print", name, expiry). A sum, so that it can be kept up per subtree later without another wire format.
+// RecordPrint. A sum, so that it can be kept up per subtree (range_index.h).
 struct RangePrint {
   uint64_t count = 0;
   std::array<uint8_t, 32> sum{};
@@ -88,7 +92,7 @@ class RecordStore {
   virtual bool suspect() const = 0;
   virtual absl::Status ClearSuspect() = 0;
 
-  // Built on the above.
+  // Built on the above. Print reads the whole range; RangeIndex::Print says the same in O(log n).
   absl::StatusOr<RangePrint> Print(const overlay::RingRange& range, absl::Time wall_now) const;
   bool Holds(const RecordName& name, absl::Time wall_now) const { return Get(name, wall_now).ok(); }
 };

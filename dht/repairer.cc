@@ -18,6 +18,7 @@ void Repairer::OnTick(const Moment& moment) {
   plan_ = replicas_.RepairPlan();
   std::reverse(plan_.begin(), plan_.end());
   round_is_clean_ = !plan_.empty();
+  ++rounds_;
   Continue(moment);
 }
 
@@ -30,7 +31,8 @@ void Repairer::Continue(const Moment& moment) {
     round_is_clean_ &= status.ok();
     Continue(then);
   };
-  running_ = sync_.Start({.from = next.peer, .range = next.range}, std::move(done), moment);
+  const Compare compare = rounds_ % kAuditEvery == 0 ? Compare::kRanges : Compare::kSymbols;
+  running_ = sync_.Start({.from = next.peer, .range = next.range, .compare = compare}, std::move(done), moment);
 }
 
 void Repairer::EndRound(const Moment& moment) {
@@ -59,7 +61,7 @@ void Repairer::ContinueJoin(const Moment& moment) {
     if (status.ok() || absl::IsResourceExhausted(status)) return out_.Add(JoinReady{absl::OkStatus()});
     ContinueJoin(then);
   };
-  sync_.Start({.from = holder, .range = join_range_, .compare_first = false}, std::move(done), moment);
+  sync_.Start({.from = holder, .range = join_range_, .compare = Compare::kNothing}, std::move(done), moment);
 }
 
 }  // namespace dht

@@ -19,7 +19,8 @@ namespace dht {
 
 inline constexpr absl::Duration kRepairAfterChange = absl::Seconds(1);  // a second change often follows the first
 inline constexpr absl::Duration kRepairEvery = absl::Seconds(10);  // plus or minus a fifth, so that nodes do not march in step
-inline constexpr int kJoinPasses = 3;                              // over all holders, then the join fails
+inline constexpr uint64_t kAuditEvery = 32;  // rounds; one of them compares by ranges, whatever symbols seemed to say
+inline constexpr int kJoinPasses = 3;        // over all holders, then the join fails
 
 class Repairer {
  public:
@@ -46,6 +47,7 @@ class Repairer {
   std::function<void()> healed_;
   std::vector<SharedRange> plan_;  // what is left of the round, next one last; at most 2 R per virtual node
   bool round_is_clean_ = true;
+  uint64_t rounds_ = 0;
   RangeSync::Id running_ = 0;  // 0: none
   absl::Time next_round_ = absl::InfiniteFuture();
 

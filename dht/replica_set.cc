@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "absl/container/flat_hash_set.h"
+#include "base/byte_reader.h"
 
 namespace dht {
 
@@ -80,6 +81,21 @@ std::vector<RingRange> ReplicaSet::OwnedRanges() const {
   return owned;
 }
 
+std::vector<RingRange> ReplicaSet::ForeignRanges() const {
+  if (!IsMember()) return {};
+  std::vector<NodeId> ends;  // between two of them one set of processes is responsible
+  for (const Peer& peer : KnownStoring()) ends.push_back(peer.point);
+  if (ends.empty()) return {{.after = self()->point, .last = self()->point}};
+  std::sort(ends.begin(), ends.end());
+  ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
+  std::vector<RingRange> foreign;
+  for (size_t i = 0; i < ends.size(); ++i) {
+    const NodeId& before = ends[(i + ends.size() - 1) % ends.size()];
+    if (!IsResponsible(ends[i])) foreign.push_back({.after = before, .last = ends[i]});
+  }
+  return foreign;
+}
+
 std::vector<SharedRange> ReplicaSet::RepairPlan() const {
   std::vector<SharedRange> plan;
   for (const auto& [index, standing] : by_index_) {
@@ -108,6 +124,18 @@ std::vector<Peer> ReplicaSet::KnownStoring() const {
     known.insert(known.end(), neighbourhood.predecessors.begin(), neighbourhood.predecessors.end());
   }
   return known;
+}
+
+uint64_t PointPrefix(const NodeId& point) { return base::ByteReader(point.view()).U64(); }
+
+std::optional<NodeId> ReplicaSet::PointOf(uint64_t prefix) const {
+  std::optional<NodeId> found;
+  for (const Peer& peer : KnownStoring()) {
+    if (PointPrefix(peer.point) != prefix) continue;
+    if (found && *found != peer.point) return std::nullopt;
+    found = peer.point;
+  }
+  return found;
 }
 
 bool ReplicaSet::MayHold(const Peer& candidate, const NodeId& point) const {

@@ -43,8 +43,13 @@ class ReplicaSet {
 
   // The points whose owner is self, per virtual node.
   std::vector<overlay::RingRange> OwnedRanges() const;
+  // The arcs between known points for which this process is not responsible; nothing while it is no member.
+  std::vector<overlay::RingRange> ForeignRanges() const;
   // What repair compares: every predecessor range held here, with each of both storing neighbours that holds it too.
   std::vector<SharedRange> RepairPlan() const;
+
+  // The point of a storing node known here whose first eight bytes these are; nothing if there is none, or two.
+  std::optional<overlay::NodeId> PointOf(uint64_t prefix) const;
 
   // Would a process standing at candidate.point be among the R holders of `point`, as far as is known here? True for present
   // holders and for a joiner in front of them (protocol.md 3).
@@ -67,6 +72,8 @@ class ReplicaSet {
 
 // The predecessor ranges held by self as one of `count` holders, nearest first.
 std::vector<overlay::RingRange> PredecessorRanges(const overlay::Neighbourhood& neighbourhood, size_t count);
+
+uint64_t PointPrefix(const overlay::NodeId& point);  // its first eight bytes
 
 bool ContainsProcess(const std::vector<overlay::Peer>& peers, const keys::PublicKey& node_key);
 

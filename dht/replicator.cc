@@ -2,6 +2,7 @@
 #include "dht/replicator.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/overloaded.h"
@@ -11,11 +12,18 @@
 #include "dht/put_rounds.h"
 #include "dht/range_server.h"
 #include "dht/range_sync.h"
+#include "dht/reconcile_server.h"
 #include "dht/repairer.h"
 
 namespace dht {
 
 using overlay::Peer;
+
+namespace {
+
+constexpr absl::Duration kReadAgain = absl::Seconds(5);  // a store that could not be read to its end
+
+}  // namespace
 
 struct Replicator::Impl {
   Impl(ReplicatorOptions options_in, const keys::SigningKey& node_key_in, const RecordKinds& kinds_in,
@@ -27,22 +35,29 @@ struct Replicator::Impl {
   bool TakesCopyFrom(const std::vector<Peer>& caller, const overlay::NodeId& point) const;
   void Fetch(RequestId request, const std::vector<Peer>& caller, const FetchRequest& message, const Moment& moment);
   void Sweep(const Moment& moment);
-  uint64_t Count(const overlay::RingRange& range, bool spare_only, absl::Time wall_now) const;
+  absl::Status BuildIndex();
+  void FollowSuspicion(const Moment& moment);
 
   const ReplicatorOptions options;
   const keys::SigningKey& node_key;
   const RecordKinds& kinds;
   const RecordStore& store;
   Outbox out;
+  RangeIndex index;
   ReplicaSet replicas;
   Admitter admitter;
+  KeptSymbols symbols;
   RangeServer server;
+  ReconcileServer reconciler;
   RangeSync sync;
   Repairer repairer;
   Offers offers;
   PutRounds put_rounds;
   GetRounds get_rounds;
   PlaceSyncs places;
+  bool was_suspect = false;  // when the index was last read from the store
+  bool index_is_sure = false;
+  absl::Time next_reading = absl::InfinitePast();
   absl::Time next_sweep = absl::InfinitePast();
   std::optional<RecordName> sweep_cursor;
 };
@@ -53,18 +68,57 @@ Replicator::Impl::Impl(ReplicatorOptions options_in, const keys::SigningKey& nod
       node_key(node_key_in),
       kinds(kinds_in),
       store(store_in),
+      index(rng.Below(std::numeric_limits<uint64_t>::max())),
       replicas(static_cast<size_t>(options.network.replica_count)),
-      admitter(kinds, store, options.bytes_max, out),
-      server(replicas, store),
-      sync(kinds, store, admitter, out),
+      admitter(kinds, store, index, options.bytes_max, out),
+      symbols(index),
+      server(replicas, store, index),
+      reconciler(replicas, index, symbols, server, admitter, out),
+      sync(kinds, store, index, symbols, admitter, out),
       repairer(replicas, sync, out, rng,
                [this] {
-                 if (store.suspect()) out.Add(ClearSuspect{});
+                 if (store.suspect() && was_suspect && index_is_sure) out.Add(ClearSuspect{});
                }),
       offers(options.network.name, static_cast<size_t>(options.network.replica_count), replicas, store, admitter, out),
       put_rounds(options.network, node_key, kinds, replicas, admitter, out),
       get_rounds(kinds, store, replicas, admitter, out),
-      places(store, replicas, sync, out) {}
+      places(store, replicas, sync, out) {
+  was_suspect = store.suspect();
+  index_is_sure = BuildIndex().ok();
+}
+
+// Makes the index name what the store holds, and nothing else.
+absl::Status Replicator::Impl::BuildIndex() {
+  const overlay::NodeId zero;
+  absl::flat_hash_map<RecordName, absl::Time> held;
+  const absl::Status status = store.Scan({zero, zero}, std::nullopt, absl::InfinitePast(), [&](const HeldName& each) {
+    held[each.name] = each.expiry;
+    return true;
+  });
+  std::vector<RecordName> gone;
+  index.Walk({zero, zero}, std::nullopt, [&](const RecordName& name, const keys::Digest&) {
+    if (!held.contains(name)) gone.push_back(name);
+    return true;
+  });
+  if (status.ok()) {
+    for (const RecordName& name : gone) index.Remove(name);
+  }
+  for (const auto& [name, expiry] : held) index.Put(name, expiry);
+  return status;
+}
+
+// A store that turned suspect may have lost records: what it holds is read once more as soon as it can be, and before a round of
+// repair counts as the one that made it whole.
+void Replicator::Impl::FollowSuspicion(const Moment& moment) {
+  if (!store.suspect()) {
+    was_suspect = false;
+    return;
+  }
+  if (was_suspect && (index_is_sure || moment.now < next_reading)) return;
+  was_suspect = true;
+  next_reading = moment.now + kReadAgain;
+  index_is_sure = BuildIndex().ok();
+}
 
 Replicator::Replicator(ReplicatorOptions options, const keys::SigningKey& node_key, const RecordKinds& kinds,
                        const RecordStore& store, base::Rng& rng)
@@ -147,16 +201,6 @@ void Replicator::Impl::Sweep(const Moment& moment) {
   if (!expired.empty()) admitter.Remove(expired, moment);
 }
 
-uint64_t Replicator::Impl::Count(const overlay::RingRange& range, bool spare_only, absl::Time wall_now) const {
-  uint64_t count = 0;
-  const absl::Status status = store.Scan(range, std::nullopt, wall_now, [&](const HeldName& held) {
-    if (!spare_only || !replicas.IsResponsible(held.name.point)) ++count;
-    return true;
-  });
-  status.IgnoreError();  // of a store that cannot be read to its end, what can be read
-  return count;
-}
-
 DhtActions Replicator::OnNeighbourhood(const overlay::Neighbourhood& neighbourhood, const Moment& moment) {
   if (impl_->replicas.Update(neighbourhood)) {
     impl_->repairer.OnNeighbourhood(moment);
@@ -196,6 +240,7 @@ DhtActions Replicator::OnRequest(RequestId request, const DhtCaller& caller, Dht
                  [&](FetchRequest& m) { impl_->Fetch(request, peers, m, moment); },
                  [&](DigestRequest& m) { impl_->out.Reply(request, impl_->server.Digest(peers, m, impl_->Serving(), moment)); },
                  [&](NamesRequest& m) { impl_->out.Reply(request, impl_->server.Names(peers, m, moment)); },
+                 [&](ReconcileRequest& m) { impl_->reconciler.Answer(request, peers, std::move(m), impl_->Serving(), moment); },
              },
              message);
   return impl_->out.Take();
@@ -227,9 +272,13 @@ DhtActions Replicator::HandOver(absl::Time deadline, const Moment& moment) {
 }
 
 DhtActions Replicator::OnTick(const Moment& moment) {
+  impl_->FollowSuspicion(moment);
+  impl_->index.Expire(moment.wall_now);
   impl_->put_rounds.OnTick(moment);
   impl_->get_rounds.OnTick(moment);
   impl_->places.OnTick(moment);
+  impl_->symbols.OnTick(moment);
+  impl_->sync.OnTick(moment);
   impl_->repairer.OnTick(moment);
   impl_->offers.OnTick(moment);
   if (moment.now >= impl_->next_sweep) impl_->Sweep(moment);
@@ -237,22 +286,20 @@ DhtActions Replicator::OnTick(const Moment& moment) {
 }
 
 absl::Time Replicator::NextTick() const {
-  return std::min({impl_->put_rounds.NextTick(), impl_->get_rounds.NextTick(), impl_->places.NextTick(),
+  if (impl_->symbols.busy()) return absl::InfinitePast();
+  return std::min({impl_->sync.NextTick(), impl_->put_rounds.NextTick(), impl_->get_rounds.NextTick(), impl_->places.NextTick(),
                    impl_->repairer.NextTick(), impl_->offers.NextTick(), impl_->next_sweep});
 }
 
 const ReplicaSet& Replicator::replicas() const { return impl_->replicas; }
 
-ReplicatorStats Replicator::Stats(absl::Time wall_now) const {
-  const overlay::NodeId zero;
-  ReplicatorStats stats{.records = impl_->Count({zero, zero}, /*spare_only=*/false, wall_now),
+ReplicatorStats Replicator::Stats() const {
+  ReplicatorStats stats{.records = impl_->index.count(),
                         .bytes = impl_->store.counts().bytes,
-                        .repaired = impl_->sync.pulled()};
-  for (const overlay::RingRange& range : impl_->replicas.OwnedRanges()) {
-    stats.owned += impl_->Count(range, /*spare_only=*/false, wall_now);
-  }
-  const auto outside = impl_->replicas.IsMember() ? impl_->replicas.OutsideRange() : std::nullopt;
-  if (outside) stats.misplaced = impl_->Count(*outside, /*spare_only=*/true, wall_now);
+                        .repaired = impl_->sync.pulled(),
+                        .repairing = impl_->sync.remaining()};
+  for (const overlay::RingRange& range : impl_->replicas.OwnedRanges()) stats.owned += impl_->index.Count(range);
+  for (const overlay::RingRange& range : impl_->replicas.ForeignRanges()) stats.misplaced += impl_->index.Count(range);
   const bool is_full = impl_->store.state() == StoreState::kFull || stats.bytes >= impl_->options.bytes_max;
   const bool is_relay = impl_->replicas.self() != nullptr && !impl_->replicas.IsStoring();
   const bool is_failing = impl_->store.state() == StoreState::kFailing;

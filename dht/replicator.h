@@ -3,8 +3,8 @@
 //
 // Source: Chord's storage on top (Dabek et al., CFS 2001; Sit 2008); quorums R = 3, W = 2 (design.md 4, protocol.md 7).
 // Its parts, each a file: put_rounds (quorum writes), get_rounds and place_syncs (reads from two replicas), range_server and
-// range_sync (ranges between replicas), repairer (when), offers (spare copies, leaving), admitter (one way into the store).
-// Promises, checked in simulation (tests/dht/replicator_sim_test.cc):
+// range_sync (ranges between replicas), range_index (what is held, in memory), repairer (when), offers (spare copies, leaving),
+// admitter (one way into the store). Promises, checked in simulation (tests/dht/replicator_sim_test.cc):
 //  - a record with W receipts is on W disks, and is never lost while fewer than W of its holders die before repair made R
 //    copies again;
 //  - nothing is stored that its kind does not accept, whoever brought it; a relay stores nothing;
@@ -41,8 +41,9 @@ struct ReplicatorStats {
   uint64_t owned = 0;      // of these, in the arc whose owner is self
   uint64_t misplaced = 0;  // of these, spare copies: held for others until they have them
   uint64_t bytes = 0;
-  uint64_t repaired = 0;  // pulled from other replicas since the start
-  std::string state;      // "ok", "full", "failing", "suspect", "none" (stores nothing)
+  uint64_t repaired = 0;   // pulled from other replicas since the start
+  uint64_t repairing = 0;  // known to be missing here and still to come
+  std::string state;       // "ok", "full", "failing", "suspect", "none" (stores nothing)
 };
 
 // Who asks: a node by the key that TLS proved, with its verified virtual nodes, or a client (none).
@@ -53,7 +54,7 @@ struct DhtCaller {
 
 class Replicator {
  public:
-  // All references outlive it.
+  // All references outlive it. Reads the names of the whole store once (range_index.h): about a second for 10^6.
   Replicator(ReplicatorOptions options, const keys::SigningKey& node_key, const RecordKinds& kinds, const RecordStore& store,
              base::Rng& rng);
   ~Replicator();
@@ -80,7 +81,7 @@ class Replicator {
   absl::Time NextTick() const;
 
   const ReplicaSet& replicas() const;
-  ReplicatorStats Stats(absl::Time wall_now) const;
+  ReplicatorStats Stats() const;  // O(log n)
 
  private:
   struct Impl;

@@ -50,7 +50,8 @@ class AdmitterTest : public testing::Test {
   RecordKinds kinds_;
   MemoryRecordStore store_;
   Outbox out_;
-  Admitter admitter_{kinds_, store_, /*bytes_max=*/100'000, out_};
+  RangeIndex index_{1};
+  Admitter admitter_{kinds_, store_, index_, /*bytes_max=*/100'000, out_};
   std::vector<std::optional<AdmitResult>> results_;
   std::deque<Write> writes_;
 };

@@ -16,9 +16,13 @@ class DhtWireTest : public testing::Test {
  protected:
   // One of each message, with every field set.
   std::vector<DhtRequest> Requests() const {
-    return {PutRequest{record_},       GetRequest{record_.name},
-            ReplicateRequest{record_}, FetchRequest{{record_.name, record_.name}},
-            DigestRequest{range_},     NamesRequest{{record_.name.point, record_.name.point}, record_.name}};
+    return {PutRequest{record_},
+            GetRequest{record_.name},
+            ReplicateRequest{record_},
+            FetchRequest{{record_.name, record_.name}},
+            DigestRequest{range_},
+            NamesRequest{{record_.name.point, record_.name.point}, record_.name},
+            ReconcileRequest{1, 2, rng_bytes_, 3, 4, {{5, 6}, {7, 8}}}};
   }
   std::vector<DhtReply> Replies() const {
     RangePrint print;
@@ -30,13 +34,15 @@ class DhtWireTest : public testing::Test {
             ReplicateReply{PutResult::kStored, receipt, 3},
             FetchReply{{record_}},
             DigestReply{true, true, print},
-            NamesReply{{{record_.name, record_.expiry}}, true}};
+            NamesReply{{{record_.name, record_.expiry}}, true},
+            ReconcileReply{ReconcileState::kRecords, 1, 2, 3, {record_, record_}, 4}};
   }
 
   support::SeededRng rng_{5};
   const overlay::Network network_ = overlay::Network::Local();
   const keys::SigningKey key_ = keys::SigningKey::Generate(rng_);
   const Record record_ = MakeBlob(base::AsBytes("hello"), kNow + kTtlDefault);
+  const std::array<uint8_t, 16> rng_bytes_ = rng_.Array<16>();
   const overlay::RingRange range_{overlay::NodeId::Random(rng_), overlay::NodeId::Random(rng_)};
 };
 
@@ -86,6 +92,25 @@ TEST_F(DhtWireTest, TooManyOfAnythingIsRefused) {
   const Receipt receipt = SignReceipt("local", key_, record_.name, record_.expiry);
   const std::string receipts = EncodeDhtReply(PutReply{.receipts = std::vector<Receipt>(kReceiptsMax + 1, receipt)});
   EXPECT_STATUS(DecodeDhtReply(network_, 0, receipts), kInvalidArgument);
+}
+
+TEST_F(DhtWireTest, EqualRangesCostFortyBytesBothWays) {
+  const std::string request = EncodeDhtRequest(ReconcileRequest{.after = ~0ull, .last = ~0ull, .print = rng_bytes_});
+  const std::string reply = EncodeDhtReply(ReconcileReply{.state = ReconcileState::kEqual});
+  EXPECT_LE(request.size() + reply.size(), 40u);
+}
+
+TEST_F(DhtWireTest, HalfASymbolOrTooManyAreRefused) {
+  const std::string full = EncodeDhtRequest(ReconcileRequest{.symbols = std::vector<CodedSymbol>(kSymbolsPageMax, {1, 2})});
+  EXPECT_LT(full.size(), overlay::kRpcMessageMax);
+  EXPECT_OK(DecodeDhtRequest(6, full));
+  const std::string more = EncodeDhtRequest(ReconcileRequest{.symbols = std::vector<CodedSymbol>(kSymbolsPageMax + 1, {1, 2})});
+  EXPECT_STATUS(DecodeDhtRequest(6, more), kInvalidArgument);
+  const std::string half(
+      "\x32\x0d"
+      "0123456789abc",
+      15);  // field 6, 13 bytes
+  EXPECT_STATUS(DecodeDhtRequest(6, half), kInvalidArgument);
 }
 
 TEST_F(DhtWireTest, TheLargestAnswersFitAMessage) {

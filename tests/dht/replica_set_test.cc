@@ -49,6 +49,19 @@ TEST_P(ReplicaSetTest, OutsideRangeIsWhatItNeedNotHold) {
   }
 }
 
+TEST_P(ReplicaSetTest, ForeignRangesAreWhatItIsNotResponsibleFor) {
+  for (const overlay::Peer& self : peers_) {
+    const ReplicaSet set = Around(self);
+    for (int i = 0; i < 100; ++i) {
+      const overlay::NodeId point = overlay::NodeId::Random(rng_);
+      int inside = 0;
+      for (const overlay::RingRange& range : set.ForeignRanges()) inside += range.Contains(point) ? 1 : 0;
+      EXPECT_EQ(inside, set.IsResponsible(point) ? 0 : 1);
+    }
+  }
+  EXPECT_TRUE(Around(peers_.front(), /*member=*/false).ForeignRanges().empty());
+}
+
 TEST_P(ReplicaSetTest, RepairComparesEveryHeldPointWithAHolderOfIt) {
   for (const overlay::Peer& self : peers_) {
     const ReplicaSet set = Around(self);

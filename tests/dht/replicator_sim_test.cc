@@ -57,7 +57,7 @@ class ReplicatorSim : public testing::TestWithParam<int> {
       return true;
     }));
     if (node.alive && world_.ring().Has(node.peer)) {
-      EXPECT_EQ(node.core->Stats(world_.now()).misplaced, 0u);
+      EXPECT_EQ(node.core->Stats().misplaced, 0u);
     }
   }
   void StartRing(int storing, int relays) {
@@ -176,7 +176,7 @@ TEST_P(ReplicatorSim, DeletionsSpreadAndStay) {
   EXPECT_EQ(world_.HoldersOf(note.name).size(), 3u);
   for (const auto& node : world_.nodes()) {  // one replica only, as if the two others had missed it
     if (node->peer == world_.ring().Holders(note.name.point).front()) {
-      EXPECT_OK(node->store->Apply({.puts = {tombstone}, .removes = {note.name}}));
+      world_.ChangeDisk(*node, {.puts = {tombstone}, .removes = {note.name}});
     }
   }
   world_.RunFor(kQuiet);
@@ -200,7 +200,7 @@ TEST_P(ReplicatorSim, AnEmptiedNodeFillsUpAgainAndNothingIsDeletedElsewhere) {
     all.removes.push_back(held.name);
     return true;
   }));
-  EXPECT_OK(node.store->Apply(all));
+  world_.ChangeDisk(node, all);
   node.store->SetSuspect(true);
   world_.RunFor(kQuiet);
   ExpectInPlace();

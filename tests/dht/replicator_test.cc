@@ -204,7 +204,7 @@ TEST_F(ReplicatorTest, ASuspectStoreIsNoWitnessButStillHelps) {
 TEST_F(ReplicatorTest, AGetRepairsInPassing) {
   StartRing(6);
   const Record record = Blob("a");
-  EXPECT_OK(Holder(record.name.point, 2).store->Apply({.puts = {record}}));
+  world_.ChangeDisk(Holder(record.name.point, 2), {.puts = {record}});
   EXPECT_EQ(GetAt(Holder(record.name.point, 0), record.name).record, record);
   world_.RunFor(absl::Milliseconds(100));
   EXPECT_TRUE(Holder(record.name.point, 0).store->Holds(record.name, world_.now()));
@@ -221,7 +221,7 @@ TEST_F(ReplicatorTest, NotesHaveNoGet) {
 TEST_F(ReplicatorTest, APlaceIsMadeCompleteFromAnotherReplica) {
   StartRing(6);
   const Record note = MakeNote(overlay::NodeId::Random(world_.rng()), base::AsBytes("n"), world_.now() + absl::Hours(1));
-  EXPECT_OK(Holder(note.name.point, 1).store->Apply({.puts = {note}}));
+  world_.ChangeDisk(Holder(note.name.point, 1), {.puts = {note}});
   StoreWorld::Node& asked = Holder(note.name.point, 2);
   EXPECT_TRUE(SyncAt(asked, note.name.point));
   EXPECT_TRUE(asked.store->Holds(note.name, world_.now()));
@@ -271,12 +271,12 @@ TEST_F(ReplicatorTest, ASpareCopyIsGivenUpOnlyForReceiptsOfAll) {
   StartRing(6);
   const Record record = Blob("a");
   StoreWorld::Node& outsider = Holder(record.name.point, 4);
-  EXPECT_OK(outsider.store->Apply({.puts = {record}}));
+  world_.ChangeDisk(outsider, {.puts = {record}});
   StoreWorld::Node& refusing = Holder(record.name.point, 1);
   refusing.store->FailNext(1'000'000);
   world_.RunFor(absl::Seconds(30));
   EXPECT_TRUE(outsider.store->Holds(record.name, world_.now()));
-  EXPECT_EQ(outsider.core->Stats(world_.now()).misplaced, 1u);
+  EXPECT_EQ(outsider.core->Stats().misplaced, 1u);
   EXPECT_EQ(GetAt(outsider, record.name).record, record) << "still answered";
   refusing.store->FailNext(0);
   world_.RunFor(absl::Seconds(30));
@@ -288,7 +288,7 @@ TEST_F(ReplicatorTest, ASpareCopyFarFromHomeFindsItsHolders) {
   StartRing(20);
   const Record record = Blob("a");
   StoreWorld::Node& outsider = Holder(record.name.point, 10);
-  EXPECT_OK(outsider.store->Apply({.puts = {record}}));
+  world_.ChangeDisk(outsider, {.puts = {record}});
   world_.RunFor(absl::Seconds(30));
   EXPECT_FALSE(outsider.store->Holds(record.name, world_.now()));
   EXPECT_EQ(world_.HoldersOf(record.name).size(), 3u);
@@ -334,7 +334,7 @@ TEST_F(ReplicatorTest, StatsCountOwnAndAll) {
   uint64_t owned = 0;
   for (int i = 0; i < 10; ++i) PutAt(*world_.nodes().front(), Blob("record " + std::to_string(i)));
   for (const auto& node : world_.nodes()) {
-    const ReplicatorStats stats = node->core->Stats(world_.now());
+    const ReplicatorStats stats = node->core->Stats();
     EXPECT_EQ(stats.records, 10u);
     EXPECT_EQ(stats.misplaced, 0u);
     EXPECT_EQ(stats.state, "ok");

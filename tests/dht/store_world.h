@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/check.h"
 #include "base/overloaded.h"
 #include "dht/memory_record_store.h"
 #include "dht/replicator.h"
@@ -83,6 +84,13 @@ class StoreWorld {
     Run(node, [&](const Moment& m) { return node.core->HandOver(now_ + deadline, m); });
   }
   void Kill(Node& node) { Exit(node); }
+  // Changes what a node's disk holds while it is down for a moment.
+  void ChangeDisk(Node& node, const WriteBatch& batch) {
+    CHECK(node.store->Apply(batch).ok());
+    node.tick_at = absl::InfiniteFuture();
+    node.Restart(*this);
+    if (ring_.Has(node.peer)) Tell(node);
+  }
 
   std::vector<Node*> Members(bool storing_only) {
     std::vector<Node*> members;
