@@ -15,7 +15,8 @@ size_t PageSize(uint64_t expected, size_t sent, int pages) {
   constexpr size_t kFirst = 8, kLeast = 4;
   constexpr int kSmallSteps = 5;
   size_t size = std::max(kLeast, sent / (pages < kSmallSteps ? 16 : 2));
-  if (pages == 0) size = expected == 0 ? kFirst : 1 + expected * 4 / 3;
+  const size_t likely = expected == 0 ? kFirst : 1 + expected * 4 / 3;
+  if (sent < likely) size = likely - sent;
   return std::min({size, kSymbolsPageMax, kSymbolsMax - sent});
 }
 
@@ -90,7 +91,7 @@ void RangeSync::PrepareSymbols(Id id, uint64_t salt, const Moment& moment) {
   const Pull& pull = pulls_.at(id);
   const std::shared_ptr<SymbolRow> row = symbols_.Open(pull.order.range, salt);
   const size_t size = PageSize(pull.expected, 0, 0);
-  if (row == nullptr || size < pull.expected) return CompareByRanges(id, moment);  // too different for symbols
+  if (row == nullptr || pull.expected >= kSymbolsMax / 4 * 3) return CompareByRanges(id, moment);  // too different for symbols
   auto ready = [this, id, row](const Moment& then) {
     const auto found = pulls_.find(id);
     if (found == pulls_.end()) return;
