@@ -194,6 +194,19 @@ TEST(RocksDbInboxStore, ASecondOpenSaysThatTheDirectoryIsInUse) {
   std::filesystem::remove_all(directory);
 }
 
+TEST(RocksDbInboxStore, AnInboxOfANewerVersionIsLeftAlone) {
+  const std::string directory = FreshDirectory();
+  {
+    ASSERT_OK_AND_ASSIGN(const auto store, RocksDbInboxStore::Open(directory));
+    ASSERT_OK(store->Apply({{base::ToBytes(base::AsBytes("\x01" "format")), base::ToBytes(base::AsBytes("2"))}}));
+  }
+  const auto opened = RocksDbInboxStore::Open(directory);
+  EXPECT_STATUS(opened, kFailedPrecondition);
+  EXPECT_TRUE(absl::StrContains(opened.status().message(), "newer version"));
+  EXPECT_TRUE(absl::StrContains(opened.status().message(), directory));
+  std::filesystem::remove_all(directory);
+}
+
 TEST(RocksDbInboxStore, APathThatIsNoDirectoryIsAnError) {
   const std::string path = FreshDirectory();
   std::ofstream(path) << "a file";
