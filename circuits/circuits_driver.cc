@@ -77,7 +77,8 @@ void CircuitsDriver::OnCell(LinkId link, const Cell& cell) {
   if (!actions.empty()) Apply(std::move(actions));
 }
 
-// A cell that cannot be sent takes its circuit with it, and that means more actions: taken in turn, never nested.
+// A cell that cannot be sent takes its circuit with it, and that means more actions:
+// DESTROYs, which a link takes beyond its bounds, so this ends after one more round.
 void CircuitsDriver::Apply(RelayActions actions) {
   for (RelayAction& action : actions) {
     std::visit([this](auto& a) { Do(a); }, action);

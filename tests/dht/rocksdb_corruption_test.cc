@@ -7,7 +7,7 @@
 namespace dht {
 namespace {
 
-TEST(RocksdbCorruption, NeverCrashesNeverServesWrongBytesNeverLosesInSilence) {
+TEST(RocksdbCorruption, OfTheseCopiesNoneServesWrongBytesOrLosesInSilence) {
   const CorruptionTotals totals = CorruptionTrial(/*seed=*/7).Run(80);
   EXPECT_EQ(totals.refused, 0u);
   EXPECT_EQ(totals.wrong, 0u);

@@ -128,8 +128,10 @@ def first_failure(program):
         except subprocess.TimeoutExpired:
             return number, "does not end"
         if run.returncode != 0:
-            running = [line.split("] ")[1] for line in run.stdout.splitlines() if line.startswith("[ RUN ")]
-            return number, running[-1] if running else "dies at the start"
+            lines = run.stdout.splitlines()
+            failed = [line.split("] ")[1] for line in lines if line.startswith("[  FAILED  ] ")]
+            running = [line.split("] ")[1] for line in lines if line.startswith("[ RUN ")]
+            return number, (failed[:1] or running[-1:] or ["dies at the start"])[0]  # one that dies has no verdict
     return None
 
 
