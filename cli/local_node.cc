@@ -121,7 +121,10 @@ struct LocalNode::Parts {
 
 absl::Status LocalNode::Parts::Listen() {
   server = std::make_unique<overlay::GrpcServer>(
-      loop, overlay::GrpcServer::Options{.address = options.listen, .socket_path = options.socket_path, .identity = identity});
+      loop, overlay::GrpcServer::Options{.address = options.listen,
+                                         .socket_path = options.socket_path,
+                                         .identity = identity,
+                                         .is_known = [this](const keys::PublicKey& key) { return directory.IsProtected(key); }});
   ASSIGN_OR_RETURN(const int bound, server->Listen());
   port = static_cast<uint16_t>(bound);
   advertised = options.advertise.empty() ? absl::StrCat(HostOf(options.listen), ":", port) : options.advertise;

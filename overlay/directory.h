@@ -24,6 +24,7 @@ class Directory {
   absl::StatusOr<Descriptor> Add(base::ByteView encoded, absl::Time wall_now);
   // From now on these keys, and no others, are never made room with; far fewer than the capacity.
   void Protect(absl::flat_hash_set<keys::PublicKey> node_keys) { protected_ = std::move(node_keys); }
+  bool IsProtected(const keys::PublicKey& node_key) const { return protected_.contains(node_key); }
   const Descriptor* Find(const keys::PublicKey& node_key, absl::Time wall_now) const;
   size_t size() const { return by_key_.size(); }
 

@@ -10,22 +10,23 @@
 namespace overlay {
 namespace {
 
-// What both kinds share: the request is read within kServeMax, and the call's end lets go of the exchange. It is held by the
+// What both kinds share: the request is read within kReadMax and answered within kServeMax, and the call's end lets go of the exchange. It is held by the
 // call (through SetOnEnded) and holds the call in turn until then.
 class Exchange : public GrpcCall {
  public:
   Exchange(GrpcEventLoop& loop, std::shared_ptr<GrpcServerCall> call)
       : GrpcCall(loop), call_(std::move(call)), timer_(loop, [this] { call_->Cancel(); }) {}
 
-  void Begin(std::function<void()> on_ended) {
-    call_->SetOnEnded([self = shared_from_this(), this, on_ended = std::move(on_ended)] {
+  void Begin(ExchangeHooks hooks) {
+    on_read_ = std::move(hooks.on_read);
+    call_->SetOnEnded([self = shared_from_this(), this, on_ended = std::move(hooks.on_ended)] {
       timer_.Stop();
       Log();
       OnEnded();
-      if (on_ended) on_ended();
+      on_ended();
     });
     begun_ = loop_.Now();
-    timer_.Reset(begun_ + kServeMax);
+    timer_.Reset(begun_ + kReadMax);
     call_->stream().Read(&buffer_, Start(read_op_));
   }
 
@@ -47,6 +48,8 @@ class Exchange : public GrpcCall {
     if (call_->ended()) return;
     if (!ok) return Reject(absl::StatusCode::kInvalidArgument);  // no message, or one that was too large
     request_bytes_ = buffer_.Length();
+    timer_.Reset(loop_.Now() + kServeMax);
+    on_read_();
     OnRequest(ToText(buffer_));
   }
   void Log() const {
@@ -56,6 +59,7 @@ class Exchange : public GrpcCall {
   }
 
   absl::Time begun_;
+  std::function<void()> on_read_;
   size_t request_bytes_ = 0;
   grpc::ByteBuffer buffer_;
   base::Timer timer_;
@@ -166,14 +170,12 @@ class StreamExchange final : public Exchange {
 
 }  // namespace
 
-void ServeUnary(GrpcEventLoop& loop, std::shared_ptr<GrpcServerCall> call, const RpcHandler& handler,
-                std::function<void()> on_ended) {
-  std::make_shared<UnaryExchange>(loop, std::move(call), handler)->Begin(std::move(on_ended));
+void ServeUnary(GrpcEventLoop& loop, std::shared_ptr<GrpcServerCall> call, const RpcHandler& handler, ExchangeHooks hooks) {
+  std::make_shared<UnaryExchange>(loop, std::move(call), handler)->Begin(std::move(hooks));
 }
 
-void ServeStream(GrpcEventLoop& loop, std::shared_ptr<GrpcServerCall> call, const RpcStreamHandler& handler,
-                 std::function<void()> on_ended) {
-  std::make_shared<StreamExchange>(loop, std::move(call), handler)->Begin(std::move(on_ended));
+void ServeStream(GrpcEventLoop& loop, std::shared_ptr<GrpcServerCall> call, const RpcStreamHandler& handler, ExchangeHooks hooks) {
+  std::make_shared<StreamExchange>(loop, std::move(call), handler)->Begin(std::move(hooks));
 }
 
 }  // namespace overlay

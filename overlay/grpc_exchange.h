@@ -10,15 +10,18 @@
 
 namespace overlay {
 
-inline constexpr absl::Duration kServeMax = absl::Seconds(30);  // no deadline of ours is longer; then the call is broken off
+inline constexpr absl::Duration kReadMax = absl::Seconds(5);    // from the headers to the whole request; then it is broken off
+inline constexpr absl::Duration kServeMax = absl::Seconds(30);  // and from there to the answer: no deadline of ours is longer
 inline constexpr size_t kStreamQueueMax = 64;  // messages that a slow reader of a stream may leave waiting; then it has gone
 
 // One request, one answer. A handler that drops its responder unasked answers Internal; an answer beyond kRpcMessageMax becomes
-// ResourceExhausted. `on_ended` hears of the end of the call, once.
-void ServeUnary(GrpcEventLoop& loop, std::shared_ptr<GrpcServerCall> call, const RpcHandler& handler,
-                std::function<void()> on_ended);
+// ResourceExhausted.
+struct ExchangeHooks {
+  std::function<void()> on_read;   // the request is here; not called if it never comes
+  std::function<void()> on_ended;  // of the call, once
+};
+void ServeUnary(GrpcEventLoop& loop, std::shared_ptr<GrpcServerCall> call, const RpcHandler& handler, ExchangeHooks hooks);
 // One request, any number of answers, without limit of time.
-void ServeStream(GrpcEventLoop& loop, std::shared_ptr<GrpcServerCall> call, const RpcStreamHandler& handler,
-                 std::function<void()> on_ended);
+void ServeStream(GrpcEventLoop& loop, std::shared_ptr<GrpcServerCall> call, const RpcStreamHandler& handler, ExchangeHooks hooks);
 
 }  // namespace overlay

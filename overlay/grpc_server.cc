@@ -128,17 +128,41 @@ void GrpcServer::AcceptNext() {
 
 void GrpcServer::Dispatch(const std::shared_ptr<GrpcServerCall>& call) {
   if (!call->IdentifyCaller()) return Refuse(*call, absl::StatusCode::kUnauthenticated);
-  const Caller caller = call->caller();
-  const Method* const method = Find(call->method(), caller.is_local);
+  const Method* const method = Find(call->method(), call->caller().is_local);
   if (method == nullptr) return Refuse(*call, absl::StatusCode::kUnimplemented);
   if (method->raw) return method->raw(call);
-  if (!TakeSlot(caller)) return Refuse(*call, absl::StatusCode::kResourceExhausted);
-  const auto on_ended = [this, caller] { ReleaseSlot(caller); };
+  const CallSlots::Slot slot = TakeSlot(call, /*is_stream=*/method->stream != nullptr);
+  if (slot == 0) return Refuse(*call, absl::StatusCode::kResourceExhausted);
+  ExchangeHooks hooks;
+  hooks.on_read = [this, slot] {
+    unread_.erase(slot);
+    slots_.OnRead(slot);
+  };
+  hooks.on_ended = [this, slot] {
+    unread_.erase(slot);
+    slots_.Release(slot);
+  };
   if (method->unary) {
-    ServeUnary(loop_, call, method->unary, on_ended);
+    ServeUnary(loop_, call, method->unary, std::move(hooks));
   } else {
-    ServeStream(loop_, call, method->stream, on_ended);
+    ServeStream(loop_, call, method->stream, std::move(hooks));
   }
+}
+
+// 0: no room. Another call may be broken off for this one.
+CallSlots::Slot GrpcServer::TakeSlot(const std::shared_ptr<GrpcServerCall>& call, bool is_stream) {
+  const Caller& caller = call->caller();
+  const bool is_known = !caller.is_local && options_.is_known && options_.is_known(caller.tls_key);
+  const CallSlots::From from = caller.is_local ? CallSlots::From::kLocal
+                               : is_known      ? CallSlots::From::kKnown
+                                               : CallSlots::From::kStranger;
+  const CallSlots::Taken taken = slots_.Take(from, caller.tls_key, is_stream);
+  if (taken.ousted) {
+    const auto ousted = unread_.extract(*taken.ousted);
+    if (!ousted.empty()) ousted.mapped()->Cancel();
+  }
+  if (taken.slot != 0) unread_.emplace(taken.slot, call);
+  return taken.slot;
 }
 
 const GrpcServer::Method* GrpcServer::Find(const std::string& name, bool is_local) const {
@@ -148,26 +172,6 @@ const GrpcServer::Method* GrpcServer::Find(const std::string& name, bool is_loca
   const bool may =
       is_local ? !method.raw && (method.access == Access::kControl || ServedLocally(name)) : method.access != Access::kControl;
   return may ? &method : nullptr;
-}
-
-bool GrpcServer::TakeSlot(const Caller& caller) {
-  if (caller.is_local) return local_calls_ < kServedCallsLocalMax && ++local_calls_ > 0;
-  if (calls_ >= kServedCallsMax) return false;
-  size_t& calls = calls_of_[caller.tls_key];
-  if (calls >= kServedCallsPerCallerMax) return false;
-  ++calls;
-  ++calls_;
-  return true;
-}
-
-void GrpcServer::ReleaseSlot(const Caller& caller) {
-  if (caller.is_local) {
-    --local_calls_;
-    return;
-  }
-  --calls_;
-  const auto found = calls_of_.find(caller.tls_key);
-  if (--found->second == 0) calls_of_.erase(found);
 }
 
 // Shutdown blocks for the grace period; on a thread of its own it leaves the loop free to finish the calls under way.

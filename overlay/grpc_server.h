@@ -4,30 +4,29 @@
 // One asynchronous generic service on the loop's queue; calls are dispatched by method name. What a caller cannot have does not
 // exist for it (UNIMPLEMENTED): unknown methods; control methods and those of the socket's list over TLS, the rest over the
 // socket (there: kControl, /bulbil.v1.Overlay/ but for Link, and /grpc.health.v1.Health/). Of an error only its code travels.
-// Hostile callers: every size, count and time below is bounded; what gRPC 1.51 itself spends on HTTP/2 frames that make no call
+// Hostile callers: every size, count (call_slots.h) and time (grpc_exchange.h) is bounded; what gRPC 1.51 itself spends on HTTP/2 frames that make no call
 // is not: one connection that resets streams quickly can take gigabytes, so a memory limit of the service manager belongs behind
 // it.
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
 
 #include "absl/container/flat_hash_map.h"
 #include "keys/certificate.h"
+#include "overlay/call_slots.h"
 #include "overlay/grpc_event_loop.h"
 #include "overlay/grpc_server_call.h"
 #include "overlay/rpc.h"
 
 namespace overlay {
 
-inline constexpr size_t kServedCallsMax = 512;           // over TLS at once: with kRpcMessageMax each, 64 MiB of requests
-inline constexpr size_t kServedCallsPerCallerMax = 128;  // of one TLS key: a busy neighbour needs a few dozen
-inline constexpr size_t kServedCallsLocalMax = 256;      // over the control socket: a flood outside cannot lock the user out
 // Streams of one connection that gRPC lets in at all: as many calls as one caller may have, so that neither bound hides the
 // other.
-inline constexpr int kConcurrentStreamsMax = 128;
+inline constexpr int kConcurrentStreamsMax = kServedCallsPerKnownMax;
 
 class GrpcServer final : public RpcServer, public GrpcLoopUser {
  public:
@@ -35,6 +34,7 @@ class GrpcServer final : public RpcServer, public GrpcLoopUser {
     std::string address;      // "IP:port" or "localhost:port" (then 127.0.0.1); port 0 takes a free one; empty: no TLS listener
     std::string socket_path;  // of the control socket, made 0600; empty: none
     keys::TlsIdentity identity;  // shown on the TLS port
+    std::function<bool(const keys::PublicKey&)> is_known;  // for call_slots.h; without it everybody is a stranger
   };
   // A method whose calls are taken over raw (links); only over TLS, and outside the bounds above: the handler has its own.
   using RawHandler = std::function<void(std::shared_ptr<GrpcServerCall> call)>;
@@ -65,8 +65,7 @@ class GrpcServer final : public RpcServer, public GrpcLoopUser {
   void AcceptNext();
   void Dispatch(const std::shared_ptr<GrpcServerCall>& call);
   const Method* Find(const std::string& name, bool is_local) const;
-  bool TakeSlot(const Caller& caller);
-  void ReleaseSlot(const Caller& caller);
+  CallSlots::Slot TakeSlot(const std::shared_ptr<GrpcServerCall>& call, bool is_stream);
   absl::Status PortBefore(const absl::Status& status) const;
   absl::Status WhyNotStarted(int tls_port) const;
 
@@ -75,8 +74,8 @@ class GrpcServer final : public RpcServer, public GrpcLoopUser {
   grpc::AsyncGenericService service_;
   std::unique_ptr<grpc::Server> server_;
   absl::flat_hash_map<std::string, Method> methods_;
-  absl::flat_hash_map<keys::PublicKey, size_t> calls_of_;  // only callers that have calls
-  size_t calls_ = 0, local_calls_ = 0;
+  CallSlots slots_;
+  absl::flat_hash_map<CallSlots::Slot, std::shared_ptr<GrpcServerCall>> unread_;  // whose request has not come yet
   bool stopping_ = false;
   std::atomic<bool> down_ = false;
   std::thread stopper_;

@@ -56,7 +56,9 @@ class RpcTest : public testing::Test {
 
   const TemporaryFolder folder_;
   const std::string socket_path_ = folder_.File("control.sock");
-  support::GrpcNode node_{1, {.socket_path = socket_path_}};
+  support::SeededRng rng_{3};
+  keys::PublicKey known_;
+  support::GrpcNode node_{1, {.socket_path = socket_path_, .is_known = [this](const keys::PublicKey& key) { return key == known_; }}};
   support::GrpcNode client_{2};
 };
 
@@ -245,16 +247,16 @@ TEST_F(RpcTest, ServesNoMoreCallsOfOneKeyAtOnceThanItsBound) {
   std::promise<void> full;
   node_.server->Handle(kRingMethod, Access::kAnyone, [&](const Caller&, std::string, RpcResponder respond) {
     kept.push_back(std::move(respond));
-    if (kept.size() == kServedCallsPerCallerMax) full.set_value();
+    if (kept.size() == kServedCallsPerStrangerMax) full.set_value();
   });
   ASSERT_OK(node_.Start());
   std::promise<void> answered;
   size_t answers = 0;
   client_.loop.Post([&] {
-    for (size_t i = 0; i < kServedCallsPerCallerMax; ++i) {
+    for (size_t i = 0; i < kServedCallsPerStrangerMax; ++i) {
       client_.client.Call(node_.target(), kRingMethod, "", absl::Seconds(30), [&](const absl::StatusOr<RpcAnswer>& answer) {
         EXPECT_OK(answer);
-        if (++answers == kServedCallsPerCallerMax) answered.set_value();
+        if (++answers == kServedCallsPerStrangerMax) answered.set_value();
       });
     }
   });
@@ -268,6 +270,86 @@ TEST_F(RpcTest, ServesNoMoreCallsOfOneKeyAtOnceThanItsBound) {
   });
   answered.get_future().wait();
   EXPECT_OK(client_.Call(other_connection, kEcho, ""));
+}
+
+// Calls of fresh keys that send their headers and then nothing, on a thread's worth of connections.
+class SilentStrangers {
+ public:
+  SilentStrangers(const support::GrpcNode& to, base::Rng& rng, size_t strangers, size_t calls_of_each, const std::string& method) {
+    for (size_t i = 0; i < strangers; ++i) {
+      const keys::TlsIdentity own = keys::MakeTlsIdentity(keys::SigningKey::Generate(rng), rng);
+      callers_.push_back(std::make_unique<RawCaller>(to, own));
+      for (size_t call = 0; call < calls_of_each; ++call) {
+        contexts_.push_back(std::make_unique<grpc::ClientContext>());
+        calls_.push_back({callers_.back().get(), callers_.back()->Open(*contexts_.back(), method)});
+      }
+    }
+  }
+  ~SilentStrangers() {
+    for (const auto& context : contexts_) context->TryCancel();
+    while (!calls_.empty()) End(calls_.size() - 1);
+  }
+  // Waits for the end of that call, in the order in which they began.
+  grpc::StatusCode End(size_t index) {
+    grpc::Status status;
+    calls_[index].stream->Finish(&status, nullptr);
+    calls_[index].caller->Next();
+    calls_.erase(calls_.begin() + static_cast<std::ptrdiff_t>(index));
+    return status.error_code();
+  }
+
+ private:
+  struct Open {
+    RawCaller* caller;
+    std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream;
+  };
+  std::vector<std::unique_ptr<RawCaller>> callers_;
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts_;
+  std::vector<Open> calls_;
+};
+
+TEST_F(RpcTest, SilentFreshKeysKeepNobodyOut) {
+  ASSERT_OK(node_.Start());
+  constexpr size_t kStrangers = kServedCallsOfStrangersMax / kUnreadPerStrangerMax;
+  SilentStrangers flood(node_, rng_, kStrangers, kUnreadPerStrangerMax, kEcho);
+  for (int i = 0; i < 3; ++i) EXPECT_OK(client_.Call({node_.address(), std::nullopt}, kEcho, "still answered"));
+  EXPECT_OK(client_.Call(Local(), kEcho, ""));
+}
+
+TEST_F(RpcTest, BreaksOffACallWhoseRequestNeverComes) {
+  ASSERT_OK(node_.Start());
+  SilentStrangers silent(node_, rng_, 1, 1, kEcho);
+  EXPECT_EQ(silent.End(0), grpc::StatusCode::CANCELLED);
+}
+
+TEST_F(RpcTest, StrangersWhoseCallsAreServedLeaveRoomForAKnownCaller) {
+  support::GrpcNode neighbour(7);
+  known_ = neighbour.key.public_key();
+  std::vector<RpcResponder> kept;
+  std::promise<void> full;
+  node_.server->Handle(kRingMethod, Access::kAnyone, [&](const Caller&, std::string, RpcResponder respond) {
+    kept.push_back(std::move(respond));
+    if (kept.size() == kServedCallsOfStrangersMax) full.set_value();
+  });
+  ASSERT_OK(node_.Start());
+  ASSERT_OK(neighbour.Start());
+  std::vector<std::unique_ptr<support::GrpcNode>> strangers;
+  std::vector<size_t> answers(kServedCallsOfStrangersMax / kServedCallsPerStrangerMax);
+  for (size_t i = 0; i < answers.size(); ++i) {
+    strangers.push_back(std::make_unique<support::GrpcNode>(20 + i));
+    ASSERT_OK(strangers.back()->Start());
+    strangers.back()->On([&, i] {
+      for (size_t call = 0; call < kServedCallsPerStrangerMax; ++call) {
+        strangers[i]->client.Call(node_.target(), kRingMethod, "", absl::Seconds(30),
+                                  [&answers, i](const absl::StatusOr<RpcAnswer>& answer) { answers[i] += answer.ok() ? 1 : 0; });
+      }
+    });
+  }
+  ASSERT_EQ(full.get_future().wait_for(support::kPatience), std::future_status::ready);
+  EXPECT_STATUS(client_.Call(node_.target(), kEcho, ""), kResourceExhausted);
+  EXPECT_OK(neighbour.Call(node_.target(), kEcho, ""));
+  node_.On([&] { kept.clear(); });
+  strangers.clear();
 }
 
 TEST_F(RpcTest, StreamsManyAnswersUntilTheHandlerEndsIt) {

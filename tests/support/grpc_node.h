@@ -73,6 +73,7 @@ class GrpcNode {
     bool serves = true;  // false: a client, which shows a fresh key to each target
     std::string address = "127.0.0.1:0";
     std::string socket_path;
+    std::function<bool(const keys::PublicKey&)> is_known{};
   };
   explicit GrpcNode(uint64_t seed) : GrpcNode(seed, Options()) {}
   GrpcNode(uint64_t seed, Options options)
@@ -86,7 +87,8 @@ class GrpcNode {
     links.SetListener(&recorder);
     if (!options.serves) return;
     server = std::make_unique<overlay::GrpcServer>(
-        loop, overlay::GrpcServer::Options{.address = options.address, .socket_path = options.socket_path, .identity = identity});
+        loop, overlay::GrpcServer::Options{
+                  .address = options.address, .socket_path = options.socket_path, .identity = identity, .is_known = options.is_known});
     links.ServeOn(*server);
   }
   ~GrpcNode() { Stop(); }
