@@ -66,6 +66,13 @@ void CircuitsDriver::OnLinkDown(LinkId link) {
   own_.OnLinkDown(link, circuits);
 }
 
+void CircuitsDriver::OnEvicted(LinkId link, overlay::CircuitId id) {
+  const CircuitEntry* entry = table_.Find(link, id);
+  if (entry == nullptr) return;
+  if (entry->end == CircuitEnd::kOrigin) return own_.Close(entry->circuit);
+  Apply(relay_.OnSendFailed(link, id));
+}
+
 void CircuitsDriver::OnCell(LinkId link, const Cell& cell) {
   const CircuitEntry* entry = table_.Find(link, cell.circuit_id());
   const bool is_own = entry != nullptr && entry->end == CircuitEnd::kOrigin;

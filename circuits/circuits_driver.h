@@ -55,6 +55,7 @@ class CircuitsDriver : private overlay::LinkListener {
   void OnLinkUp(const overlay::LinkInfo& link) override;
   void OnCell(overlay::LinkId link, const overlay::Cell& cell) override;
   void OnLinkDown(overlay::LinkId link) override;
+  void OnEvicted(overlay::LinkId link, overlay::CircuitId id) override;
 
   void Apply(RelayActions actions);
   void Do(SendCell& action);

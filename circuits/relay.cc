@@ -33,10 +33,10 @@ size_t Relay::CircuitsMaxOn(const overlay::LinkInfo& link) const {
 
 RelayActions Relay::OnLinkUp(const overlay::LinkInfo& link, absl::Time now) {
   const bool node = link.is_node;
-  links_.insert_or_assign(link.id, LinkState{.info = link,
-                                             .creates = node ? TokenBucket(kNodeCreatesPerSecond, kNodeCreatesBurst)
-                                                             : TokenBucket(kCreatesPerSecond, kCreatesBurst),
-                                             .dials = TokenBucket(kDialsPerSecond, kDialsBurst)});
+  links_.try_emplace(link.id, LinkState{.info = link,
+                                        .creates = node ? TokenBucket(kNodeCreatesPerSecond, kNodeCreatesBurst)
+                                                        : TokenBucket(kCreatesPerSecond, kCreatesBurst),
+                                        .dials = TokenBucket(kDialsPerSecond, kDialsBurst)});
   RelayActions actions;
   const auto waiting = dialing_.extract(link.id);
   if (waiting.empty()) return actions;
@@ -115,9 +115,9 @@ RelayActions Relay::OnDestroy(LinkId link, const Cell& cell, const CircuitEntry&
 }
 
 absl::Status Relay::AdmitCreate(LinkState& link, absl::Time now) {
-  const bool node = link.info.is_node;
-  const bool full = carried_.size() >= kCarriedMax || table_.CountOn(link.info.id) >= CircuitsMaxOn(link.info);
-  const bool busy = unsettled_ >= kUnsettledMax || link.unsettled >= (node ? kUnsettledPerNodeLink : kUnsettledPerClientLink);
+  const size_t unsettled_max = link.info.is_node ? kUnsettledPerNodeLink : kUnsettledPerClientLink;
+  const bool full = link.carried >= kCarriedMax - carried_.size() || table_.CountOn(link.info.id) >= CircuitsMaxOn(link.info);
+  const bool busy = link.unsettled >= std::min(unsettled_max, kUnsettledMax - unsettled_);
   if (!options_.enabled || full || busy) return absl::ResourceExhaustedError("no room for a circuit");
   if (HasRates(options_.network) && !link.creates.Take(now)) return absl::ResourceExhaustedError("circuits come too fast");
   return absl::OkStatus();
@@ -129,8 +129,10 @@ RelayActions Relay::OnCreate(LinkId link, const Cell& cell, absl::Time now) {
   LinkState& state = found->second;
   const CircuitId id = cell.circuit_id();
   if (!IsPeersId(state.info, id)) return {CloseLink{link}};
-  if (!AdmitCreate(state, now).ok()) {
-    ++stats_.refused;
+  const base::ByteView skin = base::ByteView(cell.body()).first(keys::kOnionSkinSize);
+  const bool admitted = AdmitCreate(state, now).ok();
+  if (!admitted || !skins_.Admit(skin, now)) {
+    ++(admitted ? stats_.replayed : stats_.refused);
     return {SendCell{link, Cell(id, CellCommand::kDestroy)}};
   }
   const uint64_t circuit = ++last_circuit_;
@@ -143,8 +145,8 @@ RelayActions Relay::OnCreate(LinkId link, const Cell& cell, absl::Time now) {
       .due = now + kSettleMax});
   due_.emplace(carried->due, circuit);
   carried_.emplace(circuit, std::move(carried));
-  ++state.unsettled, ++unsettled_, ++stats_.created;
-  return {ReplyToSkin{circuit, base::ToBytes(base::ByteView(cell.body()).first(keys::kOnionSkinSize))}};
+  ++state.carried, ++state.unsettled, ++unsettled_, ++stats_.created;
+  return {ReplyToSkin{circuit, base::ToBytes(skin)}};
 }
 
 RelayActions Relay::OnHandshake(uint64_t circuit, const absl::StatusOr<keys::ServerReplyResult>& result, absl::Time now) {
@@ -250,11 +252,34 @@ RelayActions Relay::Translate(uint64_t circuit, RelayCircuitActions steps, absl:
   }
   if (!destroyed) {
     Settle(circuit, carried, now);
+    CountWaiting(carried, now);
+    if (waiting_ > kWaitingMax) DropStuck(actions);
     return actions;
   }
   actions.clear();  // a circuit that breaks says nothing more
   Destroy(circuit, actions);
   return actions;
+}
+
+void Relay::CountWaiting(Carried& carried, absl::Time now) {
+  const size_t waiting = carried.core.waiting();
+  if (waiting < carried.waiting || carried.waiting == 0) carried.stuck_since = now;
+  waiting_ += waiting - carried.waiting;
+  carried.waiting = waiting;
+}
+
+// Down to seven eighths, so that looking at all circuits is paid for by many cells.
+void Relay::DropStuck(RelayActions& actions) {
+  std::vector<std::pair<absl::Time, uint64_t>> stuck;
+  for (const auto& [circuit, carried] : carried_) {
+    if (carried->waiting > 0) stuck.emplace_back(carried->stuck_since, circuit);
+  }
+  std::sort(stuck.begin(), stuck.end());
+  for (const auto& [since, circuit] : stuck) {
+    if (waiting_ <= kWaitingMax / 8 * 7) return;
+    ++stats_.stuck;
+    Destroy(circuit, actions);
+  }
 }
 
 bool Relay::AdmitDial(const Carried& carried, const overlay::Descriptor& target, absl::Time now) {
@@ -287,9 +312,11 @@ void Relay::Destroy(uint64_t circuit, RelayActions& actions) {
     actions.push_back(SendCell{carried.previous_link, Cell(carried.previous_id, CellCommand::kDestroy)});
     table_.Erase(carried.previous_link, carried.previous_id);
   }
-  if (carried.unsettled) {
-    --unsettled_;
-    if (const auto link = links_.find(carried.previous_link); link != links_.end()) --link->second.unsettled;
+  waiting_ -= carried.waiting;
+  if (carried.unsettled) --unsettled_;
+  if (const auto link = links_.find(carried.previous_link); link != links_.end()) {
+    --link->second.carried;
+    if (carried.unsettled) --link->second.unsettled;
   }
   due_.erase({carried.due, circuit});
   carried_.erase(found);

@@ -3,8 +3,11 @@
 //
 // CREATE is refused with DESTROY beyond a cap; one with a wrong top bit, id 0 or an id in use closes its link (protocol.md 3).
 // Cells for circuits that are not there are counted and dropped. A link that goes takes its circuits with it, on both sides.
-// Hostile peers can fill their own caps and no others; a circuit that does not settle within kSettleMax goes.
-// Handshakes and signatures are slow: they leave as actions and come back as events.
+// Hostile peers can fill their own caps and no others: of what is left of the node's, a link may have as much as is still free
+// (dynamic thresholds: Choudhury and Hahne, 1998), so k greedy ones leave one part in k + 1 to all others. A circuit that does
+// not settle within kSettleMax goes. What hops say and nobody acknowledges is bounded by kWaitingMax for all circuits together:
+// then the one that has been stuck longest goes first. Handshakes and signatures are slow: they leave as actions and come back as
+// events.
 #pragma once
 
 #include <memory>
@@ -12,12 +15,14 @@
 
 #include "circuits/circuit_table.h"
 #include "circuits/relay_circuit.h"
+#include "circuits/skin_filter.h"
 #include "circuits/token_bucket.h"
 
 namespace circuits {
 
 inline constexpr size_t kCarriedMax = 32768;       // circuits of a node in all; about 3 KiB each
 inline constexpr size_t kClientCircuitsMax = 512;  // over one client link: a poll after two weeks away needs 51 circuits
+inline constexpr size_t kWaitingMax = 16384;       // cells that wait for windows, of all circuits together: 32 MiB
 inline constexpr size_t kUnsettledMax = 4096;      // circuits with a handshake or an extend under way, of a node
 inline constexpr size_t kUnsettledPerNodeLink = 1024;
 inline constexpr size_t kUnsettledPerClientLink = 64;
@@ -52,7 +57,10 @@ using RelayAction = std::variant<SendCell, CloseLink, ReplyToSkin, CheckTarget, 
 using RelayActions = std::vector<RelayAction>;
 
 struct RelayStats {
-  uint64_t created = 0, cells_relayed = 0, cells_unknown = 0, refused = 0;
+  uint64_t created = 0, cells_relayed = 0, cells_unknown = 0;
+  uint64_t refused = 0;   // CREATEs beyond a cap or a rate
+  uint64_t replayed = 0;  // CREATEs with an onion skin that was seen before
+  uint64_t stuck = 0;     // circuits given up for what waited in them
 };
 
 class Relay {
@@ -65,7 +73,8 @@ class Relay {
     NodeRecords records;
   };
 
-  Relay(Options options, CircuitTable& table, base::Rng& rng) : options_(std::move(options)), table_(table), rng_(rng) {}
+  Relay(Options options, CircuitTable& table, base::Rng& rng)
+      : options_(std::move(options)), table_(table), rng_(rng), skins_(rng) {}
 
   RelayActions OnLinkUp(const overlay::LinkInfo& link, absl::Time now);
   // `circuits`: what CircuitTable::TakeLink gave, of all owners.
@@ -78,7 +87,7 @@ class Relay {
   // The link that Dial gave, up already or yet to come up (OnLinkUp) or to fail (OnLinkDown).
   RelayActions OnDialing(uint64_t circuit, overlay::LinkId link, absl::Time now);
   RelayActions OnAnswer(uint64_t circuit, base::Bytes payload, absl::Time now);
-  // A cell could not be sent: the circuit it belonged to has to go.
+  // A cell could not be sent, or waited too long: the circuit it belonged to has to go.
   RelayActions OnSendFailed(overlay::LinkId link, overlay::CircuitId id);
   RelayActions OnTick(absl::Time now);
   absl::Time NextTick() const;
@@ -89,7 +98,8 @@ class Relay {
  private:
   struct LinkState {
     overlay::LinkInfo info;
-    size_t unsettled = 0;  // circuits that came over it and are being built
+    size_t carried = 0;    // circuits that came over it
+    size_t unsettled = 0;  // of these, the ones that are being built
     TokenBucket creates, dials;
   };
   struct Carried {
@@ -97,6 +107,8 @@ class Relay {
     overlay::LinkId previous_link, next_link = 0;
     overlay::CircuitId previous_id, next_id = 0;
     absl::Time last_used, due;
+    absl::Time stuck_since;  // when what waits began to, or last moved
+    size_t waiting = 0;      // cells that wait for its window
     bool unsettled = true;
   };
 
@@ -111,6 +123,8 @@ class Relay {
   void DropNext(Carried& carried, RelayActions& actions);
   void Destroy(uint64_t circuit, RelayActions& actions);
   void Settle(uint64_t circuit, Carried& carried, absl::Time now);
+  void CountWaiting(Carried& carried, absl::Time now);
+  void DropStuck(RelayActions& actions);
   RelayActions StartNext(uint64_t circuit, Carried& carried, absl::Time now);
   size_t CircuitsMaxOn(const overlay::LinkInfo& link) const;
 
@@ -119,6 +133,8 @@ class Relay {
   base::Rng& rng_;
   uint64_t last_circuit_ = 0;
   size_t unsettled_ = 0;
+  size_t waiting_ = 0;
+  SkinFilter skins_;
   absl::flat_hash_map<overlay::LinkId, LinkState> links_;
   absl::flat_hash_map<uint64_t, std::unique_ptr<Carried>> carried_;
   absl::flat_hash_map<overlay::LinkId, std::vector<uint64_t>> dialing_;  // circuits that wait for a link

@@ -77,6 +77,7 @@ class RelayCircuit {
   // In a state that must end soon: the owner sets a time.
   bool IsUnsettled() const { return state_ != State::kOpen && state_ != State::kRelaying; }
   bool request_pending() const { return request_pending_; }
+  size_t waiting() const { return queue_.size(); }  // cells that wait for the window
 
  private:
   RelayCircuitActions OnRecognised(overlay::CellCommand command, RelayBodyView body, absl::Time now);

@@ -40,6 +40,7 @@ namespace keys {
 
 inline constexpr uint8_t kSuiteX25519HPolyC = 1;
 inline constexpr size_t kOnionSkinSize = 145, kOnionReplySize = 80;
+inline constexpr size_t kOnionSkinNames = 33, kOnionSkinNamesSize = 64;  // B and X of an onion skin: they tell it from others
 
 // What a handshake gives both sides: a key and a start tweak for each direction, and a value that names this very circuit hop.
 struct HopKeys {

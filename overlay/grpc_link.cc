@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "base/redacted.h"
@@ -79,6 +80,7 @@ void GrpcLinks::Drop(LinkId id) {
   if (found == links_.end()) return;
   const std::shared_ptr<Link> link = std::move(found->second);
   links_.erase(found);
+  queued_ -= link->queue.size();
   if (!link->info.is_node) {
     --client_links_;
   } else if (const auto named = node_links_.find(link->info.peer_key); named != node_links_.end() && named->second == id) {
@@ -202,8 +204,14 @@ void GrpcLinks::OnStreamMessage(LinkId id, const grpc::ByteBuffer& message) {
 
 bool GrpcLinks::Send(LinkId id, const Cell& cell) {
   const auto found = links_.find(id);
-  if (found == links_.end() || !found->second->queue.Push(cell)) return false;
+  if (found == links_.end()) return false;
   Link& link = *found->second;
+  const size_t before = link.queue.size();
+  PushResult pushed = link.queue.Push(cell, ++last_order_);
+  if (pushed == PushResult::kLinkFull && MakeRoomOn(link, cell.circuit_id())) pushed = link.queue.Push(cell, last_order_);
+  queued_ += link.queue.size() - before;  // less than before after an eviction, or for a DESTROY: modulo 2^64
+  if (pushed != PushResult::kQueued) return false;
+  if (queued_ > kLinksQueueMax) MakeRoomOnAll();
   const bool was_quiet = link.busy_turn + 1 < loop_.turn();
   link.busy_turn = loop_.turn();
   if (was_quiet) {
@@ -219,6 +227,39 @@ void GrpcLinks::OnStreamWritten(LinkId id) {
   if (found == links_.end()) return;
   found->second->writing = false;
   if (!found->second->queue.empty()) MarkDirty(*found->second);
+}
+
+// False if the oldest cell is that circuit's own.
+bool GrpcLinks::MakeRoomOn(Link& link, CircuitId for_circuit) {
+  const std::vector<LinkQueue::Oldest> heads = link.queue.Heads();
+  const auto oldest =
+      std::min_element(heads.begin(), heads.end(), [](const auto& a, const auto& b) { return a.order < b.order; });
+  if (oldest == heads.end() || oldest->circuit == for_circuit) return false;
+  Evict(link, oldest->circuit);
+  return true;
+}
+
+// Down to seven eighths, so that looking at everything is paid for by many cells.
+void GrpcLinks::MakeRoomOnAll() {
+  std::vector<std::tuple<uint64_t, Link*, CircuitId>> heads;
+  for (const auto& [id, link] : links_) {
+    for (const LinkQueue::Oldest& head : link->queue.Heads()) heads.emplace_back(head.order, link.get(), head.circuit);
+  }
+  std::sort(heads.begin(), heads.end());
+  for (const auto& [order, link, circuit] : heads) {
+    if (queued_ <= kLinksQueueMax / 8 * 7) return;
+    const size_t before = link->queue.size();
+    Evict(*link, circuit);
+    queued_ -= before - link->queue.size();
+  }
+}
+
+void GrpcLinks::Evict(Link& link, CircuitId circuit) {
+  link.queue.Discard(circuit);
+  ++counters_.evicted;
+  loop_.Post([this, id = link.info.id, circuit] {
+    if (listener_ != nullptr && IsAlive(id)) listener_->OnEvicted(id, circuit);
+  });
 }
 
 void GrpcLinks::MarkDirty(Link& link) {
@@ -242,6 +283,7 @@ void GrpcLinks::Flush(Link& link) {
   grpc_slice slice = grpc_slice_malloc(room * kCellSize);
   const size_t cells = link.queue.Pop({GRPC_SLICE_START_PTR(slice), room * kCellSize});
   const grpc::Slice bytes(slice, grpc::Slice::STEAL_REF);
+  queued_ -= cells;
   ++counters_.messages_out;
   counters_.cells_out += cells;
   link.writing = true;

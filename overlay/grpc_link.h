@@ -10,7 +10,8 @@
 // Sending: cells wait in a LinkQueue and leave as messages of up to kFrameCellsMax cells, one on its way at a time. A link that
 // had no cell in this loop turn and the one before sends at once; a busy one at the end of the turn, so that messages fill up by
 // themselves. (Sending whenever a write completes would not batch: gRPC completes writes as soon as they are buffered.)
-// Receiving never stops: windows of the circuits and the queue bounds are the brake.
+// Receiving never stops: windows of the circuits and the queue bounds are the brake. At a bound the circuit with the oldest
+// waiting cell goes (Jansen et al., "The Sniper Attack", NDSS 2014, section 5).
 #pragma once
 
 #include <functional>
@@ -36,6 +37,7 @@ struct LinkCounters {
   uint64_t cells_out = 0, messages_out = 0, cells_in = 0, messages_in = 0;
   uint64_t refused = 0;    // incoming links that were refused
   uint64_t malformed = 0;  // links closed for what they sent
+  uint64_t evicted = 0;    // circuits whose cells were thrown away for want of room
 };
 
 class GrpcLinks final : public Links, public GrpcLoopUser, private GrpcLinkStream::Owner {
@@ -65,6 +67,7 @@ class GrpcLinks final : public Links, public GrpcLoopUser, private GrpcLinkStrea
 
   const LinkCounters& counters() const { return counters_; }
   size_t size() const { return links_.size(); }
+  size_t queued() const { return queued_; }  // cells that wait, on all links
   void OnTurnEnd() override;
   void OnShutdown() override;
 
@@ -87,6 +90,9 @@ class GrpcLinks final : public Links, public GrpcLoopUser, private GrpcLinkStrea
   void OnStreamWritten(LinkId id) override;
   void OnStreamDown(LinkId id, absl::StatusCode code) override;
 
+  bool MakeRoomOn(Link& link, CircuitId for_circuit);
+  void MakeRoomOnAll();
+  void Evict(Link& link, CircuitId circuit);
   void MarkDirty(Link& link);
   void Flush(Link& link);
   bool IsAlive(LinkId id) const { return links_.contains(id); }
@@ -101,6 +107,8 @@ class GrpcLinks final : public Links, public GrpcLoopUser, private GrpcLinkStrea
   size_t client_links_ = 0;
   LinkId last_id_ = 0;
   std::vector<LinkId> dirty_;
+  size_t queued_ = 0;        // cells that wait, on all links
+  uint64_t last_order_ = 0;  // of a cell that was queued
   LinkCounters counters_;
   bool stopping_ = false;
 };

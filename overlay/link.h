@@ -14,7 +14,8 @@ namespace overlay {
 
 using LinkId = uint64_t;  // never 0, never used twice by one process
 
-inline constexpr size_t kLinkQueueMax = 4 * 1024 * 1024 / kCellSize;  // 4 MiB; beyond it Send refuses
+inline constexpr size_t kLinkQueueMax = 4 * 1024 * 1024 / kCellSize;    // cells: 4 MiB; beyond it a circuit is evicted
+inline constexpr size_t kLinksQueueMax = 64 * 1024 * 1024 / kCellSize;  // cells of all links together: 64 MiB, the same
 
 struct LinkInfo {
   LinkId id = 0;
@@ -29,6 +30,9 @@ class LinkListener {
   virtual void OnLinkUp(const LinkInfo& link) = 0;
   virtual void OnCell(LinkId link, const Cell& cell) = 0;
   virtual void OnLinkDown(LinkId link) = 0;  // also for one that never came up; the id is dead
+  // There was no room left, and of all circuits whose cells wait (on this link if it is full, else on any) this one had the
+  // oldest. Its cells are thrown away already: it has to go, on both sides.
+  virtual void OnEvicted(LinkId link, CircuitId circuit) = 0;
 };
 
 class Links {
@@ -38,7 +42,9 @@ class Links {
   // The link to that node: the one there is, or a new one that comes up (OnLinkUp) or fails (OnLinkDown within 5 s). Cells sent
   // before it is up wait. The peer must prove the descriptor's node key. Dials are rate-limited by the caller.
   virtual LinkId Connect(const Descriptor& to) = 0;
-  // False if the link is gone or its queue is full: the cell is dropped, and the circuit has to go.
+  // False if the link is gone, or too many cells of this circuit wait: the cell is dropped, and the circuit has to go. A full
+  // link, or too much on all links together, costs the circuit with the oldest cell instead (OnEvicted): the one whose reader
+  // is slow, or which has more than its share, not the one that happens to send.
   virtual bool Send(LinkId link, const Cell& cell) = 0;
   virtual void Close(LinkId link) = 0;
   virtual const LinkInfo* Find(LinkId link) const = 0;  // null unless it is up

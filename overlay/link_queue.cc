@@ -5,15 +5,33 @@
 
 namespace overlay {
 
-bool LinkQueue::Push(const Cell& cell) {
+PushResult LinkQueue::Push(const Cell& cell, uint64_t order) {
   const bool is_destroy = cell.command() == CellCommand::kDestroy;
-  if (size_ >= kLinkQueueMax + (is_destroy ? kDestroyReserve : 0)) return false;
+  if (is_destroy) Discard(cell.circuit_id());
+  if (size_ >= kLinkQueueMax + (is_destroy ? kDestroyReserve : 0)) return PushResult::kLinkFull;
   const auto [entry, was_quiet] = waiting_.try_emplace(cell.circuit_id());
-  if (entry->second.size() >= kCircuitQueueMax + (is_destroy ? 1 : 0)) return false;
+  if (entry->second.size() >= kCircuitQueueMax) return PushResult::kCircuitFull;
   if (was_quiet) quiet_.push_back(cell.circuit_id());
-  entry->second.push_back(cell);
+  entry->second.push_back({order, cell});
   ++size_;
-  return true;
+  return PushResult::kQueued;
+}
+
+// It stays on its list, as one that has nothing waiting.
+void LinkQueue::Discard(CircuitId circuit) {
+  const auto entry = waiting_.find(circuit);
+  if (entry == waiting_.end()) return;
+  size_ -= entry->second.size();
+  entry->second.clear();
+}
+
+std::vector<LinkQueue::Oldest> LinkQueue::Heads() const {
+  std::vector<Oldest> heads;
+  for (const auto& [circuit, cells] : waiting_) {
+    if (cells.empty() || cells.front().cell.command() == CellCommand::kDestroy) continue;
+    heads.push_back({circuit, cells.front().order});
+  }
+  return heads;
 }
 
 size_t LinkQueue::Pop(std::span<uint8_t> out) {
@@ -43,12 +61,12 @@ bool LinkQueue::PopOne(bool from_quiet, uint8_t* out) {
   const CircuitId circuit = list.front();
   list.pop_front();
   const auto entry = waiting_.find(circuit);
-  std::deque<Cell>& cells = entry->second;
+  std::deque<Waiting>& cells = entry->second;
   if (cells.empty()) {
     waiting_.erase(entry);
     return false;
   }
-  std::memcpy(out, cells.front().bytes.data(), kCellSize);
+  std::memcpy(out, cells.front().cell.bytes.data(), kCellSize);
   cells.pop_front();
   --size_;
   busy_.push_back(circuit);

@@ -191,6 +191,9 @@ class Client : overlay::LinkListener {
 
   void OnLinkUp(const overlay::LinkInfo& link) override { own_.OnLinkUp(link); }
   void OnLinkDown(overlay::LinkId link) override { own_.OnLinkDown(link, table_.TakeLink(link)); }
+  void OnEvicted(overlay::LinkId link, overlay::CircuitId id) override {
+    if (const CircuitEntry* entry = table_.Find(link, id)) own_.Close(entry->circuit);
+  }
   void OnCell(overlay::LinkId link, const overlay::Cell& cell) override {
     const CircuitEntry* entry = table_.Find(link, cell.circuit_id());
     if (entry != nullptr) own_.OnCell(entry->circuit, cell);

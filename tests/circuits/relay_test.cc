@@ -45,6 +45,23 @@ struct Bench {
     relay.OnHandshake(reply.circuit, result, kStart);
     return reply.circuit;
   }
+  // Ends a circuit's handshake well, with keys that nobody else has.
+  void Answer(uint64_t circuit) {
+    relay.OnHandshake(circuit, keys::ServerReplyResult{hop_keys, base::Bytes(keys::kOnionReplySize)}, kStart);
+  }
+  // A CREATE whose handshake is never looked at; no two are alike.
+  Cell AnyCreate(overlay::CircuitId id) {
+    Cell cell(id, CellCommand::kCreate);
+    rng.Fill(cell.body());
+    return cell;
+  }
+  size_t CreateMany(overlay::LinkId link, overlay::CircuitId first, size_t count) {
+    size_t taken = 0;
+    for (size_t i = 0; i < count; ++i) {
+      taken += Count<ReplyToSkin>(OnCell(link, AnyCreate(first + static_cast<overlay::CircuitId>(i)), kStart));
+    }
+    return taken;
+  }
   RelayActions OnCell(overlay::LinkId link, Cell cell, absl::Time now) {
     RelayActions actions;
     const std::optional<overlay::LinkId> onward = relay.OnCell(link, cell, now, actions);
@@ -70,7 +87,7 @@ struct Bench {
 TEST(Relay, AHandshakeThatNeverComesBackIsGivenUp) {
   Bench bench(1);
   bench.Up(1, false);
-  bench.OnCell(1, Cell(5, CellCommand::kCreate), kStart);
+  bench.OnCell(1, bench.AnyCreate(5), kStart);
   EXPECT_EQ(bench.relay.circuit_count(), 1u);
   EXPECT_EQ(bench.relay.NextTick(), kStart + kSettleMax);
   EXPECT_TRUE(bench.relay.OnTick(kStart + kSettleMax - absl::Seconds(1)).empty());
@@ -101,22 +118,90 @@ TEST(Relay, ALinkThatNeverComesUpIsGivenUp) {
 TEST(Relay, AClientFillsItsOwnCapAndNoOther) {
   Bench bench(3);
   bench.Up(1, false), bench.Up(2, false);
-  for (size_t i = 0; i < kUnsettledPerClientLink; ++i) {
-    const RelayActions actions = bench.OnCell(1, Cell(static_cast<overlay::CircuitId>(1 + i), CellCommand::kCreate), kStart);
-    EXPECT_EQ(Bench::Count<ReplyToSkin>(actions), 1u);
-  }
-  const RelayActions refused = bench.OnCell(1, Cell(9999, CellCommand::kCreate), kStart);
+  EXPECT_EQ(bench.CreateMany(1, 1, kUnsettledPerClientLink), kUnsettledPerClientLink);
+  const RelayActions refused = bench.OnCell(1, bench.AnyCreate(9999), kStart);
   ASSERT_EQ(Bench::Count<SendCell>(refused), 1u);
   EXPECT_EQ(std::get<SendCell>(refused[0]).cell.command(), CellCommand::kDestroy);
-  EXPECT_EQ(Bench::Count<ReplyToSkin>(bench.OnCell(2, Cell(1, CellCommand::kCreate), kStart)), 1u);
+  EXPECT_EQ(bench.CreateMany(2, 1, 1), 1u);
 }
 
 TEST(Relay, CircuitsPerClientLinkAreBounded) {
   Bench bench(4);
   bench.Up(1, false);
   for (size_t i = 0; i < kClientCircuitsMax; ++i) bench.Create(1, static_cast<overlay::CircuitId>(1 + i));
-  EXPECT_EQ(Bench::Count<ReplyToSkin>(bench.OnCell(1, Cell(9999, CellCommand::kCreate), kStart)), 0u);
+  EXPECT_EQ(bench.CreateMany(1, 9999, 1), 0u);
   EXPECT_EQ(bench.relay.circuit_count(), kClientCircuitsMax);
+}
+
+// Every greedy link leaves as much free as it took, so the ninth neighbour still finds room.
+TEST(Relay, GreedyNeighboursLeaveRoomForOthers) {
+  Bench bench(10);
+  std::vector<size_t> taken;
+  for (overlay::LinkId link = 1; link <= 8; ++link) {
+    bench.Up(link, true);
+    taken.push_back(bench.CreateMany(link, 1, 10'000));
+  }
+  EXPECT_EQ(taken[0], kUnsettledPerNodeLink);
+  EXPECT_TRUE(std::is_sorted(taken.rbegin(), taken.rend()));
+  EXPECT_LT(bench.relay.circuit_count(), kUnsettledMax);
+  bench.Up(9, true), bench.Up(10, false);
+  EXPECT_GT(bench.CreateMany(9, 1, 20), 10u);
+  EXPECT_GE(bench.CreateMany(10, 1, 1), 1u);
+  bench.relay.OnTick(kStart + kSettleMax);
+  EXPECT_EQ(bench.relay.circuit_count(), 0u) << "none of them had a handshake that came back";
+}
+
+TEST(Relay, OneNeighbourFillsHalfOfTheNodeAtMost) {
+  Bench bench(11);
+  bench.Up(1, true), bench.Up(2, true);
+  size_t taken = 0;
+  for (overlay::CircuitId id = 1; id <= kCarriedMax; ++id) {
+    const RelayActions actions = bench.OnCell(1, bench.AnyCreate(id), kStart);
+    if (Bench::Count<ReplyToSkin>(actions) == 0) continue;
+    ++taken;
+    bench.Answer(std::get<ReplyToSkin>(actions[0]).circuit);
+  }
+  EXPECT_EQ(taken, kCarriedMax / 2);
+  EXPECT_EQ(bench.CreateMany(2, 1, 100), 100u);
+}
+
+TEST(Relay, AReplayedOnionSkinCostsNoHandshake) {
+  Bench bench(12);
+  bench.Up(1, false), bench.Up(2, true);
+  Cell create = bench.AnyCreate(5);
+  EXPECT_EQ(Bench::Count<ReplyToSkin>(bench.OnCell(1, create, kStart)), 1u);
+  for (overlay::LinkId link = 1; link <= 2; ++link) {
+    create.SetCircuitId(6 + static_cast<overlay::CircuitId>(link));
+    const RelayActions actions = bench.OnCell(link, create, kStart + absl::Minutes(4));
+    EXPECT_EQ(Bench::Count<ReplyToSkin>(actions), 0u);
+    ASSERT_EQ(Bench::Count<SendCell>(actions), 1u);
+    EXPECT_EQ(std::get<SendCell>(actions[0]).cell.command(), CellCommand::kDestroy);
+  }
+  EXPECT_EQ(bench.relay.stats().replayed, 2u);
+  create.body()[40] ^= 1;  // another onion key
+  EXPECT_EQ(Bench::Count<ReplyToSkin>(bench.OnCell(1, create, kStart)), 1u);
+}
+
+// Clients that ask for tables and never acknowledge one: together they get kWaitingMax cells, and who has been stuck longest
+// goes.
+TEST(Relay, WhatNobodyAcknowledgesIsBoundedForTheWholeNode) {
+  Bench bench(13);
+  const base::Bytes index = {0};
+  std::vector<uint64_t> circuits;
+  std::vector<OriginLayers> layers;
+  absl::Time now = kStart;
+  for (size_t i = 0; i < 60; ++i) {
+    const overlay::LinkId link = 1 + i;
+    bench.Up(link, false);
+    circuits.push_back(bench.Create(link, 5));
+    layers.emplace_back().AddHop(bench.hop_keys);
+    now += absl::Seconds(1);
+    for (int asked = 0; asked < 190; ++asked) bench.OnCell(link, bench.Say(layers.back(), 5, RelayCommand::kTable, index), now);
+  }
+  EXPECT_GT(bench.relay.stats().stuck, 0u);
+  EXPECT_EQ(bench.relay.circuit_count(), 60 - bench.relay.stats().stuck);
+  EXPECT_EQ(bench.table.CountOn(1), 0u) << "the one that was stuck first";
+  EXPECT_EQ(bench.table.CountOn(60), 1u);
 }
 
 TEST(Relay, OutsideTheLocalNetworkCreatesHaveARate) {
@@ -126,7 +211,7 @@ TEST(Relay, OutsideTheLocalNetworkCreatesHaveARate) {
   bench.Up(1, false);
   size_t taken = 0;
   for (overlay::CircuitId id = 1; id < 200; ++id) {
-    const RelayActions actions = bench.OnCell(1, Cell(id, CellCommand::kCreate), kStart);
+    const RelayActions actions = bench.OnCell(1, bench.AnyCreate(id), kStart);
     if (Bench::Count<ReplyToSkin>(actions) == 0) continue;
     ++taken;
     bench.relay.OnHandshake(std::get<ReplyToSkin>(actions[0]).circuit, absl::UnauthenticatedError(""), kStart);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "overlay/grpc_link.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "overlay/grpc_channel.h"
 #include "overlay/link_frame.h"
@@ -126,6 +129,7 @@ TEST_F(LinkTest, BatchesWhatArrivesCellByCell) {
     void OnLinkUp(const LinkInfo&) override {}
     void OnCell(LinkId, const Cell& cell) override { EXPECT_TRUE(links->Send(to, cell)); }
     void OnLinkDown(LinkId) override {}
+    void OnEvicted(LinkId, CircuitId) override {}
   } relay;
   relay.links = &b_.links;
   relay.to = b_to_c;
@@ -140,6 +144,59 @@ TEST_F(LinkTest, BatchesWhatArrivesCellByCell) {
   const LinkCounters counters = b_.On([&] { return b_.links.counters(); });
   EXPECT_LT(counters.messages_out * 2, counters.cells_out);
   b_.Stop();
+}
+
+TEST_F(LinkTest, AFullLinkCostsTheCircuitWithTheOldestCellAndNoOther) {
+  a_.On([&] {
+    const LinkId id = a_.links.Connect(b_.descriptor());
+    for (uint32_t i = 0; i < kLinkQueueMax; ++i) ASSERT_TRUE(a_.links.Send(id, Numbered(1 + i % 16, i)));
+    EXPECT_TRUE(a_.links.Send(id, Numbered(99, 7)));
+    EXPECT_EQ(a_.links.counters().evicted, 1u);
+  });
+  EXPECT_EQ(a_.recorder.WaitForEvicted(1), std::vector<CircuitId>{1});
+  const size_t left = kLinkQueueMax / 16 * 15 + 1;
+  const std::vector<Cell> cells = b_.recorder.WaitForCells(left);
+  EXPECT_EQ(cells.size(), left);
+  EXPECT_EQ(std::count_if(cells.begin(), cells.end(), [](const Cell& cell) { return cell.circuit_id() == 1; }), 0);
+  EXPECT_EQ(std::count_if(cells.begin(), cells.end(), [](const Cell& cell) { return cell.circuit_id() == 99; }), 1);
+}
+
+// Twenty neighbours that read nothing: what waits for all of them is bounded, and the oldest goes first.
+TEST_F(LinkTest, AllLinksTogetherAreBoundedToo) {
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);  // takes connections and says nothing
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(listen(listener, 64), 0);
+  ASSERT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const std::string silent_address = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  support::SeededRng rng(9);
+  std::vector<Descriptor> silent;
+  for (int i = 0; i < 20; ++i) {
+    silent.push_back(SignDescriptor(a_.network, keys::SigningKey::Generate(rng), keys::X25519KeyPair::Generate(rng).public_key,
+                                    Role::kRelay, silent_address, {}, absl::Now()));
+  }
+  std::vector<LinkId> ids;
+  a_.On([&] {
+    for (const Descriptor& descriptor : silent) ids.push_back(a_.links.Connect(descriptor));
+    const uint32_t each = 1900;  // fits every link by itself
+    for (const LinkId id : ids) {
+      for (uint32_t i = 0; i < each; ++i) EXPECT_TRUE(a_.links.Send(id, Numbered(1 + i % 8, i)));
+    }
+    EXPECT_LE(a_.links.queued(), kLinksQueueMax);
+    EXPECT_GT(a_.links.queued(), kLinksQueueMax / 4 * 3);
+    EXPECT_GT(a_.links.counters().evicted, 0u);
+  });
+  const std::vector<CircuitId> evicted = a_.recorder.WaitForEvicted(8);
+  ASSERT_GE(evicted.size(), 8u);
+  for (CircuitId circuit = 1; circuit <= 8; ++circuit) EXPECT_EQ(evicted[circuit - 1], circuit);  // of the first link
+  a_.On([&] {
+    for (const LinkId id : ids) a_.links.Close(id);
+  });
+  EXPECT_EQ(a_.On([&] { return a_.links.queued(); }), 0u);
+  close(listener);
 }
 
 TEST_F(LinkTest, RefusesCellsBeyondItsQueue) {

@@ -29,7 +29,7 @@ std::vector<CircuitId> PopCircuits(LinkQueue& queue, size_t cells) {
 }
 
 void PushMany(LinkQueue& queue, CircuitId circuit, int count) {
-  for (int i = 0; i < count; ++i) ASSERT_TRUE(queue.Push(Numbered(circuit, static_cast<uint8_t>(i))));
+  for (int i = 0; i < count; ++i) ASSERT_EQ(queue.Push(Numbered(circuit, static_cast<uint8_t>(i))), PushResult::kQueued);
 }
 
 TEST(LinkQueue, KeepsTheBytesOfACell) {
@@ -37,7 +37,7 @@ TEST(LinkQueue, KeepsTheBytesOfACell) {
   support::SeededRng rng(1);
   Cell cell(7, CellCommand::kRelayEarly);
   rng.Fill(cell.body());
-  ASSERT_TRUE(queue.Push(cell));
+  ASSERT_EQ(queue.Push(cell), PushResult::kQueued);
   std::vector<uint8_t> out(kCellSize);
   EXPECT_EQ(queue.Pop(out), 1u);
   EXPECT_TRUE(std::equal(out.begin(), out.end(), cell.bytes.begin()));
@@ -77,7 +77,7 @@ TEST(LinkQueue, GivesOldCircuitsHalfOfAMessageHoweverManyNewOnesCome) {
   EXPECT_EQ(PopCircuits(queue, 1).size(), 1u);  // busy from now on
   CircuitId fresh = 1000;
   for (int round = 0; round < 10; ++round) {
-    for (int i = 0; i < 32; ++i) ASSERT_TRUE(queue.Push(Numbered(fresh++, 0)));
+    for (int i = 0; i < 32; ++i) ASSERT_EQ(queue.Push(Numbered(fresh++, 0)), PushResult::kQueued);
     const std::vector<CircuitId> sent = PopCircuits(queue, 16);
     EXPECT_EQ(sent.size(), 16u);
     EXPECT_GE(std::count(sent.begin(), sent.end(), 1u), 1);
@@ -91,7 +91,7 @@ TEST(LinkQueue, NeverLetsCellsOfOneCircuitOvertakeEachOther) {
   size_t waiting = 0;
   for (int step = 0; step < 5000; ++step) {
     const auto circuit = static_cast<CircuitId>(1 + rng.Below(5));
-    if (rng.Below(3) > 0 && queue.Push(Numbered(circuit, pushed[circuit]))) {
+    if (rng.Below(3) > 0 && queue.Push(Numbered(circuit, pushed[circuit])) == PushResult::kQueued) {
       ++pushed[circuit];
       ++waiting;
     }
@@ -111,29 +111,51 @@ TEST(LinkQueue, NeverLetsCellsOfOneCircuitOvertakeEachOther) {
 TEST(LinkQueue, RefusesACircuitThatHasAWindowWaitingButNotItsDestroy) {
   LinkQueue queue;
   PushMany(queue, 1, static_cast<int>(kCircuitQueueMax));
-  EXPECT_FALSE(queue.Push(Numbered(1, 0)));
-  EXPECT_TRUE(queue.Push(Numbered(2, 0)));
-  EXPECT_TRUE(queue.Push(Numbered(1, 0, CellCommand::kDestroy)));
-  EXPECT_FALSE(queue.Push(Numbered(1, 0, CellCommand::kDestroy)));
-  EXPECT_EQ(queue.size(), kCircuitQueueMax + 2);
+  EXPECT_EQ(queue.Push(Numbered(1, 0)), PushResult::kCircuitFull);
+  EXPECT_EQ(queue.Push(Numbered(2, 0)), PushResult::kQueued);
+  EXPECT_EQ(queue.Push(Numbered(1, 0, CellCommand::kDestroy)), PushResult::kQueued);
+  EXPECT_EQ(queue.size(), 2u) << "what waited before it is of no use to anybody";
+  EXPECT_EQ(PopCircuits(queue, 16), (std::vector<CircuitId>{1, 2}));
+  EXPECT_TRUE(queue.empty());
 }
 
 TEST(LinkQueue, RefusesCellsBeyondFourMebibytesButKeepsRoomForDestroys) {
   LinkQueue queue;
-  for (size_t i = 0; i < kLinkQueueMax; ++i) ASSERT_TRUE(queue.Push(Numbered(static_cast<CircuitId>(i + 1), 0)));
-  EXPECT_FALSE(queue.Push(Numbered(1, 0)));
-  for (size_t i = 0; i < kDestroyReserve; ++i) {
-    ASSERT_TRUE(queue.Push(Numbered(static_cast<CircuitId>(i + 1), 0, CellCommand::kDestroy)));
+  for (size_t i = 0; i < kLinkQueueMax; ++i) {
+    ASSERT_EQ(queue.Push(Numbered(static_cast<CircuitId>(i + 1), 0)), PushResult::kQueued);
   }
-  EXPECT_FALSE(queue.Push(Numbered(5000, 0, CellCommand::kDestroy)));
+  EXPECT_EQ(queue.Push(Numbered(1, 0)), PushResult::kLinkFull);
+  for (size_t i = 0; i < kDestroyReserve; ++i) {
+    ASSERT_EQ(queue.Push(Numbered(static_cast<CircuitId>(9000 + i), 0, CellCommand::kDestroy)), PushResult::kQueued);
+  }
+  EXPECT_EQ(queue.Push(Numbered(50'000, 0, CellCommand::kDestroy)), PushResult::kLinkFull);
   EXPECT_EQ(PopCircuits(queue, kLinkQueueMax + kDestroyReserve).size(), kLinkQueueMax + kDestroyReserve);
+  EXPECT_TRUE(queue.empty());
+}
+
+TEST(LinkQueue, TellsTheOldestCellOfEveryCircuitAndThrowsOneAway) {
+  LinkQueue queue;
+  for (uint64_t order = 1; order <= 9; ++order) {
+    ASSERT_EQ(queue.Push(Numbered(static_cast<CircuitId>(1 + order % 3), 0), order), PushResult::kQueued);
+  }
+  ASSERT_EQ(queue.Push(Numbered(7, 0, CellCommand::kDestroy), 10), PushResult::kQueued);
+  std::map<CircuitId, uint64_t> heads;
+  for (const LinkQueue::Oldest& head : queue.Heads()) heads[head.circuit] = head.order;
+  EXPECT_EQ(heads, (std::map<CircuitId, uint64_t>{{2, 1}, {3, 2}, {1, 3}})) << "a DESTROY is nobody's to evict";
+  queue.Discard(2);
+  EXPECT_EQ(queue.size(), 7u);
+  EXPECT_EQ(queue.Heads().size(), 2u);
+  queue.Discard(77);
+  const std::vector<CircuitId> left = PopCircuits(queue, 16);
+  EXPECT_EQ(left.size(), 7u);
+  EXPECT_EQ(std::count(left.begin(), left.end(), 2u), 0);
   EXPECT_TRUE(queue.empty());
 }
 
 TEST(LinkQueue, DoesNotRememberEveryCircuitThatEverHadOneCell) {
   LinkQueue queue;
   for (CircuitId circuit = 1; circuit <= 10'000; ++circuit) {
-    ASSERT_TRUE(queue.Push(Numbered(circuit, 0)));
+    ASSERT_EQ(queue.Push(Numbered(circuit, 0)), PushResult::kQueued);
     ASSERT_EQ(PopCircuits(queue, 16), std::vector<CircuitId>{circuit});
   }
   EXPECT_LE(queue.circuits(), kDrainedMax);

@@ -38,10 +38,14 @@ class LinkRecorder : public overlay::LinkListener {
   void OnLinkDown(overlay::LinkId link) override {
     Record([&] { downs_.push_back(link); });
   }
+  void OnEvicted(overlay::LinkId, overlay::CircuitId circuit) override {
+    Record([&] { evicted_.push_back(circuit); });
+  }
 
   std::vector<overlay::LinkInfo> WaitForUps(size_t count) { return WaitFor(ups_, count); }
   std::vector<overlay::Cell> WaitForCells(size_t count) { return WaitFor(cells_, count); }
   std::vector<overlay::LinkId> WaitForDowns(size_t count) { return WaitFor(downs_, count); }
+  std::vector<overlay::CircuitId> WaitForEvicted(size_t count) { return WaitFor(evicted_, count); }
   size_t downs() { return WaitFor(downs_, 0).size(); }
   size_t ups() { return WaitFor(ups_, 0).size(); }
 
@@ -65,6 +69,7 @@ class LinkRecorder : public overlay::LinkListener {
   std::vector<overlay::LinkInfo> ups_;
   std::vector<overlay::Cell> cells_;
   std::vector<overlay::LinkId> downs_;
+  std::vector<overlay::CircuitId> evicted_;
 };
 
 class GrpcNode {
