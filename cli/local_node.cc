@@ -208,6 +208,7 @@ absl::StatusOr<std::unique_ptr<LocalNode>> LocalNode::Create(const LocalNodeOpti
 void LocalNode::Run() { parts_->loop.Run(); }
 void LocalNode::Stop() { parts_->loop.Stop(); }
 base::EventLoop& LocalNode::loop() { return parts_->loop; }
+dht::DhtDriver& LocalNode::dht() { return *parts_->dht; }
 uint16_t LocalNode::port() const { return parts_->port; }
 const keys::PublicKey& LocalNode::node_key() const { return parts_->node_key.public_key(); }
 const std::string& LocalNode::advertised() const { return parts_->advertised; }

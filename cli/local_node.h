@@ -21,6 +21,10 @@ namespace bulbil::v1 {
 class StatusReply;
 }
 
+namespace dht {
+class DhtDriver;
+}
+
 namespace cli {
 
 struct LocalNodeOptions {
@@ -42,6 +46,7 @@ class LocalNode {
   void Run();
   void Stop();  // from any thread: ends Run at once, without leaving the ring
   base::EventLoop& loop();
+  dht::DhtDriver& dht();  // the node's store, as its own user has it
 
   uint16_t port() const;
   const keys::PublicKey& node_key() const;

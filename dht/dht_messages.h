@@ -61,8 +61,9 @@ struct DigestRequest {
 };
 struct DigestReply {
   bool responsible = false;  // the answerer is one of the holders of this range
-  bool suspect = false;      // and may lack records of it: no witness of absence (RecordStore::suspect)
+  bool suspect = false;      // and may lack records of it: no witness of absence (witness.h)
   RangePrint print;
+  std::vector<overlay::RingRange> doubts{};  // suspect: of which parts; none: of all
 };
 struct NamesRequest {
   overlay::RingRange range;
@@ -96,6 +97,8 @@ struct ReconcileReply {
   uint64_t salt = 0;
   std::vector<Record> records{};
   uint32_t remaining = 0;
+  bool suspect = false;  // kEqual, kDiffers: as in DigestReply
+  std::vector<overlay::RingRange> doubts{};
 };
 
 using DhtRequest =
@@ -105,9 +108,10 @@ using DhtReply =
 
 // Bounds of a message (overlay::kRpcMessageMax is 128 KiB).
 inline constexpr size_t kFetchNamesMax = 512;        // 65 bytes each
-inline constexpr size_t kFetchBytesMax = 48 * 1024;  // records after the first stop here: one large one more still fits
+inline constexpr size_t kFetchBytesMax = 112 * 1024;  // records of one answer, but for a first one that is larger
 inline constexpr size_t kNamesPageMax = 1024;        // 73 bytes each
 inline constexpr size_t kSymbolsPageMax = 8192;      // 12 bytes each
+inline constexpr size_t kDoubtsListedMax = 16;       // 64 bytes each; beyond it all is doubted
 inline constexpr size_t kResponsibleMax = 16;        // peers named in an answer: R + 1 and a margin
 
 }  // namespace dht

@@ -57,6 +57,27 @@ absl::StatusOr<overlay::RingRange> DecodeRange(const std::string& after, const s
 }
 
 template <typename Field>
+void EncodeDoubts(const std::vector<overlay::RingRange>& doubts, Field* field) {
+  if (doubts.size() > kDoubtsListedMax) return;
+  for (const overlay::RingRange& part : doubts) {
+    field->Add(Text(base::ByteWriter().Append(part.after.view()).Append(part.last.view()).Take()));
+  }
+}
+
+template <typename Field>
+absl::StatusOr<std::vector<overlay::RingRange>> DecodeDoubts(const Field& field) {
+  if (static_cast<size_t>(field.size()) > kDoubtsListedMax) return Malformed();
+  std::vector<overlay::RingRange> doubts;
+  for (const std::string& bytes : field) {
+    base::ByteReader reader(base::AsBytes(bytes));
+    const overlay::NodeId after{reader.Array<32>()}, last{reader.Array<32>()};
+    if (!reader.Done()) return Malformed();
+    doubts.push_back({.after = after, .last = last});
+  }
+  return doubts;
+}
+
+template <typename Field>
 void EncodePeers(const std::vector<overlay::Peer>& peers, Field* field) {
   for (size_t i = 0; i < std::min(peers.size(), kResponsibleMax); ++i) field->Add(Text(overlay::EncodePeer(peers[i])));
 }
@@ -187,6 +208,7 @@ absl::StatusOr<DhtReply> DecodeDigestReply(const std::string& bytes) {
   base::ByteReader reader(base::AsBytes(message.fingerprint()));
   reply.print = {.count = message.count(), .sum = reader.Array<32>()};
   if (!reader.Done()) return Malformed();
+  ASSIGN_OR_RETURN(reply.doubts, DecodeDoubts(message.doubts()));
   return reply;
 }
 
@@ -223,6 +245,8 @@ absl::StatusOr<DhtReply> DecodeReconcileReply(const std::string& bytes) {
                        .count = message.count(),
                        .salt = message.salt(),
                        .remaining = message.remaining()};
+  reply.suspect = message.suspect();
+  ASSIGN_OR_RETURN(reply.doubts, DecodeDoubts(message.doubts()));
   ASSIGN_OR_RETURN(reply.records, DecodeRecords(base::AsBytes(message.records())));
   return reply;
 }
@@ -291,6 +315,7 @@ std::string Encode(const DigestReply& m) {
   pb::DigestReply message;
   message.set_responsible(m.responsible);
   message.set_suspect(m.suspect);
+  EncodeDoubts(m.doubts, message.mutable_doubts());
   message.set_count(m.print.count);
   message.set_fingerprint(base::ToString(m.print.sum));
   return message.SerializeAsString();
@@ -319,6 +344,8 @@ std::string Encode(const ReconcileReply& m) {
   message.set_salt(m.salt);
   for (const Record& record : m.records) message.mutable_records()->append(Text(EncodeRecord(record)));
   message.set_remaining(m.remaining);
+  message.set_suspect(m.suspect);
+  EncodeDoubts(m.doubts, message.mutable_doubts());
   return message.SerializeAsString();
 }
 

@@ -8,8 +8,6 @@ namespace dht {
 
 using overlay::Peer;
 
-int WitnessesNeeded(const RecordStore& store) { return store.suspect() ? 2 : 1; }
-
 bool GetRounds::IsGood(const RecordName& name, const Record& record, const Moment& moment) const {
   return record.name == name && kinds_.Check(record, Source::kReplica, moment.wall_now).ok();
 }
@@ -24,7 +22,7 @@ void GetRounds::Start(RequestId request, const RecordName& name, bool serving, b
   if (absl::IsDataLoss(held.status())) admitter_.Remove({{.name = name, .expiry = absl::InfinitePast()}}, moment);
   if (held.ok()) return out_.Reply(request, GetReply{.record = *std::move(held), .complete = true});
   if (serving && replicas_.IsResponsible(name.point)) return StartHere(request, name, moment);
-  if (pass_on) return PassOn(request, name);
+  if (pass_on) return PassOn(request, name, moment);
   GetReply reply;
   if (serving || !replicas_.IsStoring()) reply.responsible = replicas_.Responsible(name.point);
   out_.Reply(request, std::move(reply));
@@ -44,7 +42,7 @@ void GetRounds::StartHere(RequestId request, const RecordName& name, const Momen
   }
   const bool is_alone = round.waiting.empty();
   rounds_.emplace(id, std::move(round));
-  if (is_alone) Finish(id, std::nullopt);
+  if (is_alone) Finish(id, std::nullopt, moment);
 }
 
 void GetRounds::OnFetched(uint64_t id, const Peer& holder, const FetchReply* reply, const Moment& moment) {
@@ -54,17 +52,17 @@ void GetRounds::OnFetched(uint64_t id, const Peer& holder, const FetchReply* rep
   round.waiting.erase(holder.node_key);
   if (reply != nullptr && !reply->records.empty() && IsGood(round.name, reply->records.front(), moment)) {
     admitter_.Admit(reply->records.front(), Source::kReplica, nullptr, nullptr, moment);  // repaired in passing
-    return Finish(id, reply->records.front());
+    return Finish(id, reply->records.front(), moment);
   }
   if (reply != nullptr && reply->records.empty()) ++round.witnesses;
-  if (round.waiting.empty()) return Finish(id, std::nullopt);
-  if (round.witnesses >= WitnessesNeeded(store_)) round.deadline = std::min(round.deadline, moment.now + kRoundGrace);
+  if (round.waiting.empty()) return Finish(id, std::nullopt, moment);
+  if (round.witnesses >= witness_.OthersNeeded(round.name.point, moment.now)) round.deadline = std::min(round.deadline, moment.now + kRoundGrace);
 }
 
-void GetRounds::Finish(uint64_t id, std::optional<Record> record) {
+void GetRounds::Finish(uint64_t id, std::optional<Record> record, const Moment& moment) {
   auto node = rounds_.extract(id);
   Round& round = node.mapped();
-  const bool complete = record.has_value() || round.witnesses >= WitnessesNeeded(store_);
+  const bool complete = record.has_value() || round.witnesses >= witness_.OthersNeeded(round.name.point, moment.now);
   out_.Reply(round.request,
              GetReply{.record = std::move(record), .complete = complete, .responsible = std::move(round.responsible)});
 }
@@ -75,7 +73,7 @@ void GetRounds::OnTick(const Moment& moment) {
     if (round.deadline <= moment.now) due.push_back(id);
   }
   std::sort(due.begin(), due.end());
-  for (const uint64_t id : due) Finish(id, std::nullopt);
+  for (const uint64_t id : due) Finish(id, std::nullopt, moment);
 }
 
 absl::Time GetRounds::NextTick() const {
@@ -84,22 +82,39 @@ absl::Time GetRounds::NextTick() const {
   return next;
 }
 
-void GetRounds::PassOn(RequestId request, const RecordName& name) {
+void GetRounds::PassOn(RequestId request, const RecordName& name, const Moment& moment) {
   const uint64_t id = out_.NextId();
-  passed_on_.emplace(id, PassedOn{.request = request, .name = name});
-  out_.AskOwners(name.point, [this, id](const absl::StatusOr<std::vector<Peer>>& owners, const Moment&) {
-    PassedOn& passed = passed_on_.at(id);
-    if (owners.ok()) passed.owners = *owners;
-    if (replicas_.self() != nullptr) {
-      std::erase_if(passed.owners, [&](const Peer& peer) { return peer.SameProcess(*replicas_.self()); });
-    }
-    TryNext(id);
+  std::vector<Peer> remembered = owners_.Find(name.point, moment.now);
+  passed_on_.emplace(id, PassedOn{.request = request, .name = name, .remembered = !remembered.empty()});
+  if (remembered.empty()) return FindOwners(id);
+  TakeOwners(id, std::move(remembered));
+}
+
+void GetRounds::FindOwners(uint64_t id) {
+  const overlay::NodeId point = passed_on_.at(id).name.point;
+  out_.AskOwners(point, [this, id, point](const absl::StatusOr<std::vector<Peer>>& owners, const Moment& moment) {
+    if (owners.ok()) owners_.Learn(point, *owners, moment.now);
+    TakeOwners(id, owners.ok() ? *owners : std::vector<Peer>());
   });
+}
+
+void GetRounds::TakeOwners(uint64_t id, std::vector<Peer> owners) {
+  PassedOn& passed = passed_on_.at(id);
+  passed.owners = std::move(owners);
+  passed.tried = 0;
+  if (replicas_.self() != nullptr) {
+    std::erase_if(passed.owners, [&](const Peer& peer) { return peer.SameProcess(*replicas_.self()); });
+  }
+  TryNext(id);
 }
 
 void GetRounds::TryNext(uint64_t id) {
   PassedOn& passed = passed_on_.at(id);
   if (passed.tried == std::min(passed.owners.size(), kPassOnTries)) {
+    if (std::exchange(passed.remembered, false)) {
+      owners_.Forget(passed.name.point);
+      return FindOwners(id);
+    }
     out_.Reply(passed.request, GetReply{.responsible = passed.owners});
     passed_on_.erase(id);
     return;

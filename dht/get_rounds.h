@@ -2,23 +2,32 @@
 // dht/get_rounds.h — reads of a record by its name under way at this node.
 //
 // Answered from the union of this replica and at least one other responsible one (R - W + 1 = 2 in all), so what W replicas
-// acknowledged is seen. With fewer the answer is "incomplete", never "absent" (protocol.md 7). A replica whose own store is
-// suspect does not count itself. A record that was found needs no second witness: its kind verified it.
+// acknowledged is seen. With fewer the answer is "incomplete", never "absent" (protocol.md 7). A replica that is in
+// doubt (witness.h) does not count itself. A record that was found needs no second witness: its kind verified it.
 #pragma once
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "dht/admitter.h"
 #include "dht/outbox.h"
+#include "dht/owner_cache.h"
 #include "dht/put_rounds.h"
 #include "dht/replica_set.h"
+#include "dht/witness.h"
 
 namespace dht {
 
 class GetRounds {
  public:
-  GetRounds(const RecordKinds& kinds, const RecordStore& store, const ReplicaSet& replicas, Admitter& admitter, Outbox& out)
-      : kinds_(kinds), store_(store), replicas_(replicas), admitter_(admitter), out_(out) {}
+  GetRounds(const RecordKinds& kinds, const RecordStore& store, const ReplicaSet& replicas, const Witness& witness,
+            OwnerCache& owners, Admitter& admitter, Outbox& out)
+      : kinds_(kinds),
+        store_(store),
+        replicas_(replicas),
+        witness_(witness),
+        admitter_(admitter),
+        out_(out),
+        owners_(owners) {}
 
   // Answers `request` once: a GetReply, InvalidArgument for a kind that has no GET, ResourceExhausted.
   void Start(RequestId request, const RecordName& name, bool serving, bool pass_on, const Moment& moment);
@@ -37,29 +46,31 @@ class GetRounds {
   struct PassedOn {
     RequestId request;
     RecordName name;
-    std::vector<overlay::Peer> owners;
+    std::vector<overlay::Peer> owners = {};
+    bool remembered = false;  // owners are what an earlier lookup found
     size_t tried = 0;
   };
 
   void StartHere(RequestId request, const RecordName& name, const Moment& moment);
   void OnFetched(uint64_t id, const overlay::Peer& holder, const FetchReply* reply, const Moment& moment);
-  void Finish(uint64_t id, std::optional<Record> record);
+  void Finish(uint64_t id, std::optional<Record> record, const Moment& moment);
   bool IsGood(const RecordName& name, const Record& record, const Moment& moment) const;
 
-  void PassOn(RequestId request, const RecordName& name);
+  void PassOn(RequestId request, const RecordName& name, const Moment& moment);
+  void FindOwners(uint64_t id);
+  void TakeOwners(uint64_t id, std::vector<overlay::Peer> owners);
   void TryNext(uint64_t id);
   void OnPassedOn(uint64_t id, const GetReply* reply, const Moment& moment);
 
   const RecordKinds& kinds_;
   const RecordStore& store_;
   const ReplicaSet& replicas_;
+  const Witness& witness_;
   Admitter& admitter_;
   Outbox& out_;
+  OwnerCache& owners_;
   absl::flat_hash_map<uint64_t, Round> rounds_;
   absl::flat_hash_map<uint64_t, PassedOn> passed_on_;
 };
-
-// How many other replicas have to answer before something counts as absent.
-int WitnessesNeeded(const RecordStore& store);
 
 }  // namespace dht

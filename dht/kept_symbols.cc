@@ -25,13 +25,7 @@ void SymbolRow::Build(const RangeIndex& index) {
   if (counted < kBuildSlice) ready_ = row_.size();
 }
 
-// In the order of Walk: from range.after around zero.
-bool SymbolRow::IsCounted(const RecordName& name) const {
-  if (!cursor_) return false;
-  const auto passed_zero = [this](const RecordName& each) { return each.point <= range_.after; };
-  if (passed_zero(name) != passed_zero(*cursor_)) return passed_zero(*cursor_);
-  return !ComesBefore(*cursor_, name);
-}
+bool SymbolRow::IsCounted(const RecordName& name) const { return cursor_ && !ComesBeforeIn(range_, *cursor_, name); }
 
 void SymbolRow::OnChange(const RecordName& name, const keys::Digest& print) {
   if (!range_.Contains(name.point)) return;

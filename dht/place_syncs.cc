@@ -35,29 +35,29 @@ void PlaceSyncs::Start(RequestId request, const NodeId& point, bool serving, con
   for (const Peer& peer : replicas_.Responsible(point)) {
     if (peer.SameProcess(*replicas_.self())) continue;
     ++places_.at(point).running;
-    auto done = [this, point, generation](const absl::Status& status, const Moment& then) {
-      OnDone(point, generation, status.ok(), then);
+    auto done = [this, point, generation](const SyncOutcome& outcome, const Moment& then) {
+      OnDone(point, generation, outcome.IsWitness(), then);
     };
-    sync_.Start({.from = peer, .range = OnlyPoint(point), .as_witness = true}, std::move(done), moment);
+    sync_.Start({.from = peer, .range = OnlyPoint(point)}, std::move(done), moment);
   }
   if (places_.at(point).running == 0) Finish(point, moment);
 }
 
-void PlaceSyncs::OnDone(const NodeId& point, uint64_t generation, bool complete, const Moment& moment) {
+void PlaceSyncs::OnDone(const NodeId& point, uint64_t generation, bool by_witness, const Moment& moment) {
   const auto found = generations_.find(point);
   if (found == generations_.end() || found->second != generation) return;
   Place& place = places_.at(point);
   --place.running;
-  if (complete) ++place.witnesses;
+  if (by_witness) ++place.witnesses;
   if (place.running == 0) return Finish(point, moment);
-  if (place.witnesses >= WitnessesNeeded(store_)) place.deadline = std::min(place.deadline, moment.now + kRoundGrace);
+  if (place.witnesses >= witness_.OthersNeeded(point, moment.now)) place.deadline = std::min(place.deadline, moment.now + kRoundGrace);
 }
 
 void PlaceSyncs::Finish(const NodeId& point, const Moment& moment) {
   auto node = places_.extract(point);
   generations_.erase(point);
   const Place& place = node.mapped();
-  const bool complete = place.witnesses >= WitnessesNeeded(store_);
+  const bool complete = place.witnesses >= witness_.OthersNeeded(point, moment.now);
   if (fresh_.size() >= kFreshPlacesMax) fresh_.clear();
   if (complete) fresh_[point] = moment.now + kPlaceFresh;
   waiting_ -= place.waiters.size();

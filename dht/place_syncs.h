@@ -20,8 +20,8 @@ inline constexpr size_t kFreshPlacesMax = 1024;                  // beyond it al
 
 class PlaceSyncs {
  public:
-  PlaceSyncs(const RecordStore& store, const ReplicaSet& replicas, RangeSync& sync, Outbox& out)
-      : store_(store), replicas_(replicas), sync_(sync), out_(out) {}
+  PlaceSyncs(const ReplicaSet& replicas, const Witness& witness, RangeSync& sync, Outbox& out)
+      : replicas_(replicas), witness_(witness), sync_(sync), out_(out) {}
 
   // Emits PlaceSynced for `request` once.
   void Start(RequestId request, const overlay::NodeId& point, bool serving, const Moment& moment);
@@ -37,11 +37,11 @@ class PlaceSyncs {
     absl::Time deadline;
   };
 
-  void OnDone(const overlay::NodeId& point, uint64_t generation, bool complete, const Moment& moment);
+  void OnDone(const overlay::NodeId& point, uint64_t generation, bool by_witness, const Moment& moment);
   void Finish(const overlay::NodeId& point, const Moment& moment);
 
-  const RecordStore& store_;
   const ReplicaSet& replicas_;
+  const Witness& witness_;
   RangeSync& sync_;
   Outbox& out_;
   size_t waiting_ = 0;  // requests, at most kRoundsMax

@@ -16,7 +16,7 @@ void PutRounds::Start(RequestId request, Record record, bool serving, bool pass_
     return out_.Reply(request, PutReply{.result = PutResult::kRefused});
   }
   if (serving && replicas_.IsResponsible(record.name.point)) return StartHere(request, std::move(record), moment);
-  if (pass_on) return PassOn(request, std::move(record));
+  if (pass_on) return PassOn(request, std::move(record), moment);
   PutReply reply{.result = PutResult::kNotResponsible};
   if (serving || !replicas_.IsStoring()) reply.responsible = replicas_.Responsible(record.name.point);
   out_.Reply(request, std::move(reply));
@@ -113,23 +113,39 @@ absl::Time PutRounds::NextTick() const {
   return next;
 }
 
-void PutRounds::PassOn(RequestId request, Record record) {
+void PutRounds::PassOn(RequestId request, Record record, const Moment& moment) {
   const uint64_t id = out_.NextId();
-  const overlay::NodeId point = record.name.point;
-  passed_on_.emplace(id, PassedOn{.request = request, .record = std::move(record)});
-  out_.AskOwners(point, [this, id](const absl::StatusOr<std::vector<Peer>>& owners, const Moment&) {
-    PassedOn& passed = passed_on_.at(id);
-    if (owners.ok()) passed.owners = *owners;
-    if (replicas_.self() != nullptr) {
-      std::erase_if(passed.owners, [&](const Peer& peer) { return peer.SameProcess(*replicas_.self()); });
-    }
-    TryNext(id);
+  std::vector<Peer> remembered = owners_.Find(record.name.point, moment.now);
+  passed_on_.emplace(id, PassedOn{.request = request, .record = std::move(record), .remembered = !remembered.empty()});
+  if (remembered.empty()) return FindOwners(id);
+  TakeOwners(id, std::move(remembered));
+}
+
+void PutRounds::FindOwners(uint64_t id) {
+  const overlay::NodeId point = passed_on_.at(id).record.name.point;
+  out_.AskOwners(point, [this, id, point](const absl::StatusOr<std::vector<Peer>>& owners, const Moment& moment) {
+    if (owners.ok()) owners_.Learn(point, *owners, moment.now);
+    TakeOwners(id, owners.ok() ? *owners : std::vector<Peer>());
   });
+}
+
+void PutRounds::TakeOwners(uint64_t id, std::vector<Peer> owners) {
+  PassedOn& passed = passed_on_.at(id);
+  passed.owners = std::move(owners);
+  passed.tried = 0;
+  if (replicas_.self() != nullptr) {
+    std::erase_if(passed.owners, [&](const Peer& peer) { return peer.SameProcess(*replicas_.self()); });
+  }
+  TryNext(id);
 }
 
 void PutRounds::TryNext(uint64_t id) {
   PassedOn& passed = passed_on_.at(id);
   if (passed.tried == std::min(passed.owners.size(), kPassOnTries)) {
+    if (std::exchange(passed.remembered, false)) {
+      owners_.Forget(passed.record.name.point);
+      return FindOwners(id);
+    }
     out_.Reply(passed.request, PutReply{.result = PutResult::kUnknown, .responsible = passed.owners});
     passed_on_.erase(id);
     return;
@@ -144,6 +160,12 @@ void PutRounds::OnPassedOn(uint64_t id, const PutReply* reply) {
   PutReply answer = *reply;
   answer.responsible = passed.owners;
   answer.receipts = CountableReceipts(network_.name, reply->receipts, passed.record.name, passed.record.expiry, passed.owners);
+  // Receipts of nodes that are not known here as responsible: the ring may have changed.
+  const bool is_short = reply->result == PutResult::kStored && answer.receipts.size() < static_cast<size_t>(network_.write_quorum);
+  if (is_short && std::exchange(passed.remembered, false)) {
+    owners_.Forget(passed.record.name.point);
+    return FindOwners(id);
+  }
   out_.Reply(passed.request, std::move(answer));
   passed_on_.erase(id);
 }

@@ -10,6 +10,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "dht/admitter.h"
 #include "dht/outbox.h"
+#include "dht/owner_cache.h"
 #include "dht/replica_set.h"
 #include "keys/identity.h"
 
@@ -23,8 +24,14 @@ inline constexpr size_t kPassOnTries = 3;                               // respo
 class PutRounds {
  public:
   PutRounds(const overlay::Network& network, const keys::SigningKey& node_key, const RecordKinds& kinds,
-            const ReplicaSet& replicas, Admitter& admitter, Outbox& out)
-      : network_(network), node_key_(node_key), kinds_(kinds), replicas_(replicas), admitter_(admitter), out_(out) {}
+            const ReplicaSet& replicas, OwnerCache& owners, Admitter& admitter, Outbox& out)
+      : network_(network),
+        node_key_(node_key),
+        kinds_(kinds),
+        replicas_(replicas),
+        admitter_(admitter),
+        out_(out),
+        owners_(owners) {}
 
   // `serving`: this node is a member and not leaving. Answers `request` once, with a PutReply or ResourceExhausted.
   void Start(RequestId request, Record record, bool serving, bool pass_on, const Moment& moment);
@@ -45,7 +52,8 @@ class PutRounds {
   struct PassedOn {
     RequestId request;
     Record record;
-    std::vector<overlay::Peer> owners;
+    std::vector<overlay::Peer> owners = {};
+    bool remembered = false;  // owners are what an earlier lookup found
     size_t tried = 0;
   };
 
@@ -56,7 +64,9 @@ class PutRounds {
   void Progress(uint64_t id, const Moment& moment);
   void Finish(uint64_t id);
 
-  void PassOn(RequestId request, Record record);
+  void PassOn(RequestId request, Record record, const Moment& moment);
+  void FindOwners(uint64_t id);
+  void TakeOwners(uint64_t id, std::vector<overlay::Peer> owners);
   void TryNext(uint64_t id);
   void OnPassedOn(uint64_t id, const PutReply* reply);
 
@@ -66,6 +76,7 @@ class PutRounds {
   const ReplicaSet& replicas_;
   Admitter& admitter_;
   Outbox& out_;
+  OwnerCache& owners_;
   absl::flat_hash_map<uint64_t, Round> rounds_;
   absl::flat_hash_map<uint64_t, PassedOn> passed_on_;
 };

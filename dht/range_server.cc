@@ -31,7 +31,9 @@ absl::StatusOr<DhtReply> RangeServer::Digest(const std::vector<overlay::Peer>& c
                                              const Moment& moment) {
   RETURN_IF_ERROR(Spend(caller, moment));
   if (!MayHoldAll(caller, request.range)) return absl::PermissionDeniedError("not a holder of this range");
-  DigestReply reply{.responsible = serving && replicas_.IsResponsible(request.range.last), .suspect = store_.suspect()};
+  DigestReply reply{.responsible = serving && replicas_.IsResponsible(request.range.last)};
+  reply.doubts = witness_.DoubtsIn(request.range, moment.now);
+  reply.suspect = !reply.doubts.empty();
   index_.Expire(moment.wall_now);
   reply.print = index_.Print(request.range);
   return reply;
@@ -56,12 +58,12 @@ absl::StatusOr<DhtReply> RangeServer::Fetch(const std::vector<overlay::Peer>& ca
   FetchReply reply;
   size_t bytes = 0;
   for (const RecordName& name : request.names) {
-    if (bytes > kFetchBytesMax) break;
     if (!MayHold(caller, name.point)) continue;
     absl::StatusOr<Record> held = store_.Get(name, moment.wall_now);
     if (absl::IsDataLoss(held.status())) damaged.push_back({.name = name, .expiry = absl::InfinitePast()});
     if (!held.ok()) continue;
     bytes += held->body.size() + kRecordHeaderSize;
+    if (bytes > kFetchBytesMax && !reply.records.empty()) break;
     reply.records.push_back(*std::move(held));
   }
   return reply;

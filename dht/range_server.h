@@ -11,17 +11,18 @@
 #include "dht/range_index.h"
 #include "dht/record_store.h"
 #include "dht/replica_set.h"
+#include "dht/witness.h"
 
 namespace dht {
 
-inline constexpr double kRangeCallsPerSecond = 500;  // per process: 20 MB/s of transfer, far above what repair needs
+inline constexpr double kRangeCallsPerSecond = 1000;  // per process: 100 MB/s to a joiner, and far above what repair needs
 inline constexpr double kRangeCallsBurst = 1000;
 inline constexpr size_t kRangeCallersMax = 1024;  // beyond it the budgets start anew
 
 class RangeServer {
  public:
-  RangeServer(const ReplicaSet& replicas, const RecordStore& store, RangeIndex& index)
-      : replicas_(replicas), store_(store), index_(index) {}
+  RangeServer(const ReplicaSet& replicas, const RecordStore& store, RangeIndex& index, const Witness& witness)
+      : replicas_(replicas), store_(store), index_(index), witness_(witness) {}
 
   // `caller`: the verified virtual nodes of the process that asks. PermissionDenied: it is no holder; ResourceExhausted: too
   // fast. `damaged` collects names whose bytes turned out to be damaged.
@@ -45,6 +46,7 @@ class RangeServer {
   const ReplicaSet& replicas_;
   const RecordStore& store_;
   RangeIndex& index_;
+  const Witness& witness_;
   absl::flat_hash_map<keys::PublicKey, Budget> budgets_;
 };
 

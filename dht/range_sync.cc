@@ -26,6 +26,7 @@ RangeSync::Id RangeSync::Start(SyncOrder order, Done done, const Moment& moment)
   const Id id = out_.NextId();
   const SyncOrder& kept = pulls_.emplace(id, Pull{.order = std::move(order), .done = std::move(done)}).first->second.order;
   pulls_.at(id).range = kept.range;
+  pulls_.at(id).ranges = kept.confirm;
   switch (kept.compare) {
     case Compare::kNothing:
       AskNames(id);
@@ -50,6 +51,15 @@ Outbox::ReplyHandler RangeSync::Expect(Id id, std::function<void(const T&, const
   };
 }
 
+void RangeSync::TakeDoubts(Pull& pull, const overlay::RingRange& range, bool suspect,
+                           const std::vector<overlay::RingRange>& doubts) {
+  pull.compared = true;
+  if (!suspect) return;
+  if (doubts.empty()) pull.doubts.push_back(range);
+  pull.doubts.insert(pull.doubts.end(), doubts.begin(), doubts.end());
+  if (pull.doubts.size() > kPullDoubtsMax) pull.doubts = {pull.order.range};
+}
+
 void RangeSync::AskReconcile(Id id, const Moment& moment) {
   const overlay::RingRange& range = pulls_.at(id).order.range;
   index_.Expire(moment.wall_now);
@@ -63,6 +73,9 @@ void RangeSync::Continue(Id id, ReconcileRequest request) {
 
 void RangeSync::OnReconcile(Id id, const ReconcileReply& reply, const Moment& moment) {
   Pull& pull = pulls_.at(id);
+  if (reply.state == ReconcileState::kEqual || reply.state == ReconcileState::kDiffers) {
+    TakeDoubts(pull, pull.order.range, reply.suspect, reply.doubts);
+  }
   switch (reply.state) {
     case ReconcileState::kNotHolder:
       return Finish(id, absl::UnavailableError("no holder of this range by its own account"), moment);
@@ -131,16 +144,18 @@ void RangeSync::SendSymbols(Id id, const Moment& moment) {
 
 void RangeSync::OnRecords(Id id, const ReconcileReply& reply, const Moment& moment) {
   Pull& pull = pulls_.at(id);
-  // An answer that gives nothing and promises more would be asked for again without end.
-  const bool moves = reply.remaining == 0 || !reply.records.empty();
+  // An answer that gives nothing and promises more, or never less, would be asked for again without end.
+  const bool shrinks = pull.remaining == 0 || reply.remaining + reply.records.size() <= pull.remaining;
+  const bool moves = reply.remaining == 0 || (!reply.records.empty() && shrinks);
+  if (!moves) return Finish(id, absl::UnavailableError("replica promises records and does not give them"), moment);
   for (const Record& record : reply.records) {
-    if (!moves || !pull.order.range.Contains(record.name.point)) {
+    if (!pull.order.range.Contains(record.name.point)) {
       return Finish(id, absl::UnavailableError("replica gives records of another range"), moment);
     }
   }
   pull.view.reset();
   pull.more = false;
-  pull.remaining = moves ? reply.remaining : 0;
+  pull.remaining = reply.remaining;
   pull.admitting = 1;  // held up until all are handed over, since one may be done at once
   for (const Record& record : reply.records) AdmitOne(id, record, moment);
   const auto still = pulls_.find(id);
@@ -217,22 +232,27 @@ void RangeSync::AskDigest(Id id) {
 }
 
 void RangeSync::AskNames(Id id) {
-  const Pull& pull = pulls_.at(id);
+  Pull& pull = pulls_.at(id);
+  pull.asks_names = true;
   out_.Ask(pull.order.from, NamesRequest{pull.range, pull.cursor},
            Expect<NamesReply>(id, [this, id](const NamesReply& reply, const Moment& moment) { OnNames(id, reply, moment); }));
 }
 
 void RangeSync::AskFetch(Id id) {
-  const Pull& pull = pulls_.at(id);
-  const auto end = pull.missing.begin() + static_cast<ptrdiff_t>(std::min(pull.missing.size(), kFetchNamesMax));
+  Pull& pull = pulls_.at(id);
+  ++pull.fetching;
+  const auto end = pull.missing.begin() + static_cast<ptrdiff_t>(std::min(pull.missing.size(), pull.fetch_names));
   std::vector<RecordName> asked(pull.missing.begin(), end);
+  pull.missing.erase(pull.missing.begin(), end);
   auto handle = [this, id, asked](const FetchReply& reply, const Moment& moment) { OnFetched(id, asked, reply, moment); };
   out_.Ask(pull.order.from, FetchRequest{std::move(asked)}, Expect<FetchReply>(id, std::move(handle)));
 }
 
 void RangeSync::OnDigest(Id id, const overlay::RingRange& range, const DigestReply& reply, const Moment& moment) {
   Pull& pull = pulls_.at(id);
-  if (!reply.responsible || (pull.order.as_witness && reply.suspect)) {
+  TakeDoubts(pull, range, reply.suspect || !reply.responsible, reply.responsible ? reply.doubts : std::vector<overlay::RingRange>());
+  if (!reply.responsible) {
+    if (pull.order.compare == Compare::kNothing) return NextRange(id, moment);  // a part it never had: the download stands
     return Finish(id, absl::UnavailableError("no holder of this range by its own account"), moment);
   }
   index_.Expire(moment.wall_now);
@@ -253,15 +273,20 @@ bool RangeSync::Wants(const HeldName& offered, const Moment& moment) const {
 
 void RangeSync::OnNames(Id id, const NamesReply& reply, const Moment& moment) {
   Pull& pull = pulls_.at(id);
+  pull.asks_names = false;
   for (const HeldName& offered : reply.names) {
     if (!pull.range.Contains(offered.name.point)) {
       return Finish(id, absl::UnavailableError("replica names records of another range"), moment);
     }
+    if (pull.cursor && !ComesBeforeIn(pull.range, *pull.cursor, offered.name)) {
+      return Finish(id, absl::UnavailableError("replica names records twice, or out of order"), moment);
+    }
+    pull.cursor = offered.name;
     if (Wants(offered, moment)) pull.missing.push_back(offered.name);
   }
-  // A page that says "more" but does not move the cursor would be asked for without end.
-  pull.more = reply.more && !reply.names.empty() && reply.names.back().name != pull.cursor;
-  if (pull.more) pull.cursor = reply.names.back().name;
+  pull.more = reply.more && !reply.names.empty();  // "more" of nothing would be asked for without end
+  pull.named += reply.names.size();
+  if (pull.named > kPullNamesMax) return Finish(id, absl::UnavailableError("replica names more than a node holds"), moment);
   Advance(id, moment);
 }
 
@@ -275,12 +300,20 @@ void RangeSync::OnFetched(Id id, const std::vector<RecordName>& asked, const Fet
     settled = static_cast<size_t>(place - asked.begin()) + 1;
     good.push_back(&record);
   }
-  pull.missing.erase(pull.missing.begin(), pull.missing.begin() + static_cast<ptrdiff_t>(settled));
-  pull.admitting = 1;  // held up until all are handed over, since one may be done at once
+  --pull.fetching;
+  pull.missing.insert(pull.missing.begin(), asked.begin() + static_cast<ptrdiff_t>(settled), asked.end());
+  const bool was_cut = settled < asked.size();
+  pull.fetch_names = was_cut ? good.size() + good.size() / 8 + 1 : std::min(kFetchNamesMax, 2 * pull.fetch_names);
+  pull.hollow += settled - good.size();
+  if (pull.hollow > kPullHollowMax) {
+    return Finish(id, absl::UnavailableError("replica names what it does not give"), moment);
+  }
+  ++pull.admitting;  // held up until all are handed over, since one may be done at once
   for (const Record* record : good) AdmitOne(id, *record, moment);
   const auto still = pulls_.find(id);
   if (still == pulls_.end()) return;
-  if (--still->second.admitting == 0) Advance(id, moment);
+  --still->second.admitting;
+  Advance(id, moment);
 }
 
 void RangeSync::AdmitOne(Id id, const Record& record, const Moment& moment) {
@@ -294,16 +327,28 @@ void RangeSync::AdmitOne(Id id, const Record& record, const Moment& moment) {
     if (still == pulls_.end()) return;
     const bool failed = outcome.result == AdmitResult::kNoSpace || outcome.result == AdmitResult::kFailed;
     still->second.no_space |= failed;
-    if (--still->second.admitting == 0) Advance(id, then);
+    --still->second.admitting;
+    Advance(id, then);
   };
   admitter_.Admit(record, Source::kReplica, nullptr, std::move(done), moment);
+}
+
+// Asks for what may be under way beside what is.
+void RangeSync::Pump(Id id) {
+  Pull& pull = pulls_.at(id);
+  const bool downloads = pull.order.compare == Compare::kNothing;
+  const int pages = downloads ? kFetchesInFlight : 1, waiting = downloads ? kAdmittingMax : 1;
+  while (!pull.missing.empty() && pull.fetching < pages && pull.admitting < waiting) AskFetch(id);
+  const bool is_idle = pull.missing.empty() && pull.fetching == 0 && pull.admitting == 0;
+  const bool wants_names = downloads ? pull.missing.size() <= kNamesPageMax : is_idle;
+  if (pull.more && !pull.asks_names && wants_names) AskNames(id);
 }
 
 void RangeSync::Advance(Id id, const Moment& moment) {
   Pull& pull = pulls_.at(id);
   if (pull.no_space) return Finish(id, absl::ResourceExhaustedError("no space for what the replica has"), moment);
-  if (!pull.missing.empty()) return AskFetch(id);
-  if (pull.more) return AskNames(id);
+  Pump(id);
+  if (pull.asks_names || pull.fetching > 0 || pull.admitting > 0) return;
   if (pull.remaining > 0) {
     pull.resume_at = moment.now + kRepairPace;
   } else {
@@ -313,7 +358,9 @@ void RangeSync::Advance(Id id, const Moment& moment) {
 
 void RangeSync::Finish(Id id, const absl::Status& status, const Moment& moment) {
   auto node = pulls_.extract(id);
-  if (node) node.mapped().done(status, moment);
+  if (!node) return;
+  const Pull& pull = node.mapped();
+  pull.done({.status = status, .by_witness = status.ok() && pull.compared, .doubts = pull.doubts}, moment);
 }
 
 void RangeSync::Decline(const RecordName& name, absl::Time expiry, const Moment& moment) {

@@ -11,8 +11,11 @@
 // Only pulls, so nobody can be made to store; every record is checked like one from a stranger. What was pulled in vain
 // (refused, outranked, deleted here) is not asked for again for kDeclineFor, else two replicas of different opinion would
 // exchange the same bytes for ever: among symbols such a record is pretended to be here.
-// Below user traffic: one page of records at a time, the next kRepairPace later, and not while writes wait for the disk.
+// Repair is below user traffic: one page of records at a time, the next kRepairPace later, and not while writes wait for the
+// disk. A download has kFetchesInFlight pages under way, within what the giver's budget for one process allows.
 // Resumable: what came before a break is no longer part of the difference.
+// Hostile givers: names must strictly go on around the ring, records shrink what is left, both inside the range asked for; what
+// they name and do not give is bounded. They can only waste one pull at a time, which ends as Unavailable.
 // Source: Sit, "Storing and Managing Data in a Distributed Hash Table", 2008 (Passing Tone): pull, two neighbours.
 #pragma once
 
@@ -32,7 +35,16 @@ namespace dht {
 inline constexpr absl::Duration kDeclineFor = absl::Minutes(10);
 inline constexpr size_t kDeclinedMax = 8192;  // names; beyond it all are forgotten and tried once more
 
-inline constexpr absl::Duration kRepairPace = absl::Milliseconds(5);  // between pages of 48 KiB: 10 MB/s
+inline constexpr absl::Duration kRepairPace = absl::Milliseconds(11);  // between pages of 112 KiB: 10 MB/s
+// A download before joining: pages of records under way at once, so that the giver reads while the last ones travel and are
+// written; and records that may wait for the disk meanwhile, each at most kRecordBodyMax.
+inline constexpr int kFetchesInFlight = 4;
+inline constexpr int kAdmittingMax = 1024;
+inline constexpr size_t kFetchNamesFirst = 64;  // asked for in one page until it shows how many fit
+// A giver that names what it does not give, or ever more, is no use: names of one pull, and those of them that did not come.
+inline constexpr uint64_t kPullNamesMax = kIndexedMax;
+inline constexpr uint64_t kPullHollowMax = 16 * 1024;  // what expired or was deleted since it was named is far less
+inline constexpr size_t kPullDoubtsMax = 256;  // parts that are told; beyond it all of the range is doubted
 inline constexpr size_t kSplit = 16;                                  // parts of a range that differs
 inline constexpr size_t kSplitLeast = 32;                             // records in a range worth splitting: names cost less
 
@@ -42,15 +54,23 @@ struct SyncOrder {
   overlay::Peer from;
   overlay::RingRange range;
   Compare compare = Compare::kRanges;
-  bool as_witness = false;  // the peer must be sure of what it lacks: a suspect store is not enough
+  std::vector<overlay::RingRange> confirm = {};  // kNothing: parts whose prints are compared after the download
+};
+
+struct SyncOutcome {
+  // OK: all that the peer has and this replica accepts is on disk here. Unavailable: the peer failed, or is no holder by its own
+  // account. ResourceExhausted: no space here.
+  absl::Status status;
+  bool by_witness = false;  // OK, and the peer said what it is in doubt about (witness.h)
+  std::vector<overlay::RingRange> doubts = {};
+
+  bool IsWitness() const { return by_witness && doubts.empty(); }
 };
 
 class RangeSync {
  public:
   using Id = uint64_t;
-  // OK: all that the peer has and this replica accepts is on disk here. Unavailable: the peer failed, or is no holder by its own
-  // account. ResourceExhausted: no space here.
-  using Done = std::function<void(const absl::Status&, const Moment&)>;
+  using Done = std::function<void(const SyncOutcome&, const Moment&)>;
 
   RangeSync(const RecordKinds& kinds, const RecordStore& store, RangeIndex& index, KeptSymbols& symbols, Admitter& admitter,
             Outbox& out)
@@ -70,11 +90,17 @@ class RangeSync {
     Done done;
     std::vector<overlay::RingRange> ranges = {};  // still to compare, next one last; at most kSplit per level of splitting
     overlay::RingRange range = {};                // whose names are being read
-    std::vector<RecordName> missing;              // of the page of names at hand, at most kNamesPageMax
+    std::vector<RecordName> missing;              // named, and not yet asked for: at most two pages
+    size_t fetch_names = kFetchNamesFirst;        // of the next page of records
+    int fetching = 0;                             // pages of records under way
+    bool asks_names = false;
     std::optional<RecordName> cursor = {};
     bool more = true;
+    uint64_t named = 0, hollow = 0;  // names read; of these asked for in vain
     int admitting = 0;
     bool no_space = false;
+    bool compared = false;  // some answer told what the peer is in doubt about
+    std::vector<overlay::RingRange> doubts = {};
     // kSymbols
     uint32_t exchange = 0;             // 0: none
     uint64_t expected = 0;             // differences at least, by the counts
@@ -85,6 +111,7 @@ class RangeSync {
     absl::Time resume_at = absl::InfiniteFuture();  // when the next page of records is asked for
   };
 
+  void TakeDoubts(Pull& pull, const overlay::RingRange& range, bool suspect, const std::vector<overlay::RingRange>& doubts);
   void AskReconcile(Id id, const Moment& moment);
   void OnReconcile(Id id, const ReconcileReply& reply, const Moment& moment);
   void PrepareSymbols(Id id, uint64_t salt, const Moment& moment);
@@ -98,6 +125,7 @@ class RangeSync {
   void AskDigest(Id id);
   void AskNames(Id id);
   void AskFetch(Id id);
+  void Pump(Id id);
   void OnDigest(Id id, const overlay::RingRange& range, const DigestReply& reply, const Moment& moment);
   void OnNames(Id id, const NamesReply& reply, const Moment& moment);
   void OnFetched(Id id, const std::vector<RecordName>& asked, const FetchReply& reply, const Moment& moment);

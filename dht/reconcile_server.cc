@@ -29,11 +29,17 @@ absl::StatusOr<DhtReply> ReconcileServer::Open(const std::vector<Peer>& caller, 
   if (!serving || !replicas_.IsResponsible(range.last)) return ReconcileReply{};
   index_.Expire(moment.wall_now);
   const RangePrint print = index_.Print(range);
-  if (ShortPrint(print) == *message.print) return ReconcileReply{.state = ReconcileState::kEqual};
+  const std::vector<overlay::RingRange> doubts = witness_.DoubtsIn(range, moment.now);
+  const bool suspect = !doubts.empty();
+  if (ShortPrint(print) == *message.print) {
+    return ReconcileReply{.state = ReconcileState::kEqual, .suspect = suspect, .doubts = doubts};
+  }
   return ReconcileReply{.state = ReconcileState::kDiffers,
                         .exchange = NewExchange(caller.front().node_key, range),
                         .count = print.count,
-                        .salt = index_.ids().salt()};
+                        .salt = index_.ids().salt(),
+                        .suspect = suspect,
+                        .doubts = doubts};
 }
 
 uint32_t ReconcileServer::NewExchange(const keys::PublicKey& caller, const overlay::RingRange& range) {

@@ -25,9 +25,9 @@ inline constexpr uint32_t kExchangeIds = 16'383;  // two bytes on the wire
 
 class ReconcileServer {
  public:
-  ReconcileServer(const ReplicaSet& replicas, RangeIndex& index, KeptSymbols& symbols, RangeServer& ranges, Admitter& admitter,
-                  Outbox& out)
-      : replicas_(replicas), index_(index), symbols_(symbols), ranges_(ranges), admitter_(admitter), out_(out) {}
+  ReconcileServer(const ReplicaSet& replicas, RangeIndex& index, KeptSymbols& symbols, const Witness& witness,
+                  RangeServer& ranges, Admitter& admitter, Outbox& out)
+      : replicas_(replicas), index_(index), symbols_(symbols), witness_(witness), ranges_(ranges), admitter_(admitter), out_(out) {}
 
   // Answers `request` once, perhaps in a later event. Errors: as Digest.
   void Answer(RequestId request, const std::vector<overlay::Peer>& caller, ReconcileRequest message, bool serving,
@@ -57,6 +57,7 @@ class ReconcileServer {
   const ReplicaSet& replicas_;
   RangeIndex& index_;
   KeptSymbols& symbols_;
+  const Witness& witness_;
   RangeServer& ranges_;
   Admitter& admitter_;
   Outbox& out_;

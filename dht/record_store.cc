@@ -50,6 +50,11 @@ bool ComesBefore(const RecordName& a, const RecordName& b) {
   return std::tie(a.point, a.kind, a.id) < std::tie(b.point, b.kind, b.id);
 }
 
+bool ComesBeforeIn(const overlay::RingRange& range, const RecordName& a, const RecordName& b) {
+  const auto passed_zero = [&](const RecordName& name) { return name.point <= range.after; };
+  return passed_zero(a) != passed_zero(b) ? passed_zero(b) : ComesBefore(a, b);
+}
+
 absl::StatusOr<RangePrint> RecordStore::Print(const overlay::RingRange& range, absl::Time wall_now) const {
   RangePrint print;
   RETURN_IF_ERROR(Scan(range, std::nullopt, wall_now, [&](const HeldName& held) {

@@ -64,6 +64,8 @@ struct Stretch {
 std::vector<Stretch> StretchesOf(const overlay::RingRange& range, const std::optional<RecordName>& cursor);
 
 bool ComesBefore(const RecordName& a, const RecordName& b);  // in (point, kind, id) order, not around the ring
+// In the order in which a range is visited: from range.after around zero. Both inside the range.
+bool ComesBeforeIn(const overlay::RingRange& range, const RecordName& a, const RecordName& b);
 
 class RecordStore {
  public:

@@ -26,9 +26,10 @@ void Repairer::Continue(const Moment& moment) {
   if (plan_.empty()) return EndRound(moment);
   const SharedRange next = plan_.back();
   plan_.pop_back();
-  auto done = [this](const absl::Status& status, const Moment& then) {
+  auto done = [this, range = next.range](const SyncOutcome& outcome, const Moment& then) {
     running_ = 0;
-    round_is_clean_ &= status.ok();
+    round_is_clean_ &= outcome.status.ok();
+    if (outcome.by_witness) witness_.Confirm(range, outcome.doubts);
     Continue(then);
   };
   const Compare compare = rounds_ % kAuditEvery == 0 ? Compare::kRanges : Compare::kSymbols;
@@ -48,6 +49,8 @@ void Repairer::StartJoin(const overlay::Neighbourhood& future, size_t replica_co
   join_asked_ = 0;
   if (holders_.empty() || future.self.role != overlay::Role::kStoring) return out_.Add(JoinReady{absl::OkStatus()});
   join_range_ = overlay::HeldRange(future, replica_count);
+  join_parts_ = PredecessorRanges(future, replica_count);
+  witness_.Expect(future.self.index, join_range_, moment.now);
   ContinueJoin(moment);
 }
 
@@ -56,12 +59,14 @@ void Repairer::ContinueJoin(const Moment& moment) {
     return out_.Add(JoinReady{absl::UnavailableError("no holder of this node's range answered")});
   }
   const overlay::Peer& holder = holders_[join_asked_++ % holders_.size()];
-  auto done = [this](const absl::Status& status, const Moment& then) {
+  auto done = [this](const SyncOutcome& outcome, const Moment& then) {
+    if (outcome.by_witness) witness_.Confirm(join_range_, outcome.doubts);
     // Without space a node can still serve what fits; repair goes on trying.
-    if (status.ok() || absl::IsResourceExhausted(status)) return out_.Add(JoinReady{absl::OkStatus()});
+    if (outcome.status.ok() || absl::IsResourceExhausted(outcome.status)) return out_.Add(JoinReady{absl::OkStatus()});
     ContinueJoin(then);
   };
-  sync_.Start({.from = holder, .range = join_range_, .compare = Compare::kNothing}, std::move(done), moment);
+  sync_.Start({.from = holder, .range = join_range_, .compare = Compare::kNothing, .confirm = join_parts_}, std::move(done),
+              moment);
 }
 
 }  // namespace dht

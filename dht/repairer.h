@@ -13,6 +13,7 @@
 #include "base/rng.h"
 #include "dht/range_sync.h"
 #include "dht/replica_set.h"
+#include "dht/witness.h"
 #include "overlay/neighbourhood.h"
 
 namespace dht {
@@ -25,8 +26,9 @@ inline constexpr int kJoinPasses = 3;        // over all holders, then the join 
 class Repairer {
  public:
   // `healed` runs after every round in which no pull failed.
-  Repairer(const ReplicaSet& replicas, RangeSync& sync, Outbox& out, base::Rng& rng, std::function<void()> healed)
-      : replicas_(replicas), sync_(sync), out_(out), rng_(rng), healed_(std::move(healed)) {}
+  Repairer(const ReplicaSet& replicas, RangeSync& sync, Witness& witness, Outbox& out, base::Rng& rng,
+           std::function<void()> healed)
+      : replicas_(replicas), sync_(sync), witness_(witness), out_(out), rng_(rng), healed_(std::move(healed)) {}
 
   void OnNeighbourhood(const Moment& moment);
   void OnTick(const Moment& moment);
@@ -42,6 +44,7 @@ class Repairer {
 
   const ReplicaSet& replicas_;
   RangeSync& sync_;
+  Witness& witness_;
   Outbox& out_;
   base::Rng& rng_;
   std::function<void()> healed_;
@@ -53,6 +56,7 @@ class Repairer {
 
   std::vector<overlay::Peer> holders_;  // a joiner's, in the order they are asked
   overlay::RingRange join_range_;
+  std::vector<overlay::RingRange> join_parts_;  // its predecessor ranges
   size_t join_asked_ = 0;
 };
 

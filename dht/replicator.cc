@@ -14,6 +14,7 @@
 #include "dht/range_sync.h"
 #include "dht/reconcile_server.h"
 #include "dht/repairer.h"
+#include "dht/witness.h"
 
 namespace dht {
 
@@ -45,6 +46,8 @@ struct Replicator::Impl {
   Outbox out;
   RangeIndex index;
   ReplicaSet replicas;
+  Witness witness;
+  OwnerCache owners;
   Admitter admitter;
   KeptSymbols symbols;
   RangeServer server;
@@ -55,6 +58,7 @@ struct Replicator::Impl {
   PutRounds put_rounds;
   GetRounds get_rounds;
   PlaceSyncs places;
+  bool has_joined = false;   // or tried to: it is not the first of a ring
   bool was_suspect = false;  // when the index was last read from the store
   bool index_is_sure = false;
   absl::Time next_reading = absl::InfinitePast();
@@ -70,19 +74,20 @@ Replicator::Impl::Impl(ReplicatorOptions options_in, const keys::SigningKey& nod
       store(store_in),
       index(rng.Below(std::numeric_limits<uint64_t>::max())),
       replicas(static_cast<size_t>(options.network.replica_count)),
+      witness(store),
       admitter(kinds, store, index, options.bytes_max, out),
       symbols(index),
-      server(replicas, store, index),
-      reconciler(replicas, index, symbols, server, admitter, out),
+      server(replicas, store, index, witness),
+      reconciler(replicas, index, symbols, witness, server, admitter, out),
       sync(kinds, store, index, symbols, admitter, out),
-      repairer(replicas, sync, out, rng,
+      repairer(replicas, sync, witness, out, rng,
                [this] {
                  if (store.suspect() && was_suspect && index_is_sure) out.Add(ClearSuspect{});
                }),
       offers(options.network.name, static_cast<size_t>(options.network.replica_count), replicas, store, admitter, out),
-      put_rounds(options.network, node_key, kinds, replicas, admitter, out),
-      get_rounds(kinds, store, replicas, admitter, out),
-      places(store, replicas, sync, out) {
+      put_rounds(options.network, node_key, kinds, replicas, owners, admitter, out),
+      get_rounds(kinds, store, replicas, witness, owners, admitter, out),
+      places(replicas, witness, sync, out) {
   was_suspect = store.suspect();
   index_is_sure = BuildIndex().ok();
 }
@@ -180,7 +185,9 @@ void Replicator::Impl::Fetch(RequestId request, const std::vector<Peer>& caller,
   if (!damaged.empty()) admitter.Remove(damaged, moment);
   // Nothing found counts as a witness of absence, so only who is one may say it.
   const auto* fetched = AnswerAs<FetchReply>(reply);
-  const bool is_witness = replicas.IsMember() && !store.suspect() && damaged.empty();
+  const bool is_witness = replicas.IsMember() && damaged.empty() &&
+                          std::all_of(message.names.begin(), message.names.end(),
+                                      [&](const RecordName& name) { return witness.Covers(name.point, moment.now); });
   if (fetched != nullptr && fetched->records.empty() && !is_witness) reply = absl::UnavailableError("no witness of absence");
   out.Reply(request, std::move(reply));
 }
@@ -202,6 +209,10 @@ void Replicator::Impl::Sweep(const Moment& moment) {
 }
 
 DhtActions Replicator::OnNeighbourhood(const overlay::Neighbourhood& neighbourhood, const Moment& moment) {
+  if (neighbourhood.member && neighbourhood.self.role == overlay::Role::kStoring) {
+    const auto count = static_cast<size_t>(impl_->options.network.replica_count);
+    impl_->witness.Hold(neighbourhood.self.index, overlay::HeldRange(neighbourhood, count), !impl_->has_joined, moment.now);
+  }
   if (impl_->replicas.Update(neighbourhood)) {
     impl_->repairer.OnNeighbourhood(moment);
     impl_->offers.OnNeighbourhood(moment);
@@ -262,6 +273,7 @@ DhtActions Replicator::OnApplied(WriteId write, const absl::Status& status, cons
 }
 
 DhtActions Replicator::PrepareJoin(const overlay::Neighbourhood& future, const Moment& moment) {
+  impl_->has_joined |= !future.successors.empty() || !future.predecessors.empty();
   impl_->repairer.StartJoin(future, static_cast<size_t>(impl_->options.network.replica_count), moment);
   return impl_->out.Take();
 }

@@ -115,8 +115,9 @@ TEST_F(DhtWireTest, HalfASymbolOrTooManyAreRefused) {
 
 TEST_F(DhtWireTest, TheLargestAnswersFitAMessage) {
   const Record largest = MakeBlob(base::Bytes(kRecordBodyMax, 1), kNow + kTtlDefault);
-  const Record before = MakeBlob(base::Bytes(kFetchBytesMax - kRecordHeaderSize, 2), kNow + kTtlDefault);
-  EXPECT_LT(EncodeDhtReply(FetchReply{{before, largest}}).size(), overlay::kRpcMessageMax);
+  EXPECT_LT(EncodeDhtReply(FetchReply{{largest}}).size(), overlay::kRpcMessageMax);
+  const Record small = MakeBlob(base::Bytes(kFetchBytesMax / kFetchNamesMax - kRecordHeaderSize, 2), kNow + kTtlDefault);
+  EXPECT_LT(EncodeDhtReply(FetchReply{std::vector<Record>(kFetchNamesMax, small)}).size(), overlay::kRpcMessageMax);
   EXPECT_LT(EncodeDhtReply(NamesReply{std::vector<HeldName>(kNamesPageMax, {record_.name, record_.expiry})}).size(),
             overlay::kRpcMessageMax);
   EXPECT_LT(EncodeDhtRequest(FetchRequest{std::vector<RecordName>(kFetchNamesMax, record_.name)}).size(),

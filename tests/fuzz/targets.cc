@@ -9,7 +9,11 @@
 #include "chat/note.h"
 #include "chat/tombstone.h"
 #include "circuits/relay_cell.h"
+#include "dht/dht_wire.h"
+#include "dht/memory_record_store.h"
+#include "dht/range_sync.h"
 #include "dht/receipt.h"
+#include "dht/reconcile_server.h"
 #include "dht/record.h"
 #include "keys/address.h"
 #include "keys/certificate.h"
@@ -17,6 +21,7 @@
 #include "overlay/descriptor.h"
 #include "overlay/link_frame.h"
 #include "overlay/routing_table.h"
+#include "overlay/rpc.h"
 #include "tests/support/seeded_rng.h"
 
 namespace fuzz {
@@ -147,6 +152,106 @@ std::vector<Bytes> ValidRecord() {
           dht::EncodeRecord(chat::MakeEnvelopeRecord(AnEnvelope())), dht::EncodeRecord(chat::MakeTombstoneRecord(ATombstone()))};
 }
 
+// A replica that holds a hundred records, and another one that pulls from it: what either of them may be told.
+struct ReconcilePair {
+  ReconcilePair() {
+    replicas.Update({.self = self, .member = true, .successors = {other}, .predecessors = {other}});
+    for (int i = 0; i < 100; ++i) {
+      const dht::Record record = dht::MakeBlob(Random(40), kNow + absl::Hours(1));
+      CHECK(store.Apply({.puts = {record}}).ok());
+      index.Put(record.name, record.expiry);
+    }
+  }
+  static overlay::Peer NewPeer() {
+    const keys::SigningKey key = keys::SigningKey::Generate(Rng());
+    return overlay::MakePeer(kNetwork, key.public_key(), 0, overlay::Role::kStoring, "127.0.0.1:1");
+  }
+  dht::ReconcileRequest Opening() const {
+    return {.after = dht::PointPrefix(other.point), .last = dht::PointPrefix(self.point), .print = std::array<uint8_t, 16>{1}};
+  }
+  // Does what is wanted but for answers; at most one answer to each question.
+  std::vector<dht::DhtReply> Settle() {
+    std::vector<dht::DhtReply> replies;
+    for (dht::DhtActions actions = out.Take(); !actions.empty(); actions = out.Take()) {
+      for (dht::DhtAction& action : actions) {
+        if (auto* write = std::get_if<dht::Write>(&action)) admitter.OnApplied(write->id, absl::ResourceExhaustedError(""), now);
+        if (auto* call = std::get_if<dht::Call>(&action)) asked = call->id;
+        if (auto* respond = std::get_if<dht::Respond>(&action)) {
+          CHECK(respond->id == 1);
+          if (respond->reply.ok()) replies.push_back(*respond->reply);
+        }
+      }
+      symbols.OnTick(now);
+    }
+    return replies;
+  }
+
+  const dht::Moment now{kNow, kNow};
+  const overlay::Peer self = NewPeer(), other = NewPeer();
+  dht::RecordKinds kinds;
+  dht::MemoryRecordStore store;
+  dht::Outbox out;
+  dht::ReplicaSet replicas{3};
+  dht::RangeIndex index{7};
+  dht::Witness witness{store};
+  dht::Admitter admitter{kinds, store, index, ~0ull, out};
+  dht::KeptSymbols symbols{index};
+  dht::RangeServer ranges{replicas, store, index, witness};
+  dht::ReconcileServer server{replicas, index, symbols, witness, ranges, admitter, out};
+  dht::RangeSync sync{kinds, store, index, symbols, admitter, out};
+  dht::CallId asked = 0;
+};
+
+constexpr size_t kReconcileMethod = 6;
+
+// An exchange is opened as it should be; then comes what was made up, as its next step or as an opening of its own.
+void RunReconcileRequest(ByteView bytes) {
+  const auto decoded = dht::DecodeDhtRequest(kReconcileMethod, base::ToString(bytes));
+  if (!decoded.ok()) return;
+  ReconcilePair pair;
+  pair.server.Answer(1, {pair.other}, pair.Opening(), /*serving=*/true, pair.now);
+  CHECK(pair.Settle().size() == 1);
+  pair.server.Answer(1, {pair.other}, std::get<dht::ReconcileRequest>(*decoded), /*serving=*/true, pair.now);
+  const std::vector<dht::DhtReply> replies = pair.Settle();
+  CHECK(replies.size() <= 1);
+  if (!replies.empty()) CHECK(dht::EncodeDhtReply(replies[0]).size() < overlay::kRpcMessageMax);
+}
+std::vector<Bytes> ValidReconcileRequest() {
+  const auto encode = [](const dht::ReconcileRequest& request) {
+    return base::ToBytes(base::AsBytes(dht::EncodeDhtRequest(request)));
+  };
+  return {encode(ReconcilePair().Opening()), encode({.exchange = 1, .symbols = {{1, 2}, {3, 4}}}), encode({.exchange = 1})};
+}
+
+// A pull of every sort is under way; its answer is made up, and repeated as often as it is asked for again.
+void RunReconcileReply(ByteView bytes) {
+  const auto decoded = dht::DecodeDhtReply(kNetwork, kReconcileMethod, base::ToString(bytes));
+  if (!decoded.ok()) return;
+  ReconcilePair pair;
+  bool done = false;
+  const overlay::RingRange range{.after = pair.other.point, .last = pair.self.point};
+  pair.sync.Start({.from = pair.other, .range = range, .compare = dht::Compare::kSymbols},
+                  [&](const dht::SyncOutcome&, const dht::Moment&) { done = true; }, pair.now);
+  constexpr int kAnswersMax = 10'000;  // one that answers for ever the same must be given up before
+  for (int i = 0; !done && i < kAnswersMax; ++i) {
+    pair.Settle();
+    const dht::CallId asked = std::exchange(pair.asked, 0);
+    if (asked != 0) {
+      pair.out.Deliver(asked, *decoded, pair.now);
+    } else {
+      pair.sync.OnTick({kNow + absl::Hours(1), kNow});
+    }
+  }
+  CHECK(done);
+}
+std::vector<Bytes> ValidReconcileReply() {
+  const auto encode = [](const dht::ReconcileReply& reply) { return base::ToBytes(base::AsBytes(dht::EncodeDhtReply(reply))); };
+  const dht::Record record = dht::MakeBlob(Random(40), kNow + absl::Hours(1));
+  using State = dht::ReconcileState;
+  return {encode({.state = State::kEqual}), encode({.state = State::kDiffers, .exchange = 1, .count = 301, .salt = 9}),
+          encode({.state = State::kMoreSymbols}), encode({.state = State::kRecords, .records = {record}, .remaining = 1})};
+}
+
 void RunReceipt(ByteView bytes) { (void)dht::DecodeReceipt(bytes); }
 std::vector<Bytes> ValidReceipt() { return {Random(96)}; }
 
@@ -226,6 +331,8 @@ const std::vector<Target>& Targets() {
       {"relay_cell", RunRelayCell, ValidRelayCell},
       {"record", RunRecord, ValidRecord},
       {"receipt", RunReceipt, ValidReceipt},
+      {"reconcile_request", RunReconcileRequest, ValidReconcileRequest},
+      {"reconcile_reply", RunReconcileReply, ValidReconcileReply},
       {"mailbox_request", RunMailboxRequest, ValidMailboxRequest},
       {"mailbox_answer", RunMailboxAnswer, ValidMailboxAnswer},
       {"fragment", RunFragment, ValidFragment},

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What repair costs: the parts of two nodes that ship, over memory stores of n records; one lacks d of them, spread evenly.
+// What repair costs: the parts of two nodes that ship, over memory stores of n records, d of them missing, spread evenly.
 //
-// usage: store_repair N RUNS D...     prints a line of means for each D
+// usage: store_repair one|both N RUNS D...     prints a line of means for each D
+// one: all d are missing at the node that pulls. both: half of them there, half at the other node, which pulls next; the figures are
+// of the first pull, and `bytes_equal` of both pulls together, after which the two hold the same.
 // bytes: serialized messages of the exchange, both ways, less the records themselves.
 // cpu_ms: of the pull with kept rows, both nodes together, without the making and removing of the difference.
 #include <time.h>
@@ -9,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <string_view>
 
 #include "base/check.h"
 #include "base/overloaded.h"
@@ -52,13 +55,14 @@ struct Side {
   RecordKinds kinds;
   Admitter admitter{kinds, store, index, ~0ull, out};
   KeptSymbols symbols{index};
-  RangeServer ranges{replicas, store, index};
-  ReconcileServer server{replicas, index, symbols, ranges, admitter, out};
+  Witness witness{store};
+  RangeServer ranges{replicas, store, index, witness};
+  ReconcileServer server{replicas, index, symbols, witness, ranges, admitter, out};
   RangeSync sync{kinds, store, index, symbols, admitter, out};
 };
 
 struct Totals {
-  double bytes = 0, record_bytes = 0, messages = 0, cpu_ms = 0;
+  double bytes = 0, record_bytes = 0, messages = 0, cpu_ms = 0, bytes_equal = 0;
 };
 
 class Pair {
@@ -67,45 +71,49 @@ class Pair {
     for (size_t i = 0; i < records; ++i) {
       const Record record = MakeBlob(rng_.Array<16>(), kStart + kTtlDefault);
       records_.push_back(record);
-      asker_.Put(record);
-      answerer_.Put(record);
+      first_.Put(record);
+      second_.Put(record);
     }
   }
 
-  // The asker loses d records, pulls them back.
-  void Repair(size_t d, Totals* totals) {
+  // The first node loses d records, or half of them and the second node the others; each pulls back what it lost.
+  void Repair(size_t d, bool is_both, Totals& totals) {
     for (size_t i = 0; i < d; ++i) {
       const size_t chosen = i + rng_.Below(records_.size() - i);
       std::swap(records_[i], records_[chosen]);
-      asker_.Remove(records_[i].name);
+      (is_both && i % 2 == 1 ? second_ : first_).Remove(records_[i].name);
     }
-    bool done = false;
-    const double before = CpuMs();
-    const overlay::RingRange range{a_.point, a_.point};
-    asker_.sync.Start(
-        {.from = b_, .range = range, .compare = Compare::kSymbols},
-        [&](const absl::Status& status, const Moment&) {
-          CHECK(status.ok());
-          done = true;
-        },
-        Now());
-    while (!done) Step(totals);
-    if (totals != nullptr) totals->cpu_ms += CpuMs() - before;
-    CHECK(asker_.index.Print(range) == answerer_.index.Print(range));
+    const double before = CpuMs(), bytes_before = totals.bytes;
+    Pull(first_, b_, totals);
+    totals.cpu_ms += CpuMs() - before;
+    Totals more;
+    if (is_both) Pull(second_, a_, more);
+    totals.bytes_equal += totals.bytes - bytes_before + more.bytes;
+    CHECK(first_.index.Print(whole_) == second_.index.Print(whole_));
   }
 
  private:
   Moment Now() const { return {now_, now_}; }
-  void Step(Totals* totals) {
-    Run(asker_, answerer_, totals);
-    Run(answerer_, asker_, totals);
+  void Pull(Side& side, const overlay::Peer& from, Totals& totals) {
+    bool done = false;
+    side.sync.Start({.from = from, .range = whole_, .compare = Compare::kSymbols},
+                    [&](const SyncOutcome& outcome, const Moment&) {
+                      CHECK(outcome.status.ok());
+                      done = true;
+                    },
+                    Now());
+    while (!done) Step(totals);
+  }
+  void Step(Totals& totals) {
+    Run(first_, second_, totals);
+    Run(second_, first_, totals);
     now_ += absl::Milliseconds(20);
-    for (Side* side : {&asker_, &answerer_}) {
+    for (Side* side : {&first_, &second_}) {
       side->symbols.OnTick(Now());
       side->sync.OnTick(Now());
     }
   }
-  void Run(Side& side, Side& other, Totals* totals) {
+  void Run(Side& side, Side& other, Totals& totals) {
     for (DhtAction& action : side.out.Take()) {
       std::visit(base::Overloaded{[&](Call& call) { Send(call, other, totals); },
                                   [&](Write& write) {
@@ -116,26 +124,24 @@ class Pair {
                  action);
     }
   }
-  void Send(const Call& call, Side& to, Totals* totals) {
+  void Send(const Call& call, Side& to, Totals& totals) {
     const std::string bytes = EncodeDhtRequest(call.request);
-    if (totals != nullptr) totals->bytes += static_cast<double>(bytes.size()), ++totals->messages;
+    totals.bytes += static_cast<double>(bytes.size()), ++totals.messages;
     DhtRequest request = *DecodeDhtRequest(call.request.index(), bytes);
     calls_[++last_request_] = call.id;
-    const std::vector<overlay::Peer> caller = {a_};
+    const std::vector<overlay::Peer> caller = {&to == &second_ ? a_ : b_};
     auto* reconcile = std::get_if<ReconcileRequest>(&request);
     CHECK(reconcile != nullptr);  // what falls back to ranges is not measured as if it were not
     to.server.Answer(last_request_, caller, std::move(*reconcile), /*serving=*/true, Now());
   }
-  void Answer(Side& asker, const Respond& respond, Totals* totals) {
+  void Answer(Side& asker, const Respond& respond, Totals& totals) {
     CHECK(respond.reply.ok());
     const std::string bytes = EncodeDhtReply(*respond.reply);
-    if (totals != nullptr) {
-      totals->bytes += static_cast<double>(bytes.size()), ++totals->messages;
-      for (const Record& record : std::get<ReconcileReply>(*respond.reply).records) {
-        const double size = static_cast<double>(EncodeRecord(record).size());
-        totals->bytes -= size;
-        totals->record_bytes += size;
-      }
+    totals.bytes += static_cast<double>(bytes.size()), ++totals.messages;
+    for (const Record& record : std::get<ReconcileReply>(*respond.reply).records) {
+      const double size = static_cast<double>(EncodeRecord(record).size());
+      totals.bytes -= size;
+      totals.record_bytes += size;
     }
     const absl::StatusOr<DhtReply> reply = DecodeDhtReply(network_, respond.reply->index(), bytes);
     asker.out.Deliver(calls_.extract(respond.id).mapped(), reply, Now());
@@ -155,8 +161,9 @@ class Pair {
   support::SeededRng rng_;
   const overlay::Network network_ = overlay::Network::Local();
   const overlay::Peer a_ = NewPeer(), b_ = NewPeer();
-  Side asker_{network_, Around(a_, b_), rng_.Below(~0ull)};
-  Side answerer_{network_, Around(b_, a_), rng_.Below(~0ull)};
+  const overlay::RingRange whole_{a_.point, a_.point};
+  Side first_{network_, Around(a_, b_), rng_.Below(~0ull)};
+  Side second_{network_, Around(b_, a_), rng_.Below(~0ull)};
   std::vector<Record> records_;
   std::map<RequestId, CallId> calls_;
   RequestId last_request_ = 0;
@@ -167,18 +174,21 @@ class Pair {
 }  // namespace dht
 
 int main(int argc, char** argv) {
-  if (argc < 4) return 2;
+  const std::string_view sides = argc < 5 ? "" : argv[1];
+  if (sides != "one" && sides != "both") return 2;
   keys::InitCrypto();
-  const size_t n = strtoull(argv[1], nullptr, 10);
-  const int runs = atoi(argv[2]);
+  const size_t n = strtoull(argv[2], nullptr, 10);
+  const int runs = atoi(argv[3]);
   dht::Pair pair(n, 1);
-  pair.Repair(1, nullptr);  // counts the kept rows
-  for (int i = 3; i < argc; ++i) {
+  dht::Totals first;
+  pair.Repair(2, /*is_both=*/true, first);  // counts the kept rows
+  for (int i = 4; i < argc; ++i) {
     const size_t d = strtoull(argv[i], nullptr, 10);
     dht::Totals totals;
-    for (int run = 0; run < runs; ++run) pair.Repair(d, &totals);
-    std::printf("d=%zu runs=%d bytes=%.1f record_bytes=%.1f messages=%.1f cpu_ms=%.2f\n", d, runs, totals.bytes / runs,
-                totals.record_bytes / runs, totals.messages / runs, totals.cpu_ms / runs);
+    for (int run = 0; run < runs; ++run) pair.Repair(d, sides == "both", totals);
+    std::printf("d=%zu runs=%d bytes=%.1f record_bytes=%.1f messages=%.1f cpu_ms=%.2f bytes_equal=%.1f\n", d, runs,
+                totals.bytes / runs, totals.record_bytes / runs, totals.messages / runs, totals.cpu_ms / runs,
+                totals.bytes_equal / runs);
     std::fflush(stdout);
   }
 }

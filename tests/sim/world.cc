@@ -146,6 +146,17 @@ absl::StatusOr<overlay::LookupResult> World::Lookup(size_t node, const overlay::
   return std::move(lookups_done_.extract(id).mapped());
 }
 
+void World::StartLookup(size_t node, const overlay::NodeId& point, LookupHandler done) {
+  const overlay::LookupId id = ++last_lookup_;
+  lookup_handlers_.emplace(id, std::move(done));
+  Apply(node, nodes_[node].ring->StartLookup(id, point, Clock(node)));
+}
+
+void World::FinishPreparation(size_t node, bool ready) {
+  Ring& ring = *nodes_[node].ring;
+  Apply(node, ready ? ring.OnRangeReady(Clock(node)) : ring.OnRangeFailed(Clock(node)));
+}
+
 bool World::Step() {
   if (events_.empty()) return false;
   Event event = events_.top();
@@ -231,20 +242,30 @@ void World::Apply(size_t index, overlay::RingActions actions) {
   const uint64_t life = nodes_[index].life;
   for (overlay::RingAction& action : actions) {
     std::visit(base::Overloaded{[&](overlay::Call& call) { Deliver(index, std::move(call)); },
-                                [&](overlay::LookupDone& done) { lookups_done_.emplace(done.id, std::move(done.result)); },
-                                [&](overlay::JoinPrepared&) {
+                                [&](overlay::LookupDone& done) { FinishLookup(std::move(done)); },
+                                [&](overlay::JoinPrepared& prepared) {
+                                  if (on_join_prepared) return on_join_prepared(index, prepared.neighbourhood);
                                   At(now_ + options_.prepare_max * rng_.Unit(), [this, index, life] {
                                     Node& node = nodes_[index];
                                     if (node.ring != nullptr && node.life == life)
                                       Apply(index, node.ring->OnRangeReady(Clock(index)));
                                   });
                                 },
-                                [&](overlay::ContactsWanted&) { FindContact(index); }, [](overlay::NeighbourhoodChanged&) {},
+                                [&](overlay::ContactsWanted&) { FindContact(index); },
+                                [&](overlay::NeighbourhoodChanged& changed) {
+                                  if (on_neighbourhood) on_neighbourhood(index, changed.neighbourhood);
+                                },
                                 [&](overlay::StateChanged& changed) { Trace(index, absl::StrCat("is ", Name(changed.state))); }},
                action);
   }
   Look(index);
   Rearm(index);
+}
+
+void World::FinishLookup(overlay::LookupDone done) {
+  auto handler = lookup_handlers_.extract(done.id);
+  if (!handler) return static_cast<void>(lookups_done_.emplace(done.id, std::move(done.result)));
+  At(now_, [handle = std::move(handler.mapped()), result = std::move(done.result)] { handle(result); });
 }
 
 // What a driver finds at a bootstrap address: for who is outside, some live member of its side.

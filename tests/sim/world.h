@@ -60,6 +60,7 @@ class World {
   size_t Add(overlay::Role role = overlay::Role::kStoring);
   size_t AddAt(const overlay::NodeId& point, overlay::Role role = overlay::Role::kStoring);
   size_t AddTwin(size_t node);   // another process with the same key, and so the same point, at another address
+  size_t AddPeer(overlay::Peer peer);  // as it is, but for the address
   void StartAlone(size_t node);  // creates a ring
   void StartJoin(size_t node, const std::vector<size_t>& contacts);
   void Crash(size_t node);
@@ -96,6 +97,19 @@ class World {
   uint64_t events() const { return events_done_; }
   std::string Dump() const;
 
+  // For what stands on the ring (store_ring.h): events of its own, the messages' delays and the partition.
+  void At(absl::Time when, std::function<void()> run);
+  absl::Duration Delay();
+  bool Reaches(size_t from, size_t to) const;
+  absl::Time Clock(size_t node) const;
+  absl::Time FromClock(size_t node, absl::Time reading) const;
+  using LookupHandler = std::function<void(const absl::StatusOr<overlay::LookupResult>&)>;
+  void StartLookup(size_t node, const overlay::NodeId& point, LookupHandler done);  // not called if the node dies before
+  std::function<void(size_t node, const overlay::Neighbourhood&)> on_neighbourhood;
+  // If it is set, whoever sets it answers every JoinPrepared with FinishPreparation; else that takes up to prepare_max.
+  std::function<void(size_t node, const overlay::Neighbourhood& future)> on_join_prepared;
+  void FinishPreparation(size_t node, bool ready);
+
   // With watch_steps: when a node's view changed; it is in nodes().
   std::function<void(size_t node)> on_view;
   // With watch_steps: after every event that changed a view.
@@ -109,17 +123,12 @@ class World {
     bool operator<(const Event& other) const { return at != other.at ? at > other.at : number > other.number; }
   };
 
-  void At(absl::Time when, std::function<void()> run);
-  absl::Duration Delay();
-  absl::Time Clock(size_t node) const;
-  absl::Time FromClock(size_t node, absl::Time reading) const;
   overlay::Ring& Start(size_t node);
-  size_t AddPeer(overlay::Peer peer);
-  bool Reaches(size_t from, size_t to) const;
   bool Connected(size_t a, size_t b) const { return nodes_[b].ring != nullptr && Reaches(a, b) && Reaches(b, a); }
   void Trace(size_t node, absl::string_view what);
   void Apply(size_t node, overlay::RingActions actions);
   void FindContact(size_t node);
+  void FinishLookup(overlay::LookupDone done);
   void Deliver(size_t from, overlay::Call call);
   void Request(size_t from, uint64_t life, size_t to, overlay::Call call, absl::Time sent);
   void Fail(size_t from, uint64_t life, size_t to, const overlay::Call& call, absl::Time sent);
@@ -141,6 +150,7 @@ class World {
   bool views_changed_ = false;
   overlay::LookupId last_lookup_ = 0;
   absl::flat_hash_map<overlay::LookupId, absl::StatusOr<overlay::LookupResult>> lookups_done_;
+  absl::flat_hash_map<overlay::LookupId, LookupHandler> lookup_handlers_;
 };
 
 }  // namespace sim
