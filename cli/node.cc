@@ -55,6 +55,7 @@ absl::Status ExplainStart(const absl::Status& status, const NodeOptions& options
   };
   if (absl::IsAlreadyExists(status)) return PortTaken(options);
   if (absl::IsFailedPrecondition(status)) return local("use that node, or another --home");
+  if (absl::IsUnimplemented(status)) return local("run the version that wrote it, or use another --home");
   if (absl::IsPermissionDenied(status)) return local("use a --home of yours, and a --port above 1023");
   if (absl::IsResourceExhausted(status)) return local("make room, or use another --home");
   return status;

@@ -10,7 +10,11 @@
 #include <rocksdb/table.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -18,6 +22,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/byte_reader.h"
 #include "base/status_macros.h"
+#include "dht/rocksdb_checked_tables.h"
+#include "dht/rocksdb_watermark.h"
 
 namespace dht {
 namespace {
@@ -48,7 +54,7 @@ class ExpiryFilter : public rocksdb::CompactionFilter {
 
 rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env) {
   rocksdb::DBOptions options;
-  if (env != nullptr) options.env = env;
+  options.env = env;
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   options.info_log = std::make_shared<NoLogger>();
@@ -72,6 +78,8 @@ rocksdb::ColumnFamilyOptions FamilyOptions(size_t buffer_bytes) {
   table.block_cache = rocksdb::NewLRUCache(8 << 20);
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   table.cache_index_and_filter_blocks = true;
+  table.format_version = kTableFormat;
+  table.checksum = rocksdb::kCRC32c;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return options;
 }
@@ -86,7 +94,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> Families(const OpenedRocksdb& opene
 }
 
 rocksdb::Status TryOpen(const RocksdbPlace& place, rocksdb::WALRecoveryMode mode, OpenedRocksdb& opened) {
-  rocksdb::DBOptions options = DatabaseOptions(place.env);
+  rocksdb::DBOptions options = DatabaseOptions(opened.env.get());
   options.wal_recovery_mode = mode;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
@@ -98,9 +106,11 @@ rocksdb::Status TryOpen(const RocksdbPlace& place, rocksdb::WALRecoveryMode mode
   return status;
 }
 
+// By another process, or by this one.
 bool IsLocked(const rocksdb::Status& status) {
   const std::string text = status.ToString();
-  return status.IsIOError() && (absl::StrContains(text, "lock ") || absl::StrContains(text, "LOCK"));
+  return status.IsIOError() &&
+         (absl::StrContains(text, std::strerror(EAGAIN)) || absl::StrContains(text, "lock hold by current process"));
 }
 
 absl::Status LockedError(const std::string& path) {
@@ -116,9 +126,22 @@ absl::Status LockedError(const std::string& path) {
 
 absl::Status OpenError(const rocksdb::Status& status) {
   if (status.IsNoSpace()) return absl::ResourceExhaustedError("no space left on the disk of the node store");
-  if (absl::StrContains(status.ToString(), "ermission denied"))
-    return absl::PermissionDeniedError("node store may not be written");
+  for (const int refusal : {EACCES, EPERM, EROFS}) {
+    if (absl::StrContains(status.ToString(), std::strerror(refusal))) {
+      return absl::PermissionDeniedError("node store may not be written");
+    }
+  }
   return absl::InternalError(absl::StrCat("node store does not open: ", status.ToString()));
+}
+
+// So that nothing is judged, or marked, that another process has open.
+absl::Status TryLock(const RocksdbPlace& place) {
+  rocksdb::FileLock* lock = nullptr;
+  const rocksdb::Status status = EnvOf(place)->LockFile(place.path + "/LOCK", &lock);
+  if (IsLocked(status)) return LockedError(place.path);
+  if (!status.ok()) return OpenError(status);
+  EnvOf(place)->UnlockFile(lock).PermitUncheckedError();
+  return absl::OkStatus();
 }
 
 // What of a database lies in a directory.
@@ -129,6 +152,7 @@ struct Parts {
   bool LackCurrent() const { return !current && (log || other); }
   // RocksDB would open it as if nothing had been written since the last flush. An open database always has a log.
   bool LackLog() const { return current && !log; }
+  bool AreNone() const { return !current && !log && !other; }
 };
 
 Parts PartsIn(const std::string& path) {
@@ -152,6 +176,7 @@ absl::Status MoveAside(const std::string& path) {
     if (error) return absl::InternalError("a damaged node store cannot be moved aside");
     fs::create_directories(path, error);
     fs::permissions(path, fs::perms::owner_all, error);
+    fs::rename(aside + "/WATERMARK", path + "/WATERMARK", error);  // it is open, and goes on
     return absl::OkStatus();
   }
 }
@@ -179,7 +204,6 @@ absl::Status TryModes(const RocksdbPlace& place, std::initializer_list<rocksdb::
   for (const rocksdb::WALRecoveryMode mode : modes) {
     const rocksdb::Status status = TryOpen(place, mode, opened);
     if (status.ok()) return absl::OkStatus();
-    if (IsLocked(status)) return LockedError(place.path);
     if (!IsDamage(status)) return OpenError(status);
     RETURN_IF_ERROR(MarkSuspect(place));
   }
@@ -197,8 +221,7 @@ absl::Status OpenInOrder(const RocksdbPlace& place, OpenEffort effort, OpenedRoc
   }
   RETURN_IF_ERROR(MarkSuspect(place));
   if (effort != OpenEffort::kStartAgain) {
-    const rocksdb::Status repaired = rocksdb::RepairDB(place.path, DatabaseOptions(place.env), Families(opened));
-    if (IsLocked(repaired)) return LockedError(place.path);
+    const rocksdb::Status repaired = rocksdb::RepairDB(place.path, DatabaseOptions(opened.env.get()), Families(opened));
     if (!repaired.ok() && !IsDamage(repaired)) return OpenError(repaired);
     if (repaired.ok()) RETURN_IF_ERROR(TryModes(place, {Mode::kSkipAnyCorruptedRecords}, opened));
     if (opened.db != nullptr) return absl::OkStatus();
@@ -212,7 +235,7 @@ absl::Status CheckFormat(OpenedRocksdb& opened) {
   std::string value;
   const rocksdb::Status format = opened.db->Get(rocksdb::ReadOptions(), opened.meta, kFormatKey, &value);
   if (format.ok() && value != kFormatVersion) {
-    return absl::FailedPreconditionError("node store has a format of another version of this program");
+    return absl::UnimplementedError("node store was written by another version of this program");
   }
   if (format.ok()) return absl::OkStatus();
   if (!format.IsNotFound()) return absl::DataLossError("node store cannot be read");
@@ -227,10 +250,12 @@ absl::Status CheckFormat(OpenedRocksdb& opened) {
 OpenedRocksdb::OpenedRocksdb() = default;
 
 OpenedRocksdb::OpenedRocksdb(OpenedRocksdb&& other) noexcept
-    : filter(std::move(other.filter)),
+    : env(std::move(other.env)),
+      filter(std::move(other.filter)),
       db(std::move(other.db)),
       records(std::exchange(other.records, nullptr)),
       meta(std::exchange(other.meta, nullptr)),
+      watermark(std::move(other.watermark)),
       suspect(other.suspect) {}
 
 OpenedRocksdb::~OpenedRocksdb() {
@@ -247,10 +272,21 @@ bool IsDamage(const rocksdb::Status& status) {
 
 absl::StatusOr<OpenedRocksdb> OpenRocksdb(const RocksdbPlace& place, OpenEffort effort) {
   RETURN_IF_ERROR(MakeDirectory(place.path));
+  RETURN_IF_ERROR(TryLock(place));
+  rocksdb::Env& env = *EnvOf(place);
+  const bool is_new = PartsIn(place.path).AreNone();
+  const std::optional<Watermark::Mark> mark = Watermark::Read(env, place.path);
+  const bool fell_behind = mark && Watermark::ManifestFellBehind(env, place.path, *mark);
+  if ((!mark && !is_new) || fell_behind) RETURN_IF_ERROR(MarkSuspect(place));
   OpenedRocksdb opened;
+  ASSIGN_OR_RETURN(opened.watermark, Watermark::Start(env, place.path, mark.value_or(Watermark::Mark())));
+  opened.env = rocksdb::NewCompositeEnv(CheckTables(WatchManifests(env.GetFileSystem(), opened.watermark)));
   opened.filter = std::make_unique<ExpiryFilter>(place.clock);
-  RETURN_IF_ERROR(OpenInOrder(place, effort, opened));
+  // What the manifest forgot may still be there: a repair looks at every table of the folder.
+  RETURN_IF_ERROR(OpenInOrder(place, fell_behind ? std::max(effort, OpenEffort::kRepair) : effort, opened));
+  if (mark && opened.db->GetLatestSequenceNumber() < mark->sequence) RETURN_IF_ERROR(MarkSuspect(place));
   RETURN_IF_ERROR(CheckFormat(opened));
+  RETURN_IF_ERROR(opened.watermark->Reset(opened.db->GetLatestSequenceNumber()));
   opened.suspect = EnvOf(place)->FileExists(SuspectMarkOf(place)).ok();
   return opened;
 }

@@ -4,8 +4,10 @@
 // Tried in order: the log whole (absolute consistency); what is readable up to the first damage; whatever is readable; a repair,
 // which keeps every table file that is whole and puts the others into the directory's "lost"; then the directory is moved aside
 // (".damaged-N") and an empty one made. RocksDB's own default drops acknowledged records behind a damaged log without a word, so
-// anything but the first, or a log that is missing as a whole, leaves the suspect mark: a file beside the directory (".suspect"),
-// synced before the first attempt that may drop something, so that no crash in between forgets it.
+// anything but the first, a log that is missing as a whole, or a history shorter than what was acknowledged
+// (rocksdb_watermark.h), leaves the suspect mark: a file beside the directory (".suspect"), synced before the first attempt that
+// may drop something, so that no crash in between forgets it. Damaged tables are refused before RocksDB sees them
+// (rocksdb_checked_tables.h): some would abort the process.
 #pragma once
 
 #include <functional>
@@ -25,6 +27,8 @@ class Status;
 
 namespace dht {
 
+class Watermark;
+
 inline constexpr char kFormatKey[] = "format";
 inline constexpr char kFormatVersion[] = "1";
 inline constexpr absl::Duration kFilterGrace =
@@ -36,10 +40,12 @@ struct OpenedRocksdb {
   OpenedRocksdb& operator=(OpenedRocksdb&&) = delete;
   ~OpenedRocksdb();
 
-  std::unique_ptr<rocksdb::CompactionFilter> filter;  // outlives the database
+  std::unique_ptr<rocksdb::Env> env;  // both outlive the database
+  std::unique_ptr<rocksdb::CompactionFilter> filter;
   std::unique_ptr<rocksdb::DB> db;
   rocksdb::ColumnFamilyHandle* records = nullptr;  // owned, closed before db
   rocksdb::ColumnFamilyHandle* meta = nullptr;
+  std::shared_ptr<Watermark> watermark;
   bool suspect = false;
 };
 

@@ -13,6 +13,7 @@
 #include "base/byte_writer.h"
 #include "base/status_macros.h"
 #include "dht/rocksdb_open.h"
+#include "dht/rocksdb_watermark.h"
 #include "keys/hash.h"
 
 namespace dht {
@@ -311,6 +312,7 @@ absl::Status RocksdbRecordStore::Apply(const WriteBatch& changes) {
   }
   if (batch.Count() == 0) batch.Put(opened.meta, "beat", "1");
   RETURN_IF_ERROR(impl_->WriteBatchSynced(batch));
+  opened.watermark->Advance(opened.db->GetLatestSequenceNumber());
   for (const std::string& value : gone) impl_->Count(value, -1);
   for (const base::Bytes& value : values) impl_->Count(AsSlice(value), 1);
   return absl::OkStatus();

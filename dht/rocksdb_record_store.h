@@ -36,8 +36,9 @@ class RocksdbRecordStore : public RecordStore {
     std::function<absl::Time()> clock = [] { return absl::Now(); };  // wall clock, for what compaction drops
   };
 
-  // FailedPrecondition: the directory is locked by another process, or its format is of a newer version; PermissionDenied: not
-  // ours to write; Internal otherwise. The text is for the user.
+  // FailedPrecondition: the directory is locked by another process; Unimplemented: its format is of another version;
+  // PermissionDenied: not ours to write, or a read-only disk; ResourceExhausted: no space to open it; Internal otherwise. The text
+  // is for the user; nothing was changed.
   static absl::StatusOr<std::unique_ptr<RocksdbRecordStore>> Open(const Options& options);
   ~RocksdbRecordStore() override;
 

@@ -34,7 +34,7 @@ struct PowerTotals {
 
 class PowerTrial {
  public:
-  static constexpr int kWriters = 4, kBatchesPerLife = 12, kPutsMax = 4, kLivesPerFolder = 40;
+  static constexpr int kWriters = 4, kBatchesPerLife = 12, kPutsMax = 4, kLivesPerFolder = 25;
 
   PowerTrial(uint64_t seed, bool logs_are_synced) : rng_(seed), disk_rng_(~seed), logs_are_synced_(logs_are_synced) {}
   ~PowerTrial() { std::filesystem::remove_all(folder_); }

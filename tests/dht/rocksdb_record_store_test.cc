@@ -3,6 +3,8 @@
 #include "dht/rocksdb_record_store.h"
 
 #include <gtest/gtest.h>
+#include <rocksdb/compaction_filter.h>
+#include <rocksdb/db.h>
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
 #include <stdlib.h>
@@ -11,10 +13,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <thread>
 
+#include "dht/rocksdb_open.h"
 #include "tests/support/status_matchers.h"
 
 namespace dht {
@@ -139,6 +144,46 @@ TEST_F(RocksdbRecordStoreTest, ALogThatIsMissingAsAWholeIsNoticed) {
   EXPECT_TRUE(store->suspect());
 }
 
+TEST_F(RocksdbRecordStoreTest, ALogCutBetweenTwoWritesIsNoticed) {
+  ASSERT_OK_AND_ASSIGN(const auto store, Open());
+  for (int i = 0; i < 10; ++i) ASSERT_OK(store->Apply({.puts = {Numbered(i)}}));
+  const uintmax_t size = fs::file_size(NewestLog());
+  ASSERT_OK(store->Apply({.puts = {Numbered(10)}}));
+  fs::copy(path_, folder_ / "copy", fs::copy_options::recursive);
+  fs::resize_file(folder_ / "copy" / NewestLog().filename(), size);
+  ASSERT_OK_AND_ASSIGN(const auto cut, RocksdbRecordStore::Open({.path = folder_ / "copy", .clock = [] { return kNow; }}));
+  EXPECT_EQ(Held(*cut, 11), 10);
+  EXPECT_TRUE(cut->suspect());
+}
+
+// RocksDB takes a manifest without its end for that of an earlier time, and deletes the tables that it does not name.
+TEST_F(RocksdbRecordStoreTest, WhatAManifestForgotIsNoticedAndKept) {
+  WriteAndDie(50);
+  ASSERT_OK_AND_ASSIGN(const auto store, Open());  // makes a table of them
+  ASSERT_OK(store->Apply({.puts = {Numbered(50)}}));
+  const fs::path copy = folder_ / "copy";
+  fs::copy(path_, copy, fs::copy_options::recursive);
+  for (const auto& entry : fs::directory_iterator(copy)) {
+    const bool is_manifest = entry.path().filename().string().rfind("MANIFEST-", 0) == 0;
+    if (is_manifest) fs::resize_file(entry, fs::file_size(entry) / 2);
+  }
+  ASSERT_OK_AND_ASSIGN(const auto cut, RocksdbRecordStore::Open({.path = copy, .clock = [] { return kNow; }}));
+  EXPECT_EQ(Held(*cut, 51), 51);
+  EXPECT_TRUE(cut->suspect());
+}
+
+TEST_F(RocksdbRecordStoreTest, AStoreWithoutAReadableWatermarkIsSuspect) {
+  WriteAndDie(5);
+  fs::remove(path_ / "WATERMARK");
+  ASSERT_OK_AND_ASSIGN(auto store, Open());
+  EXPECT_TRUE(store->suspect());
+  ASSERT_OK(store->ClearSuspect());
+  store.reset();
+  EXPECT_FALSE((*Open())->suspect());
+  Overwrite(path_ / "WATERMARK", 3, "x");
+  EXPECT_TRUE((*Open())->suspect());
+}
+
 TEST_F(RocksdbRecordStoreTest, ADirectoryWithoutCurrentIsRepairedNotOverwritten) {
   WriteAndDie(5);
   fs::remove(path_ / "CURRENT");
@@ -222,6 +267,47 @@ TEST_F(RocksdbRecordStoreTest, ASecondProcessIsToldWhoHoldsTheLock) {
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_EQ(status, 0);
+}
+
+TEST_F(RocksdbRecordStoreTest, AStoreOfAnotherVersionIsLeftAlone) {
+  WriteAndDie(5);
+  {
+    ASSERT_OK_AND_ASSIGN(const OpenedRocksdb opened,
+                         OpenRocksdb({.path = path_, .clock = [] { return kNow; }}, OpenEffort::kOpen));
+    ASSERT_TRUE(opened.db->Put(rocksdb::WriteOptions(), opened.meta, kFormatKey, "2").ok());
+  }
+  EXPECT_STATUS(Open().status(), kUnimplemented);
+  EXPECT_FALSE(fs::exists(folder_ / "store.suspect"));
+  EXPECT_FALSE(fs::exists(folder_ / "store.damaged-1"));
+}
+
+// As a file system mounted read-only answers.
+class ReadOnlyDisk : public rocksdb::FileSystemWrapper {
+ public:
+  ReadOnlyDisk() : rocksdb::FileSystemWrapper(rocksdb::FileSystem::Default()) {}
+  const char* Name() const override { return "ReadOnlyDisk"; }
+  rocksdb::IOStatus NewWritableFile(const std::string&, const rocksdb::FileOptions&, std::unique_ptr<rocksdb::FSWritableFile>*,
+                                    rocksdb::IODebugContext*) override {
+    return Refusal("open");
+  }
+  rocksdb::IOStatus NewRandomRWFile(const std::string&, const rocksdb::FileOptions&, std::unique_ptr<rocksdb::FSRandomRWFile>*,
+                                    rocksdb::IODebugContext*) override {
+    return Refusal("open");
+  }
+  rocksdb::IOStatus LockFile(const std::string&, const rocksdb::IOOptions&, rocksdb::FileLock**,
+                             rocksdb::IODebugContext*) override {
+    return Refusal("While lock file: /store/LOCK");
+  }
+
+ private:
+  static rocksdb::IOStatus Refusal(const char* what) { return rocksdb::IOStatus::IOError(what, std::strerror(EROFS)); }
+};
+
+TEST_F(RocksdbRecordStoreTest, AReadOnlyDiskIsSaidToBeOneNotLocked) {
+  WriteAndDie(5);
+  const std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(std::make_shared<ReadOnlyDisk>());
+  EXPECT_STATUS(Open(env.get()).status(), kPermissionDenied);
+  EXPECT_EQ(Held(**Open(), 5), 5);
 }
 
 TEST_F(RocksdbRecordStoreTest, LeavesNoLogOfItsOwnAndOwnerOnlyFolder) {

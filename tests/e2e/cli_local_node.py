@@ -4,6 +4,8 @@
 
 usage: cli_local_node.py PROGRAM
 """
+import fcntl
+import glob
 import json
 import os
 import signal
@@ -82,6 +84,15 @@ def a_port_belongs_to_one_node(cluster, node):
     check("already in use" in error and "a bulbil node is running there" in error, "not told why:", error)
 
 
+def a_store_belongs_to_one_process(cluster, node):
+    """Asked once the node is gone; another program that holds the store's lock is named, and the store is left alone."""
+    found = glob.glob(os.path.join(node.home, "**", "store", "LOCK"), recursive=True)
+    with open(found[0], "r+b") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        error = errors_of(cluster, "--port", str(node.port), "--bootstrap", "none", "--home", node.home, code=5)
+    check(f"node store is locked by another process (pid {os.getpid()})" in error and "fix:" in error, "not told why:", error)
+
+
 def interrupted(cluster, node, person):
     command = [cluster.program, "poll", "--watch", "--as", person.name, "--home", person.home, "--bootstrap", node.address]
     poll = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -109,6 +120,7 @@ def main():
         check(nodes[2].status()["store"]["records"] == 0, "a relay holds records")
         for node in nodes:
             node.terminate()
+        a_store_belongs_to_one_process(cluster, nodes[0])
         print("ok")
 
 

@@ -56,6 +56,9 @@ class LossyFileSystem::WritableFile : public rocksdb::FSWritableFileOwnerWrapper
   IOStatus RangeSync(uint64_t, uint64_t, const rocksdb::IOOptions&, rocksdb::IODebugContext*) override {
     return IOStatus::OK();  // a hint; promises nothing
   }
+  // No space ahead of need: on a disk of memory that costs more than all the rest.
+  void PrepareWrite(size_t, size_t, const rocksdb::IOOptions&, rocksdb::IODebugContext*) override {}
+  IOStatus Allocate(uint64_t, uint64_t, const rocksdb::IOOptions&, rocksdb::IODebugContext*) override { return IOStatus::OK(); }
 
  private:
   LossyFileSystem& disk_;
