@@ -274,6 +274,7 @@ void LocalNode::FillStatus(bulbil::v1::StatusReply& status) const {
   records.set_state(store.state);
   records.set_repaired(static_cast<double>(store.repaired));
   records.set_misplaced(static_cast<uint32_t>(store.misplaced));
+  records.set_repairing(static_cast<uint32_t>(store.repairing));
 
   const circuits::CircuitsStats carried = parts.circuits->stats();
   bulbil::v1::CircuitStatus& circuits = *status.mutable_circuits();

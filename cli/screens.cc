@@ -59,6 +59,7 @@ std::string StoreLine(const bulbil::v1::StoreStatus& store) {
       absl::StrCat("  store     ", ShownCount(store.records()), store.records() == 1 ? " record, " : " records, ",
                    ShownBytes(store.bytes()), "   k=", store.replicas(), "   owned ", ShownCount(store.records_owned()));
   if (store.misplaced() > 0) absl::StrAppend(&line, "   held for others ", ShownCount(store.misplaced()));
+  if (store.repairing() > 0) absl::StrAppend(&line, "   repairing ", ShownCount(store.repairing()));
   if (store.state() != "ok") absl::StrAppend(&line, "   ", store.state());
   return line + "\n";
 }

@@ -12,6 +12,7 @@ using overlay::RingRange;
 
 void Offers::OnNeighbourhood(const Moment& moment) {
   in_pass_ = false;
+  vain_passes_ = 0;
   offers_.clear();  // judged against holders that may have changed; answers to them find nothing
   const bool can_offer = leaving() || replicas_.IsMember();
   const absl::Duration wait = leaving() ? absl::ZeroDuration() : kOffersAfterChange;
@@ -53,6 +54,7 @@ void Offers::OnTick(const Moment& moment) {
     in_pass_ = true;
     scanned_all_ = false;
     pass_is_clean_ = true;
+    pass_is_vain_ = true;
     cursor_.reset();
   }
   Fill(moment);
@@ -106,6 +108,7 @@ void Offers::OfferTo(uint64_t id, const std::vector<Peer>& takers) {
       const auto found = offers_.find(id);
       if (found == offers_.end()) return;
       const auto* answer = AnswerAs<ReplicateReply>(reply);
+      pass_is_vain_ &= answer == nullptr;
       const Record& record = found->second.record;
       const bool has_receipt = answer != nullptr && answer->receipt && answer->receipt->node_key == taker.node_key &&
                                VerifyReceipt(network_, *answer->receipt, record.name, record.expiry);
@@ -133,6 +136,7 @@ void Offers::OnFarOwners(uint64_t id, const std::vector<Peer>& owners) {
     if (found == offers_.end()) return;
     const Record& record = found->second.record;
     const auto* answer = AnswerAs<PutReply>(reply);
+    pass_is_vain_ &= answer == nullptr || answer->result == PutResult::kNotResponsible;
     const bool all_hold =
         answer != nullptr &&
         CountableReceipts(network_, answer->receipts, record.name, record.expiry, responsible).size() == replica_count_;
@@ -163,11 +167,11 @@ void Offers::EndPass(const Moment& moment) {
   in_pass_ = false;
   if (!leaving()) {
     next_ = moment.now + kOffersEvery;
-  } else if (pass_is_clean_) {
-    FinishLeaving(/*complete=*/true);
-  } else {
-    next_ = moment.now + kLeavePassPause;
+    return;
   }
+  vain_passes_ = pass_is_vain_ ? vain_passes_ + 1 : 0;
+  if (pass_is_clean_ || vain_passes_ == kLeaveVainPasses) return FinishLeaving(/*complete=*/pass_is_clean_);
+  next_ = moment.now + kLeavePassPause;
 }
 
 void Offers::FinishLeaving(bool complete) {

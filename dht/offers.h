@@ -4,7 +4,8 @@
 // A record outside the range held is a *spare* copy: it is still answered, and offered to its responsible nodes until each of
 // them gave a receipt (or its kind decided against it); only then it is removed. Neighbours get it as a replica's copy
 // (Replicate); nodes too far to be neighbours are found by lookup and asked like a client would (Put), since they cannot know
-// us for a holder. A leaver offers everything to the R processes that will hold it without him, and removes nothing.
+// us for a holder. A leaver offers everything to the R processes that will hold it without him, and removes nothing. When nobody
+// can take anything, as when a whole ring stops at once, the leaver gives up after kLeaveVainPasses and not at its deadline.
 #pragma once
 
 #include <functional>
@@ -24,6 +25,7 @@ inline constexpr absl::Duration kOffersAfterChange = absl::Seconds(3);  // repai
 inline constexpr absl::Duration kOffersEvery = absl::Seconds(10);       // a pass over what is left
 inline constexpr absl::Duration kOfferPace = absl::Milliseconds(50);    // between batches of spare copies: 320 records a second
 inline constexpr absl::Duration kLeavePassPause = absl::Milliseconds(500);
+inline constexpr int kLeaveVainPasses = 4;  // in a row, two seconds and more: the ring had time to name others
 inline constexpr size_t kOffersInFlight = 16;  // records, each to R nodes
 inline constexpr size_t kLeaveOffersInFlight = 48;
 
@@ -71,6 +73,8 @@ class Offers {
   bool in_pass_ = false;
   bool scanned_all_ = false;
   bool pass_is_clean_ = true;
+  bool pass_is_vain_ = true;  // nobody who was offered something could have taken it: gone, or leaving too
+  int vain_passes_ = 0;       // in a row
   std::optional<RecordName> cursor_;
   absl::Time next_ = absl::InfiniteFuture();  // next batch or next pass
   std::optional<absl::Time> leave_deadline_;

@@ -153,7 +153,8 @@ void Replicator::Impl::Replicate(RequestId request, const std::vector<Peer>& cal
   if (!kinds.Check(record, Source::kReplica, moment.wall_now).ok()) {
     return out.Reply(request, ReplicateReply{.result = PutResult::kRefused});
   }
-  if (!Serving() || !TakesCopyFrom(caller, record.name.point)) {
+  if (!Serving()) return out.Reply(request, absl::UnavailableError("no member, or leaving"));
+  if (!TakesCopyFrom(caller, record.name.point)) {
     return out.Reply(request, ReplicateReply{.result = PutResult::kNotResponsible});
   }
   auto done = [this, request, name = record.name, expiry = record.expiry](const AdmitOutcome& outcome, const Moment&) {

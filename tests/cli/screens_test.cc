@@ -55,6 +55,13 @@ TEST(StatusScreen, SaysThatARelayKeepsNothing) {
   EXPECT_NE(StatusScreen(reply).find("   relay   "), std::string::npos);
 }
 
+TEST(StatusScreen, SaysWhatTheStoreIsStillWaitingFor) {
+  StatusReply reply = Example();
+  reply.mutable_store()->set_repairing(2048);
+  reply.mutable_store()->set_state("suspect");
+  EXPECT_NE(StatusScreen(reply).find("owned 0   repairing 2,048   suspect\n"), std::string::npos) << StatusScreen(reply);
+}
+
 TEST(StatusJson, HasWhatScriptsRelyOnEvenWhenEmpty) {
   StatusReply reply;
   reply.set_role("relay");
@@ -65,7 +72,7 @@ TEST(StatusJson, HasWhatScriptsRelyOnEvenWhenEmpty) {
       "\"advertised\":\"\",\"ring\":{\"point\":\"\",\"size_estimate\":0,\"complete\":false,\"successors\":[],\"predecessor\":"
       "\"\","
       "\"fingers\":0},\"store\":{\"records\":0,\"bytes\":0,\"replicas\":0,\"records_owned\":0,\"state\":\"\",\"repaired\":0,"
-      "\"misplaced\":0},\"circuits\":{\"own\":0,\"relayed\":0,\"links\":0,\"cells_relayed\":0,\"built\":0,\"failed\":0},"
+      "\"misplaced\":0,\"repairing\":0},\"circuits\":{\"own\":0,\"relayed\":0,\"links\":0,\"cells_relayed\":0,\"built\":0,\"failed\":0},"
       "\"anonymity\":\"\"}\n");
 }
 

@@ -307,6 +307,32 @@ TEST_F(ReplicatorTest, ALeaverRefusesPutsAndStillAnswersReads) {
   EXPECT_EQ(AnswerAs<FetchReply>(fetched)->records.size(), 1u);
 }
 
+TEST_F(ReplicatorTest, WhenAllLeaveAtOnceNobodyWaitsForTheDeadline) {
+  StartRing(4);
+  for (int i = 0; i < 20; ++i) PutAt(*world_.nodes()[0], Blob(std::to_string(i)), /*pass_on=*/true);
+  size_t gone = 0;
+  for (const auto& node : world_.nodes()) {
+    world_.Leave(*node, absl::Seconds(60), [&](bool) { ++gone; });
+  }
+  EXPECT_LT(Wait([&] { return gone == world_.nodes().size(); }), absl::Seconds(10));
+}
+
+TEST_F(ReplicatorTest, ALeaverWhoseTakersDieWaitsForTheNextOnes) {
+  StartRing(8);
+  const Record record = Blob("a");
+  PutAt(Holder(record.name.point, 0), record);
+  StoreWorld::Node& leaver = Holder(record.name.point, 2);
+  for (const size_t i : {0, 1, 3}) Silence(Holder(record.name.point, i));
+  const std::vector<overlay::Peer> others = world_.ring().Holders(record.name.point, 7);
+  std::optional<bool> complete;
+  world_.Leave(leaver, absl::Seconds(60), [&](bool all) { complete = all; });
+  world_.RunFor(absl::Seconds(1));
+  for (const size_t i : {3, 1, 0}) world_.Kill(NodeOf(others[i]));  // now the ring knows
+  Wait([&] { return complete.has_value(); });
+  EXPECT_EQ(complete, true);
+  EXPECT_EQ(world_.HoldersOf(record.name).size(), 3u);
+}
+
 TEST_F(ReplicatorTest, TheOnlyNodeOfARingStoresAndJoinsAtOnce) {
   StoreWorld::Node& only = world_.NewNode();
   world_.Join(only);
