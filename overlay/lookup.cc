@@ -11,7 +11,7 @@ namespace {
 // True if a is the better one to ask. Who stands on the point itself is its owner, and knows least about who comes before it.
 bool IsCloser(const NodeId& a, const NodeId& b, const NodeId& point) {
   if (a == point || b == point) return b == point && a != point;
-  return Distance(a, point) < Distance(b, point);
+  return InOpen(a, b, point);
 }
 
 }  // namespace
@@ -39,19 +39,26 @@ std::optional<Peer> Lookup::Next() {
   const auto best = std::min_element(candidates_.begin(), candidates_.end(),
                                      [&](const Peer& a, const Peer& b) { return IsCloser(a.point, b.point, point_); });
   const bool nobody = best == candidates_.end() || asked_.size() >= kLookupAsksMax;
-  if (beyond_ && (nobody || !InOpen(best->point, beyond_->predecessor.point, point_))) {
-    beyond_->hops = hops_;
-    result_ = *std::move(beyond_);
-    return std::nullopt;
-  }
-  if (nobody) {
-    result_ = absl::UnavailableError("nobody left to ask");
-    return std::nullopt;
-  }
+  if (IsDecided(nobody ? nullptr : &*best)) return std::nullopt;
   Peer next = std::move(*best);
   candidates_.erase(best);
   asked_.push_back(next.point);
   return next;
+}
+
+// With a doubted answer, or the list of the closest that answered, in hand: whether that is the result. `best` is the best one
+// left.
+bool Lookup::IsDecided(const Peer* best) {
+  std::optional<LookupResult>& known = doubted_ ? doubted_ : beyond_;
+  if (known) {
+    if (best != nullptr && InOpen(best->point, known->predecessor.point, point_)) return false;
+    if (best != nullptr && doubted_ && doubt_asks_++ < kDoubtAsksMax) return false;
+    known->hops = hops_;
+    result_ = *std::move(known);
+  } else if (best == nullptr) {
+    result_ = absl::UnavailableError("nobody left to ask");
+  }
+  return result_.has_value();
 }
 
 void Lookup::OnAnswer(const Peer& from, absl::StatusOr<NextHopReply> answer) {
@@ -66,17 +73,23 @@ void Lookup::OnAnswer(const Peer& from, absl::StatusOr<NextHopReply> answer) {
 
 void Lookup::TakeOwners(const Peer& from, NextHopReply& answer) {
   if (answer.owners.empty() || !InHalfOpen(point_, from.point, answer.owners.front().point)) return;
-  if (!answer.found && beyond_ && !IsCloser(from.point, beyond_->predecessor.point, point_)) return;
+  const bool doubt = answer.found && doubt_beyond_ && *doubt_beyond_ < Distance(from.point, answer.owners.front().point);
+  std::optional<LookupResult>& kept = doubt ? doubted_ : beyond_;
+  if ((doubt || !answer.found) && kept && !IsCloser(from.point, kept->predecessor.point, point_)) return;
+  // In order from the owner round to who says so, or else no further.
+  for (size_t i = 1; i < answer.owners.size(); ++i) {
+    if (!InOpen(answer.owners[i].point, answer.owners[i - 1].point, from.point)) answer.owners.resize(i);
+  }
   LookupResult result;
   result.owner = answer.owners.front();
   result.successors = std::move(answer.owners);
   result.storing = std::move(answer.storing);
   result.predecessor = from;
   result.hops = hops_;
-  if (answer.found) {
+  if (answer.found && !doubt) {
     result_ = std::move(result);
   } else {
-    beyond_ = std::move(result);
+    kept = std::move(result);
   }
 }
 

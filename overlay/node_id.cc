@@ -29,13 +29,25 @@ NodeId NodeId::PlusPowerOfTwo(int exponent) const {
 
 NodeId Distance(const NodeId& a, const NodeId& b) {
   NodeId difference;
-  int borrow = 0;
-  for (size_t i = 32; i-- > 0;) {
-    const int value = b.bytes[i] - a.bytes[i] - borrow;
-    difference.bytes[i] = static_cast<uint8_t>(value);
-    borrow = value < 0;
+  uint64_t borrow = 0;
+  for (size_t i = 4; i-- > 0;) {
+    const uint64_t from = b.Word(i), less = a.Word(i);
+    const uint64_t word = from - less - borrow;
+    borrow = from < less || (from == less && borrow != 0) ? 1 : 0;
+    difference.SetWord(i, word);
   }
   return difference;
+}
+
+NodeId Plus(const NodeId& a, const NodeId& distance) {
+  NodeId sum;
+  uint64_t carry = 0;
+  for (size_t i = 4; i-- > 0;) {
+    const uint64_t word = a.Word(i) + distance.Word(i) + carry;
+    carry = word < a.Word(i) || (carry != 0 && word == a.Word(i)) ? 1 : 0;
+    sum.SetWord(i, word);
+  }
+  return sum;
 }
 
 double DistanceShare(const NodeId& a, const NodeId& b) {
@@ -44,13 +56,5 @@ double DistanceShare(const NodeId& a, const NodeId& b) {
   for (size_t i = 8; i-- > 0;) share = (share + distance.bytes[i]) / 256;
   return share;
 }
-
-bool InOpen(const NodeId& x, const NodeId& a, const NodeId& b) {
-  if (a < b) return a < x && x < b;
-  if (b < a) return a < x || x < b;
-  return x != a;
-}
-
-bool InHalfOpen(const NodeId& x, const NodeId& a, const NodeId& b) { return x == b || a == b || InOpen(x, a, b); }
 
 }  // namespace overlay

@@ -50,6 +50,7 @@ Ring::Ring(Peer self, Options options, base::Rng& rng)
     : self_(std::move(self)),
       options_(options),
       rng_(rng),
+      learned_(self_.point, options.learned_bytes),
       interval_(options.stabilize_min),
       seek_pause_(options.stabilize_min),
       finger_interval_(options.stabilize_min),
@@ -368,6 +369,7 @@ void Ring::Adopt(const Peer& successor, const StateReply& state) {
     storing_successors_ = std::move(storing);
   }
   fingers_.Trim(self_.point, list_.peers().back().point);
+  learned_.Trim((more_.empty() ? list_.peers() : more_).back().point);
 }
 
 // An entry that vanished from the middle died. Those before us have it in their lists too: they look at once, one after another.

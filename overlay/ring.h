@@ -18,7 +18,8 @@
 //    that lies before its successor belongs to another ring (or is news): it is adopted by StabilizeFromPredecessor; one that
 //    lies behind it is rectified. Both preserve the invariant for any live member. A member alone that meets another ring joins
 //    it. So rings that know of each other merge.
-//  - Fingers, the longer lists and the storing lists: hints for routing and what dht/ is told; maintenance never reads them.
+//  - Fingers, learned peers, the longer lists and the storing lists: hints for routing and what dht/ is told; maintenance never
+//    reads them.
 // Hostile peers can lie in an answer or delay it; they cannot claim a point they hold no key for, nor make a list grow.
 // Every Call must be answered by exactly one OnReply; Call::timeout is the driver's to keep. Not thread-safe: one event loop.
 #pragma once
@@ -29,6 +30,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "base/rng.h"
 #include "overlay/finger_table.h"
+#include "overlay/learned_peers.h"
 #include "overlay/lookup.h"
 #include "overlay/neighbourhood.h"
 #include "overlay/ring_messages.h"
@@ -68,15 +70,18 @@ struct ContactsWanted {};
 using RingAction = std::variant<Call, LookupDone, NeighbourhoodChanged, JoinPrepared, StateChanged, ContactsWanted>;
 using RingActions = std::vector<RingAction>;
 
-inline constexpr size_t kRememberedMax = 32;      // peers that answered, the latest first: ways back in
+inline constexpr size_t kRememberedMax = 32;      // peers that answered, roughly the latest first: ways back in
 inline constexpr size_t kContactsMax = 16;        // bootstrap peers and who asked us for a way in
 inline constexpr size_t kWaysInMax = 64;          // asked in one sweep
 inline constexpr size_t kSweepParallel = 8;       // so that silent ones cost one timeout for eight
 inline constexpr size_t kRectifyQueueMax = 16;    // distinct candidates; they come again every round
 inline constexpr size_t kPendingLookupsMax = 64;  // of callers; beyond it ResourceExhausted
-inline constexpr size_t kCloserMax = 16;          // alternatives in one NextHop answer: with half of them dead, 1 in 65,536 has none alive
-inline constexpr int kLookupTries = 6;      // of a caller's lookup; the pauses between them double, 8 s together in `local`:
-                                            // longer than it takes to notice a silent death
+inline constexpr size_t kCloserMax =
+    16;                                 // alternatives in one NextHop answer: with half of them dead, 1 in 65,536 has none alive
+inline constexpr int kLookupTries = 6;  // of a caller's lookup; the pauses between them double, 8 s together in `local`:
+                                        // longer than it takes to notice a silent death
+inline constexpr double kDoubtGaps = 32;  // an owner that many mean gaps behind who names it is doubted: one in 10^5 of true
+                                          // ones, for the mean is out of sixteen
 inline constexpr size_t kSuspectsMax = 64;  // peers whose last call failed
 
 class Ring {
@@ -89,6 +94,7 @@ class Ring {
     absl::Duration call_timeout = absl::Seconds(2);
     absl::Duration check_every = absl::Seconds(1);     // successor and predecessor are asked for a sign of life
     absl::Duration reunion_every = absl::Seconds(30);  // reached by doubling from a second after joining
+    size_t learned_bytes = 24 * 1024;                  // of LearnedPeers: about a hundred, all slots of a ring of 100,000
     bool prepares = true;                              // false: nothing to download (relay-only), join at once
 
     static Options Of(const Network& network, Role role);
@@ -126,6 +132,7 @@ class Ring {
   bool HasOpenList() const { return list_.is_open(); }
   const std::optional<Peer>& predecessor() const { return predecessor_; }
   const FingerTable& fingers() const { return fingers_; }
+  const LearnedPeers& learned() const { return learned_; }
   // At most kTableNeighbours, nearest first, for the signed table.
   std::vector<Peer> FarSuccessors() const;
   const std::vector<Peer>& FarPredecessors() const { return predecessors_; }
@@ -159,7 +166,7 @@ class Ring {
     Peer to;
     uint64_t tag = 0;  // kSweep: which sweep; kLookup: which lookup
   };
-  enum class LookupFor { kCaller, kFinger, kPlace, kReunion };
+  enum class LookupFor { kCaller, kFinger, kLearn, kPlace, kReunion };
   struct OpenLookup {
     Lookup lookup;
     LookupFor purpose;
@@ -227,6 +234,8 @@ class Ring {
   std::vector<Peer> CloserTo(const NodeId& point) const;
   std::vector<Peer> UnsuspectedSuccessors() const;
   std::optional<LookupResult> LocalResult(const NodeId& point) const;
+  std::optional<NodeId> DoubtedDistance() const;
+  Lookup FreshLookup(const NodeId& point) const;
   OpenLookup& NewLookup(const NodeId& point, LookupFor purpose, uint64_t& tag);
   void BeginLookup(uint64_t tag);
   void PumpLookup(uint64_t tag);
@@ -237,6 +246,7 @@ class Ring {
   void OnReunionResult(const LookupResult& result);
   void ForgetPointer(const Peer& peer);
   void RefreshFinger();
+  bool FillGap();
   void StartReunion();
   void Remember(const Peer& peer);
   void OnPeerFailed(const Peer& peer);
@@ -260,6 +270,7 @@ class Ring {
   std::vector<Peer> more_;  // what follows the list, up to kTableNeighbours together
   std::vector<Peer> storing_successors_, predecessors_, storing_predecessors_;
   FingerTable fingers_;
+  LearnedPeers learned_;
   bool neighbourhood_changed_ = false;
 
   Lane lane_;
@@ -293,6 +304,7 @@ class Ring {
   absl::Time finger_due_ = absl::InfiniteFuture();
   absl::Duration finger_interval_;
   bool fingers_changed_ = false;
+  int turn_ = 0;  // fingers and gaps take turns
   absl::Time reunion_due_ = absl::InfiniteFuture();
   absl::Duration reunion_interval_;
 };

@@ -204,6 +204,7 @@ void Ring::Detach() {
   rectify_queue_.clear();
   found_between_.reset();
   storing_successors_.clear();
+  learned_.Clear();
   exhausted_ = seeking_place_ = false;
   seek_pause_ = options_.stabilize_min;
   seek_due_ = now_;

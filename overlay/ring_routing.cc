@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lookups, fingers, reunion and what a virtual node remembers of others: all outside the proof, and never read by maintenance.
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "overlay/ring.h"
 #include "overlay/routing_table.h"
 
 namespace overlay {
+namespace {
+
+constexpr absl::Duration kTrustUseful = absl::Seconds(20);  // below it few learned peers stay fresh: fingers go first
+
+}  // namespace
 
 // --- Answers ---
 
@@ -66,6 +72,9 @@ std::vector<Peer> Ring::CloserTo(const NodeId& point) const {
   for (const Peer& peer : list_.peers()) add(peer);
   for (const Peer& peer : more_) add(peer);
   for (const Finger& finger : fingers_.entries()) add(finger.peer);
+  for (const LearnedPeers::Slot& slot : learned_.slots()) {
+    if (learned_.Trusts(slot, now_)) add(*slot.peer);
+  }
   if (predecessor_) add(*predecessor_);
   std::sort(between.begin(), between.end(), [&](const Peer* a, const Peer* b) { return InOpen(a->point, b->point, point); });
   std::vector<Peer> closer;
@@ -115,9 +124,27 @@ RingActions Ring::StartLookup(LookupId id, const NodeId& point, absl::Time now) 
   return Finish();
 }
 
+// Out of how far our own list reaches. Nothing where it names everybody, or so few are left that a gap may be any part of the
+// circle.
+std::optional<NodeId> Ring::DoubtedDistance() const {
+  if (!IsMember() || more_.empty() || list_.IsClosed(self_, options_.successor_count)) return std::nullopt;
+  const auto count = static_cast<double>(list_.peers().size() + more_.size());
+  const double share = kDoubtGaps * DistanceShare(self_.point, more_.back().point) / count;
+  if (share >= 0.5) return std::nullopt;
+  NodeId distance;
+  distance.SetWord(0, static_cast<uint64_t>(std::ldexp(share, 64)));
+  return distance;
+}
+
+Lookup Ring::FreshLookup(const NodeId& point) const {
+  Lookup lookup(point, self_.point);
+  if (const std::optional<NodeId> distance = DoubtedDistance()) lookup.DoubtBeyond(*distance);
+  return lookup;
+}
+
 Ring::OpenLookup& Ring::NewLookup(const NodeId& point, LookupFor purpose, uint64_t& tag) {
   tag = ++last_id_;
-  return lookups_.emplace(tag, OpenLookup{Lookup(point, self_.point), purpose}).first->second;
+  return lookups_.emplace(tag, OpenLookup{FreshLookup(point), purpose}).first->second;
 }
 
 // From our own pointers, which may know the owner already.
@@ -148,6 +175,9 @@ void Ring::OnLookupReply(const OpenCall& call, absl::StatusOr<RingReply> reply) 
     DropSuspect(call.to.point);
   }
   const auto open = lookups_.find(call.tag);
+  const bool is_ours =
+      open != lookups_.end() && (open->second.purpose == LookupFor::kFinger || open->second.purpose == LookupFor::kLearn);
+  if (hop != nullptr && hop->member && IsMember()) learned_.Heard(call.to, /*learn=*/is_ours, now_);
   if (open == lookups_.end()) return;
   if (hop != nullptr) open->second.lookup.OnAnswer(call.to, std::move(*hop));
   PumpLookup(call.tag);
@@ -170,6 +200,9 @@ void Ring::EndLookup(uint64_t tag, absl::StatusOr<LookupResult> result) {
       return;
     case LookupFor::kFinger:
       return OnFingerResult(exponent, result);
+    case LookupFor::kLearn:
+      refreshing_ = false;
+      return;
     case LookupFor::kPlace:
       if (IsMember() || !seeking_place_) return;
       if (!result.ok()) return SeekLater(/*soon=*/false);
@@ -189,7 +222,7 @@ void Ring::RetryLookups() {
   for (const uint64_t tag : due) {
     OpenLookup& open = lookups_.at(tag);
     open.retry_at = absl::InfiniteFuture();
-    open.lookup = Lookup(open.lookup.point(), self_.point);
+    open.lookup = FreshLookup(open.lookup.point());
     BeginLookup(tag);
   }
 }
@@ -199,7 +232,12 @@ void Ring::RetryLookups() {
 void Ring::RefreshFinger() {
   finger_due_ = now_ + Jittered(finger_interval_);
   if (refreshing_) return;
-  if (list_.IsClosed(self_, options_.successor_count)) return fingers_.Clear();
+  if (list_.IsClosed(self_, options_.successor_count)) {
+    learned_.Clear();
+    return fingers_.Clear();
+  }
+  turn_ = (turn_ + 1) % (learned_.trust() < kTrustUseful ? 4 : 2);
+  if (turn_ == 0 && FillGap()) return;
   const std::optional<int> exponent = fingers_.NextExponent(self_.point, list_.peers().back().point);
   if (fingers_.TakeRoundDone()) {
     const bool changed = std::exchange(fingers_changed_, false);
@@ -210,6 +248,19 @@ void Ring::RefreshFinger() {
   uint64_t tag = 0;
   NewLookup(self_.point.PlusPowerOfTwo(*exponent), LookupFor::kFinger, tag).exponent = *exponent;
   BeginLookup(tag);
+}
+
+// The answers to a lookup of a point in the gap put somebody there.
+bool Ring::FillGap() {
+  const auto gap = learned_.NextGap((more_.empty() ? list_.peers() : more_).back().point, now_, rng_);
+  if (!gap) return false;
+  if (gap->is_new) fingers_changed_ = true;
+  refreshing_ = true;
+  uint64_t tag = 0;
+  OpenLookup& open = NewLookup(gap->point, LookupFor::kLearn, tag);
+  if (gap->silent) open.lookup.AddCandidates({*gap->silent});
+  BeginLookup(tag);
+  return true;
 }
 
 void Ring::OnFingerResult(int exponent, const absl::StatusOr<LookupResult>& result) {
@@ -254,8 +305,11 @@ void Ring::OnReunionResult(const LookupResult& result) {
 // --- What is known of others ---
 
 void Ring::Remember(const Peer& peer) {
-  if (!remembered_.empty() && remembered_.front().point == peer.point) return;
   const auto known = std::find_if(remembered_.begin(), remembered_.end(), [&](const Peer& p) { return p.point == peer.point; });
+  if (known - remembered_.begin() < static_cast<std::ptrdiff_t>(kRememberedMax / 2) && known != remembered_.end()) {
+    known->address = peer.address;
+    return;
+  }
   if (known != remembered_.end()) {
     std::rotate(remembered_.begin(), known, known + 1);
     remembered_.front().address = peer.address;
@@ -280,6 +334,7 @@ void Ring::ForgetPointer(const Peer& peer) {
     finger_interval_ = options_.stabilize_min;
     finger_due_ = std::min(finger_due_, now_ + finger_interval_);
   }
+  learned_.Failed(peer.point, now_);
   std::erase_if(more_, [&](const Peer& known) { return known.point == peer.point; });
 }
 

@@ -114,6 +114,47 @@ TEST(Lookup, TakesNoOwnerThatLiesBeforeThePoint) {
   EXPECT_EQ(lookup.Next(), std::nullopt);
 }
 
+TEST(Lookup, AsksOthersAboutAnOwnerThatIsTooFarAway) {
+  Lookup lookup(PointAt(100), PointAt(1));
+  lookup.DoubtBeyond(PointAt(20));
+  lookup.AddCandidates(PeersAt({10, 50, 60, 70}));
+  EXPECT_EQ(lookup.Next(), PeerAt(70));
+  lookup.OnAnswer(PeerAt(70), Found({200}));  // 130 away: says that nobody is between
+  EXPECT_FALSE(lookup.result().has_value());
+  EXPECT_EQ(lookup.Next(), PeerAt(60));
+  lookup.OnAnswer(PeerAt(60), Closer({90, 70}));
+  EXPECT_EQ(lookup.Next(), PeerAt(90));
+  lookup.OnAnswer(PeerAt(90), Found({101, 120}));
+  ASSERT_OK_AND_ASSIGN(const LookupResult result, *lookup.result());
+  EXPECT_EQ(result.owner, PeerAt(101));
+  EXPECT_EQ(result.predecessor, PeerAt(90));
+}
+
+TEST(Lookup, BelievesTheClosestThatIsDoubtedIfNobodyKnowsBetter) {
+  Lookup lookup(PointAt(100), PointAt(1));
+  lookup.DoubtBeyond(PointAt(20));
+  lookup.AddCandidates(PeersAt({10, 20, 30, 40, 50, 70}));
+  lookup.Next();
+  lookup.OnAnswer(PeerAt(70), Found({200}));
+  for (const int point : {50, 40, 30}) {
+    EXPECT_EQ(lookup.Next(), PeerAt(point));
+    lookup.OnAnswer(PeerAt(point), Found({210}));
+  }
+  EXPECT_EQ(lookup.Next(), std::nullopt);
+  ASSERT_OK_AND_ASSIGN(const LookupResult result, *lookup.result());
+  EXPECT_EQ(result.owner, PeerAt(200));
+  EXPECT_EQ(result.hops, 4);
+}
+
+TEST(Lookup, TakesOwnersOnlyAsFarAsTheyAreInOrder) {
+  Lookup lookup(PointAt(100), PointAt(1));
+  lookup.AddCandidates(PeersAt({90}));
+  lookup.Next();
+  lookup.OnAnswer(PeerAt(90), Found({110, 130, 120, 140}));
+  ASSERT_OK_AND_ASSIGN(const LookupResult result, *lookup.result());
+  EXPECT_EQ(result.successors, PeersAt({110, 130}));
+}
+
 TEST(Lookup, OfAJoinerNeverAsksItselfAndFindsWhoIsBeforeIt) {
   Lookup lookup(PointAt(100), PointAt(100));
   lookup.AddCandidates(PeersAt({100, 200}));
@@ -126,6 +167,7 @@ TEST(Lookup, EndsWhateverHostilePeersAnswer) {
   for (uint64_t seed = 0; seed < 200; ++seed) {
     support::SeededRng rng(seed);
     Lookup lookup(NodeId::Random(rng), NodeId::Random(rng));
+    lookup.DoubtBeyond(PointAt(1));
     lookup.AddCandidates({PeerAt(1)});
     int asked = 0;
     while (const std::optional<Peer> next = lookup.Next()) {
@@ -137,6 +179,8 @@ TEST(Lookup, EndsWhateverHostilePeersAnswer) {
         liar.point = NodeId::Random(rng);
         reply.closer.push_back(liar);
       }
+      reply.found = rng.Below(8) == 0;
+      if (reply.found) reply.owners = {reply.closer.back()};
       lookup.OnAnswer(*next, reply);
     }
     ASSERT_LE(asked, kLookupAsksMax);

@@ -50,6 +50,8 @@ TEST(NodeId, AddsAndMeasuresModuloTheCircle) {
     step.bytes[31 - static_cast<size_t>(exponent) / 8] = static_cast<uint8_t>(1 << exponent % 8);
     EXPECT_EQ(Distance(id, id.PlusPowerOfTwo(exponent)), step);
     const NodeId other = NodeId::Random(rng);
+    EXPECT_EQ(Plus(id, Distance(id, other)), other);
+    EXPECT_EQ(Plus(other, step), other.PlusPowerOfTwo(exponent));
     EXPECT_NEAR(DistanceShare(id, other) + DistanceShare(other, id), 1.0, 1e-9);
   }
   NodeId last;

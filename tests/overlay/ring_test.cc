@@ -467,6 +467,33 @@ TEST_F(RingTest, LookupsFailoverAndAreTriedAgainAfterAPause) {
   EXPECT_STATUS(lookups_[1], kUnavailable);
 }
 
+TEST_F(RingTest, LearnsFromItsOwnUpkeepAndNotFromCallers) {
+  JoinBetween90And110();
+  const auto names_200 = [&] {
+    const auto reply = std::get<NextHopReply>(Request(NextHopRequest{PointAt(230)}));
+    return ContainsPoint(reply.closer, PointAt(200));
+  };
+  NextHopReply closer, found;
+  closer.member = found.member = found.found = true;
+  closer.closer = PeersAt({200});
+  found.owners = PeersAt({255});
+  Take(ring_.StartLookup(1, PointAt(230), now_));
+  Answer<NextHopRequest>(140, closer);
+  Answer<NextHopRequest>(200, found);
+  ASSERT_EQ(lookups_.size(), 1u);
+  EXPECT_FALSE(names_200());  // it would show what was looked up here
+  for (int i = 0; i < 200 && !Asked<NextHopRequest>(200); ++i) {  // until a finger or a gap beyond 200 has its turn
+    Pass(absl::Milliseconds(100));
+    if (Asked<StateRequest>(110)) Answer<StateRequest>(110, Member(100, {120, 130, 140}));
+    if (Asked<NextHopRequest>(140)) Answer<NextHopRequest>(140, closer);
+  }
+  Answer<NextHopRequest>(200, found);
+  EXPECT_TRUE(names_200());
+  Take(ring_.StartLookup(2, PointAt(230), now_));
+  Answer<NextHopRequest>(200, absl::UnavailableError(""));
+  EXPECT_FALSE(names_200());
+}
+
 TEST_F(RingTest, TooManyLookupsAreRefused) {
   JoinBetween90And110();
   for (size_t i = 0; i <= kPendingLookupsMax; ++i) Take(ring_.StartLookup(i + 1, PointAt(250), now_));

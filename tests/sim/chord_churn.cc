@@ -39,13 +39,10 @@ ChurnWorld::ChurnWorld(ChurnOptions options) : options_(std::move(options)), rng
 
 void ChurnWorld::RunFor(absl::Duration span) {
   const absl::Time end = now_ + span;
-  while (!events_.empty() && events_.front().at <= end) {
-    std::pop_heap(events_.begin(), events_.end());
-    Event event = std::move(events_.back());
-    events_.pop_back();
-    now_ = event.at;
+  while (!events_.empty() && events_.next_at() <= end) {
+    absl::AnyInvocable<void()> run = events_.Take(&now_);
     ++counts_.events;
-    event.run();
+    run();
   }
   now_ = end;
 }
@@ -61,11 +58,6 @@ size_t ChurnWorld::RightSuccessors() const {
     if (!ring.successors().empty() && ring.successors().front().point == successor) ++right;
   }
   return right;
-}
-
-void ChurnWorld::At(absl::Time when, absl::AnyInvocable<void()> run) {
-  events_.push_back({when, ++last_event_, std::move(run)});
-  std::push_heap(events_.begin(), events_.end());
 }
 
 // --- What happens to the ring ---

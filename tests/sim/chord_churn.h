@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/functional/any_invocable.h"
 #include "tests/sim/chord_ideal.h"
+#include "tests/sim/event_queue.h"
 #include "tests/support/seeded_rng.h"
 
 namespace sim {
@@ -59,14 +59,7 @@ class ChurnWorld {
     overlay::NodeId point, owner_at_start;
     int timeouts = 0;
   };
-  struct Event {
-    absl::Time at;
-    uint64_t number;
-    mutable absl::AnyInvocable<void()> run;
-    bool operator<(const Event& other) const { return at != other.at ? at > other.at : number > other.number; }
-  };
-
-  void At(absl::Time when, absl::AnyInvocable<void()> run);
+  void At(absl::Time when, absl::AnyInvocable<void()> run) { events_.Add(when, std::move(run)); }
   absl::Duration Delay() { return options_.delay_min + (options_.delay_max - options_.delay_min) * rng_.Unit(); }
   void Poisson(double per_second, void (ChurnWorld::*what)());
   void Join();
@@ -89,8 +82,7 @@ class ChurnWorld {
   std::vector<size_t> live_;
   absl::flat_hash_map<overlay::NodeId, size_t> by_point_;
   std::set<overlay::NodeId> members_;
-  std::vector<Event> events_;  // a heap
-  uint64_t last_event_ = 0;
+  EventQueue events_;
   overlay::LookupId last_lookup_ = 0;
   absl::flat_hash_map<overlay::LookupId, OpenLookup> lookups_;
   ChurnCounts counts_;

@@ -4,10 +4,12 @@
 //   chord_experiments load NODES KEYS SEED             keys per node for v = 1, 2, 5, 10, 20
 //   chord_experiments plain EXPONENT PER_NODE SEED     hops at N = 2^EXPONENT over fingers and successor alone
 //   chord_experiments path EXPONENT PER_NODE SEED      the same by the whole core
+//   chord_experiments stretch EXPONENT LOOKUPS SEED    time of a lookup over a message to the owner, s = 1..16, the paper's rule
+//   chord_experiments ownstretch EXPONENT LOOKUPS SEED the same of the whole core
 //   chord_experiments failures LIST LOOKUPS SEED       N = 1000, r = LIST, a share of the nodes dead, no repair
 //   chord_experiments stabilizing RATE SECONDS SEED    N = 1000, r = 20, a round every 30 s, joins and leaves at RATE a second
-//   chord_experiments halflife MINUTES SECONDS SEED    N = 1000 as in `local`, half of the nodes crash and are replaced in
-//   MINUTES chord_experiments largest NODES SECONDS SEED       bytes and events
+//   chord_experiments halflife MINUTES SECONDS SEED    N = 1000 as in `local`, half of the nodes crash and come in that time
+//   chord_experiments largest NODES SECONDS SEED       bytes and events
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -22,6 +24,7 @@
 #include "base/check.h"
 #include "tests/sim/chord_churn.h"
 #include "tests/sim/chord_still.h"
+#include "tests/sim/chord_stretch.h"
 
 namespace {
 
@@ -104,7 +107,7 @@ overlay::Ring::Options StillOptions(int successor_count) {
 }
 
 template <class Look>
-void PrintHops(const char* kind, int exponent, size_t lookups, base::Rng& rng, size_t size, Look look) {
+void PrintHops(const char* kind, int exponent, size_t lookups, base::Rng& rng, size_t size, const std::string& more, Look look) {
   std::vector<double> hops, share(32, 0);
   size_t wrong = 0;
   for (size_t i = 0; i < lookups; ++i) {
@@ -116,14 +119,14 @@ void PrintHops(const char* kind, int exponent, size_t lookups, base::Rng& rng, s
   std::string pdf;
   for (size_t h = 0; h < 16; ++h) absl::StrAppend(&pdf, h == 0 ? "" : ",", share[h]);
   Print(absl::StrCat("\"kind\":\"", kind, "\",\"exponent\":", exponent, ",\"lookups\":", lookups, ",\"wrong\":", wrong, ",",
-                     Summary("hops", hops), ",\"pdf\":[", pdf, "]"));
+                     Summary("hops", hops), ",\"pdf\":[", pdf, "]", more));
 }
 
 void PlainPath(int exponent, size_t per_node, uint64_t seed) {
   support::SeededRng rng(seed);
   const size_t size = size_t{1} << exponent;
   sim::StillRing ring(size, StillOptions(1), rng);
-  PrintHops("plain", exponent, per_node * size, rng, size,
+  PrintHops("plain", exponent, per_node * size, rng, size, "",
             [&](size_t from, const NodeId& point) { return ring.LookupPlain(from, point); });
 }
 
@@ -131,8 +134,59 @@ void WholePath(int exponent, size_t per_node, uint64_t seed) {
   support::SeededRng rng(seed);
   const size_t size = size_t{1} << exponent;
   sim::StillRing ring(size, StillOptions(8), rng);
-  PrintHops("whole", exponent, per_node * size, rng, size,
+  size_t bytes = 0, peers = 0;
+  for (size_t i = 0; i < size; ++i) {
+    const overlay::LearnedPeers& learned = ring.ring(i).learned();
+    bytes += learned.bytes();
+    peers += static_cast<size_t>(
+        std::count_if(learned.slots().begin(), learned.slots().end(), [](const auto& slot) { return slot.peer; }));
+  }
+  const std::string more = absl::StrCat(",\"learned_bytes\":", bytes / size, ",\"learned_peers\":", peers / size);
+  PrintHops("whole", exponent, per_node * size, rng, size, more,
             [&](size_t from, const NodeId& point) { return ring.Lookup(from, point, /*learn=*/true); });
+}
+
+// --- Stretch (V-F) ---
+
+// `path(asker, delays)` is whom a lookup asks.
+template <class Path>
+void PrintStretch(int s, size_t nodes, size_t lookups, base::Rng& rng, Path path) {
+  for (const sim::Delays::Model model : {sim::Delays::Model::kSpace, sim::Delays::Model::kTransitStub}) {
+    const sim::Delays delays(model, nodes, rng);
+    std::vector<double> iterative, recursive, hops;
+    while (iterative.size() < lookups) {
+      const size_t asker = rng.Below(nodes);
+      const std::vector<size_t> asked = path(asker, delays);
+      if (asked.empty() || asked.back() == asker) continue;
+      const sim::Stretch stretch = sim::PathStretch(asker, asked, delays);
+      iterative.push_back(stretch.iterative);
+      recursive.push_back(stretch.recursive);
+      hops.push_back(static_cast<double>(asked.size()) - 1);
+    }
+    const auto spread = [](const char* name, const std::vector<double>& values) {
+      return absl::StrCat(",\"", name, "_p10\":", Percentile(values, 0.1), ",\"", name, "_median\":", Percentile(values, 0.5),
+                          ",\"", name, "_p90\":", Percentile(values, 0.9));
+    };
+    Print(absl::StrCat("\"s\":", s, ",\"nodes\":", nodes, ",\"model\":\"",
+                       model == sim::Delays::Model::kSpace ? "space" : "transit-stub", "\",\"lookups\":", lookups,
+                       ",\"hops_mean\":", Mean(hops), spread("iterative", iterative), spread("recursive", recursive)));
+  }
+}
+
+void PaperStretch(int exponent, size_t lookups, uint64_t seed) {
+  support::SeededRng rng(seed);
+  const sim::FingerModel model(size_t{1} << exponent, rng);
+  for (const int s : {1, 2, 4, 8, 16}) {
+    PrintStretch(s, model.size(), lookups, rng,
+                 [&](size_t asker, const sim::Delays& delays) { return model.Path(asker, s, delays, rng); });
+  }
+}
+
+void OwnStretch(int exponent, size_t lookups, uint64_t seed) {
+  support::SeededRng rng(seed);
+  sim::StillRing ring(size_t{1} << exponent, StillOptions(8), rng);
+  PrintStretch(0, ring.size(), lookups, rng,
+               [&](size_t asker, const sim::Delays&) { return ring.Lookup(asker, NodeId::Random(rng), /*learn=*/true).path; });
 }
 
 // --- Simultaneous failures (V-D) ---
@@ -238,6 +292,10 @@ int main(int argc, char** argv) {
     PlainPath(static_cast<int>(size), static_cast<size_t>(count), seed);
   } else if (name == "path") {
     WholePath(static_cast<int>(size), static_cast<size_t>(count), seed);
+  } else if (name == "stretch") {
+    PaperStretch(static_cast<int>(size), static_cast<size_t>(count), seed);
+  } else if (name == "ownstretch") {
+    OwnStretch(static_cast<int>(size), static_cast<size_t>(count), seed);
   } else if (name == "failures") {
     Failures(static_cast<int>(size), static_cast<size_t>(count), seed);
   } else if (name == "stabilizing") {

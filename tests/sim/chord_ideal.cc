@@ -133,7 +133,12 @@ std::unique_ptr<Ring> IdealRing::Settle(size_t index, base::Rng& rng, absl::Time
   outside_.reset();
   CHECK(ring->IsMember());
   const bool is_closed = static_cast<int>(size()) <= options_.successor_count;
-  for (int ticks = 0; !is_closed && ring->fingers().entries().size() < FingersOf(*ring); ++ticks) {
+  const auto has_all = [&] {
+    const std::vector<Peer> far = ring->FarSuccessors();
+    const Peer& last = far.size() > ring->successors().size() ? far.back() : ring->successors().back();
+    return ring->fingers().entries().size() >= FingersOf(*ring) && ring->learned().Missing(last.point) == 0;
+  };
+  for (int ticks = 0; !is_closed && !has_all(); ++ticks) {
     CHECK(ticks < kSettleTicksMax);
     now = std::max(now, ring->NextTick());
     Pump(*ring, ring->OnTick(now), now);

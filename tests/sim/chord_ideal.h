@@ -2,7 +2,7 @@
 // tests/sim/chord_ideal.h — an ideal ring on paper, that answers like one: how thousands of real Ring cores are put into the
 // ideal state without waiting for it.
 //
-// Each core joins and fills its fingers by its own code, alone, while every question it asks is answered at once as its true
+// Each core joins and fills its fingers and slots by its own code, alone, while every question it asks is answered at once as its true
 // neighbours would in the ideal state. Nothing of the core is bypassed; only the others' waiting is.
 #pragma once
 

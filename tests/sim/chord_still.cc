@@ -44,6 +44,7 @@ StillLookup StillRing::Run(Ring& asker, const NodeId& point) {
     absl::StatusOr<overlay::RingReply> reply = absl::UnavailableError("dead");
     if (alive_[to]) {
       reply = rings_[to]->OnRequest(call->request, kStill).reply;
+      lookup.path.push_back(to);
     } else {
       ++lookup.timeouts;
     }
@@ -96,6 +97,7 @@ void StillRing::Judge(const overlay::LookupResult& found, const NodeId& point, S
     const size_t index = ideal_.IndexOf(peer.point);
     if (alive_[index]) {
       lookup.right = index == LiveOwnerOf(point);
+      if (lookup.path.empty() || lookup.path.back() != index) lookup.path.push_back(index);
       return;
     }
     ++lookup.owner_timeouts;

@@ -15,6 +15,7 @@ struct StillLookup {
   int hops = 0;            // nodes that answered; the asker and the last step, to the owner, are not counted
   int timeouts = 0;        // dead nodes asked on the way
   int owner_timeouts = 0;  // and those in front of the first live owner in the answer
+  std::vector<size_t> path;  // who answered, in turn, and the owner
 };
 
 class StillRing {
@@ -25,6 +26,7 @@ class StillRing {
   void ReviveAll() { alive_.assign(size(), true); }
   bool IsAlive(size_t index) const { return alive_[index]; }
   size_t size() const { return ideal_.size(); }
+  size_t OwnerOf(const overlay::NodeId& point) const { return ideal_.OwnerOf(point); }
   const overlay::Ring& ring(size_t index) const { return *rings_[index]; }
 
   // A caller's lookup by the core, one try, without repair: by a copy of it that is thrown away, unless `learn`.

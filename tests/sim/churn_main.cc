@@ -5,6 +5,7 @@
 // usage: ring_churn SEED NODES EVENTS PAUSE_MS      EVENTS churn events, PAUSE_MS apart on average
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
@@ -29,11 +30,12 @@ class Campaign {
       Churn();
     }
     world_.on_view = nullptr;
-    if (broken_.empty() && !world_.RunUntilIdeal(absl::Minutes(10))) broken_ = "does not become ideal";
+    if (broken_.empty() && !world_.RunUntilIdeal(absl::Minutes(10), absl::Seconds(1))) broken_ = "does not become ideal";
     std::printf(
         "{\"churn_events\": %llu, \"refused\": %llu, \"changes_checked\": %llu, \"whole_checks\": %llu, \"violations\": %d, "
-        "\"simulated_events\": %llu}\n",
-        Number(churned_), Number(refused_), Number(changes_), Number(whole_), broken_.empty() ? 0 : 1, Number(world_.events()));
+        "\"simulated_events\": %llu, \"cpu_seconds\": %.1f}\n",
+        Number(churned_), Number(refused_), Number(changes_), Number(whole_), broken_.empty() ? 0 : 1, Number(world_.events()),
+        static_cast<double>(std::clock()) / CLOCKS_PER_SEC);
     if (broken_.empty()) return 0;
     std::fprintf(stderr, "%s\n%s\n", broken_.c_str(), world_.Dump().c_str());
     return 1;
@@ -62,9 +64,9 @@ class Campaign {
     world_.StartAlone(0);
     for (size_t i = 1; i < nodes_; ++i) {
       world_.StartJoin(i, {world_.rng().Below(i)});
-      world_.RunFor(absl::Milliseconds(i < 20 ? 2000 : 100));
+      world_.RunFor(absl::Milliseconds(i < 20 ? 2000 : 20));
     }
-    CHECK(world_.RunUntilIdeal(absl::Minutes(10)));
+    CHECK(world_.RunUntilIdeal(absl::Minutes(10), absl::Seconds(1)));
     for (size_t i = 0; i < world_.nodes().size(); ++i) (world_.ring(i) != nullptr ? live_ : dead_).push_back(i);
   }
 

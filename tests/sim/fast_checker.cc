@@ -2,6 +2,7 @@
 #include "tests/sim/fast_checker.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -114,6 +115,12 @@ bool FastChecker::HasLive(const MemberView& view, size_t except) const {
   });
 }
 
+bool FastChecker::IsOrdered(const MemberView& view) const {
+  const NodeId* last = &view.point;
+  return std::all_of(view.successors.begin(), view.successors.end(),
+                     [&](const NodeId& next) { return overlay::InOpen(next, *std::exchange(last, &next), view.point); });
+}
+
 absl::Status FastChecker::Check(const NodeId& changed) {
   const size_t rank = RankAtOrAfter(changed);
   if (!lost_.empty()) return absl::InternalError(lost_);
@@ -121,6 +128,7 @@ absl::Status FastChecker::Check(const NodeId& changed) {
     return absl::InternalError(absl::StrCat("I2 SufficientPrincipals: ", principals()));
   }
   const bool is_member = member_[rank];
+  if (is_member && !IsOrdered(views_[rank])) return absl::InternalError("C1/C2 order of the list");
   if (is_member && static_cast<int>(views_[rank].successors.size()) != successor_count_)
     return absl::InternalError("I0 list length");
   if (is_member && !HasLive(views_[rank], points_.size())) return absl::InternalError("I1 OneLiveSuccessor");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// tests/sim/fast_checker.h — I0, I1, I2 of ring_checkers.h kept up to date change by change, for rings of a thousand.
+// tests/sim/fast_checker.h — I0, I1, I2, C1 and C2 of ring_checkers.h kept up to date change by change, for rings of a thousand.
 //
 // Of every member's extended list the pairs of neighbours are laid over the circle; a member under no pair is a principal. A
 // change of one member lifts its old pairs and lays its new ones: O(r log n), where the snapshot checker looks at n r pairs. What
@@ -22,7 +22,7 @@ class FastChecker {
   // The member at that point now looks like this; null: it is none. `died`: it failed, and may take a principal with it.
   void Set(const overlay::NodeId& point, const MemberView* view, bool died);
   size_t principals() const;
-  // I0, I1, and at least r + 1 principals; with what Set saw on the way: no principal was lost without dying.
+  // I0, I1, C1 and C2 of that member, and at least r + 1 principals; with what Set saw on the way: no principal was lost without dying.
   absl::Status Check(const overlay::NodeId& changed);
   // The failure assumption, for a member.
   bool MayFail(const overlay::NodeId& point) const;
@@ -44,6 +44,7 @@ class FastChecker {
   void Enroll(size_t rank, bool member);
   void Pull(size_t node);
   int64_t Covered(size_t rank) const;
+  bool IsOrdered(const MemberView& view) const;
   bool HasLive(const MemberView& view, size_t except) const;
 
   const int successor_count_;

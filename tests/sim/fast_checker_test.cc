@@ -69,6 +69,10 @@ TEST(FastChecker, SeesALostPrincipalAShortListAndADeadOne) {
   const MemberView short_list = {Point(0), {Point(1)}, std::nullopt};
   cut.Set(Point(0), &short_list, /*died=*/false);
   EXPECT_FALSE(cut.Check(Point(0)).ok());
+  FastChecker mixed = ring();
+  const MemberView out_of_order = {Point(0), {Point(1), Point(3), Point(2)}, std::nullopt};
+  mixed.Set(Point(0), &out_of_order, /*died=*/false);
+  EXPECT_FALSE(mixed.Check(Point(0)).ok());
   FastChecker gone = ring();
   gone.Set(Point(1), nullptr, /*died=*/false);
   EXPECT_FALSE(gone.Check(Point(1)).ok());

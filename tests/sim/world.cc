@@ -94,7 +94,7 @@ void World::Heal() {
 void World::Resume(size_t index) {
   Trace(index, "goes on");
   nodes_[index].paused = false;
-  for (const auto& run : std::exchange(nodes_[index].held, {})) run();
+  for (auto& run : std::exchange(nodes_[index].held, {})) run();
 }
 
 void World::RestartWithOldState(size_t index) {
@@ -159,32 +159,34 @@ void World::FinishPreparation(size_t node, bool ready) {
 
 bool World::Step() {
   if (events_.empty()) return false;
-  Event event = events_.top();
-  events_.pop();
-  now_ = event.at;
+  absl::AnyInvocable<void()> run = events_.Take(&now_);
   ++events_done_;
-  event.run();
+  run();
   if (std::exchange(views_changed_, false) && on_step) on_step();
   return true;
 }
 
 void World::RunFor(absl::Duration span) {
   const absl::Time end = now_ + span;
-  while (!events_.empty() && events_.top().at <= end) Step();
+  while (!events_.empty() && events_.next_at() <= end) Step();
   now_ = end;
 }
 
-bool World::RunUntil(const std::function<bool()>& condition, absl::Duration limit) {
+bool World::RunUntil(const std::function<bool()>& condition, absl::Duration limit, absl::Duration look_every) {
   const absl::Time end = now_ + limit;
   while (!condition()) {
     if (now_ >= end) return false;
-    RunFor(absl::Milliseconds(10));
+    RunFor(look_every);
   }
   return true;
 }
 
-bool World::RunUntilIdeal(absl::Duration limit) {
-  return RunUntil([&] { return View().members.size() == LiveNodes().size() && CheckIdeal(View()).ok(); }, limit);
+bool World::RunUntilIdeal(absl::Duration limit, absl::Duration look_every) {
+  const auto is_ideal = [&] {
+    const RingView view = View();
+    return view.members.size() == LiveNodes().size() && CheckIdeal(view).ok();
+  };
+  return RunUntil(is_ideal, limit, look_every);
 }
 
 RingView World::View() const {
@@ -231,7 +233,7 @@ std::string World::Dump() const {
 
 // --- Messages ---
 
-void World::At(absl::Time when, std::function<void()> run) { events_.push({when, ++last_event_, std::move(run)}); }
+void World::At(absl::Time when, absl::AnyInvocable<void()> run) { events_.Add(when, std::move(run)); }
 
 absl::Duration World::Delay() {
   if (options_.late > 0 && rng_.Unit() < options_.late) return options_.ring.call_timeout * 0.49 * rng_.Unit();
@@ -325,7 +327,7 @@ void World::Reply(size_t index, uint64_t life, overlay::CallId id, absl::StatusO
   Node& node = nodes_[index];
   if (node.ring == nullptr || node.life != life) return;
   if (node.paused) {
-    node.held.push_back([this, index, life, id, reply] { Reply(index, life, id, reply); });
+    node.held.push_back([=, this, reply = std::move(reply)]() mutable { Reply(index, life, id, std::move(reply)); });
     return;
   }
   if (node.answered_call == id) node.answered_call = 0;
@@ -358,9 +360,20 @@ void World::Foresee(size_t index, const overlay::Call& call, const absl::StatusO
   SetView(index, ahead.IsMember() ? std::optional(ViewOf(ahead, options_.ring.successor_count)) : std::nullopt);
 }
 
+// Whether that is the view of a ring whose list is not open. It builds nothing: nearly always it is.
+bool World::Shows(const std::optional<MemberView>& view, const Ring& ring) {
+  if (!view || !ring.IsMember()) return !view && !ring.IsMember();
+  const std::vector<Peer>& list = ring.successors();
+  const bool same_predecessor =
+      view->predecessor ? ring.predecessor() && ring.predecessor()->point == *view->predecessor : !ring.predecessor();
+  return same_predecessor && !ring.HasOpenList() &&
+         std::equal(list.begin(), list.end(), view->successors.begin(), view->successors.end(),
+                    [](const Peer& peer, const overlay::NodeId& point) { return peer.point == point; });
+}
+
 void World::Look(size_t index) {
   const Node& node = nodes_[index];
-  if (!options_.watch_steps || node.ring == nullptr || node.answered_call != 0) return;
+  if (!options_.watch_steps || node.ring == nullptr || node.answered_call != 0 || Shows(node.view, *node.ring)) return;
   SetView(index, node.ring->IsMember() ? std::optional(ViewOf(*node.ring, options_.ring.successor_count)) : std::nullopt);
 }
 

@@ -13,12 +13,13 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <queue>
 #include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
 #include "overlay/ring.h"
+#include "tests/sim/event_queue.h"
 #include "tests/sim/ring_checkers.h"
 #include "tests/support/seeded_rng.h"
 
@@ -48,7 +49,7 @@ class World {
     double rate = 1;                      // of its clock
     absl::Duration offset;                // of its clock
     bool paused = false;
-    std::vector<std::function<void()>> held;  // answers and timers that wait for its going on
+    std::vector<absl::AnyInvocable<void()>> held;  // answers and timers that wait for its going on
     absl::Time tick_at = absl::InfiniteFuture();
     std::optional<MemberView> view;     // watch_steps: as View() shows it
     overlay::CallId answered_call = 0;  // the answer in flight that `view` is ahead by
@@ -84,9 +85,9 @@ class World {
 
   bool Step();  // one event; false if there is none
   void RunFor(absl::Duration span);
-  // Until the condition holds, at most `limit`; false if it never did. Asked every 10 ms.
-  bool RunUntil(const std::function<bool()>& condition, absl::Duration limit);
-  bool RunUntilIdeal(absl::Duration limit);
+  // Until the condition holds, at most `limit`; false if it never did.
+  bool RunUntil(const std::function<bool()>& condition, absl::Duration limit, absl::Duration look_every = absl::Milliseconds(10));
+  bool RunUntilIdeal(absl::Duration limit, absl::Duration look_every = absl::Milliseconds(10));
 
   RingView View() const;  // of the live members
   const std::vector<Node>& nodes() const { return nodes_; }
@@ -98,7 +99,7 @@ class World {
   std::string Dump() const;
 
   // For what stands on the ring (store_ring.h): events of its own, the messages' delays and the partition.
-  void At(absl::Time when, std::function<void()> run);
+  void At(absl::Time when, absl::AnyInvocable<void()> run);
   absl::Duration Delay();
   bool Reaches(size_t from, size_t to) const;
   absl::Time Clock(size_t node) const;
@@ -116,13 +117,6 @@ class World {
   std::function<void()> on_step;
 
  private:
-  struct Event {
-    absl::Time at;
-    uint64_t number;
-    std::function<void()> run;
-    bool operator<(const Event& other) const { return at != other.at ? at > other.at : number > other.number; }
-  };
-
   overlay::Ring& Start(size_t node);
   bool Connected(size_t a, size_t b) const { return nodes_[b].ring != nullptr && Reaches(a, b) && Reaches(b, a); }
   void Trace(size_t node, absl::string_view what);
@@ -135,6 +129,7 @@ class World {
   void Reply(size_t node, uint64_t life, overlay::CallId id, absl::StatusOr<overlay::RingReply> reply);
   void Rearm(size_t node);
   void Foresee(size_t node, const overlay::Call& call, const absl::StatusOr<overlay::RingReply>& reply);
+  static bool Shows(const std::optional<MemberView>& view, const overlay::Ring& ring);
   void Look(size_t node);
   void SetView(size_t node, std::optional<MemberView> view);
 
@@ -145,8 +140,8 @@ class World {
   absl::flat_hash_map<std::string, size_t> by_address_;
   std::vector<std::pair<int, int>> ways_;
   std::deque<std::string> trace_;
-  std::priority_queue<Event> events_;
-  uint64_t last_event_ = 0, events_done_ = 0;
+  EventQueue events_;
+  uint64_t events_done_ = 0;
   bool views_changed_ = false;
   overlay::LookupId last_lookup_ = 0;
   absl::flat_hash_map<overlay::LookupId, absl::StatusOr<overlay::LookupResult>> lookups_done_;
