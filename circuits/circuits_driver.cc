@@ -25,7 +25,6 @@ CircuitsDriver::CircuitsDriver(CircuitsOptions options, base::EventLoop& loop, o
       start_(options_.own_table, options_.bootstrap, loop, view_, book_, options_.introduce),
       operations_({options_.network, options_.own_key, options_.ready_circuits}, loop, own_, builder_, start_, view_, book_, rng),
       timer_(loop, [this] { Apply(relay_.OnTick(loop_.Now())); }) {
-  if (options_.own_key.has_value()) keeper_.emplace(options_.own_table, loop_, book_, options_.introduce);
   links_.SetListener(this);
 }
 

@@ -10,7 +10,6 @@
 
 #include "base/event_loop.h"
 #include "circuits/circuit_operations_driver.h"
-#include "circuits/descriptor_keeper_driver.h"
 #include "circuits/endpoint.h"
 #include "circuits/relay.h"
 #include "overlay/directory.h"
@@ -81,7 +80,6 @@ class CircuitsDriver : private overlay::LinkListener {
   CircuitBuilder builder_;
   StartTables start_;
   CircuitOperations operations_;
-  std::optional<DescriptorKeeper> keeper_;
   base::Timer timer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -23,8 +23,8 @@ struct LogOptions {
 };
 
 // Nodes log at info, everything else at warn; -v debug, -vv trace, -vvv trace with every call, -q warn; a flag wins over
-// BULBIL_LOG
-// ("debug", or "onion=trace,ring=info"), which wins over [log] level. kUsage for a level that does not exist.
+// BULBIL_LOG ("debug", or "link=trace,ring=info"), which wins over [log] level. kUsage for a level or a component that does not
+// exist.
 absl::StatusOr<LogOptions> ResolveLog(const Context& context, bool runs_nodes, bool is_terminal);
 
 // Replaces spdlog's default logger; silences gRPC's and protobuf's own. Before the first call of either.

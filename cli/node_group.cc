@@ -2,6 +2,7 @@
 #include "cli/node_group.h"
 
 #include <algorithm>
+#include <chrono>
 #include <future>
 #include <map>
 
@@ -11,7 +12,8 @@
 namespace cli {
 namespace {
 
-constexpr absl::Duration kJoinMax = absl::Seconds(30), kLookEvery = absl::Milliseconds(50);
+constexpr absl::Duration kJoinMax = absl::Seconds(30);
+constexpr std::chrono::milliseconds kLookEvery{50};
 
 // Runs a task on the node's loop and waits for what it gives.
 template <class T>
@@ -34,19 +36,25 @@ absl::Status NodeGroup::Add(const LocalNodeOptions& options) {
   const std::vector<overlay::RpcTarget> bootstrap = Bootstrap();
   ASSIGN_OR_RETURN(std::unique_ptr<LocalNode> created, LocalNode::Create(options));
   LocalNode& node = *created;
-  members_.push_back({std::move(created), std::thread([&node] { node.Run(); })});
-  return On<absl::Status>(node, [&](std::promise<absl::Status>& ready) {
+  members_.push_back({std::move(created), std::async(std::launch::async, [&node] { node.Run(); })});
+  auto promise = std::make_shared<std::promise<absl::Status>>();
+  std::future<absl::Status> ready = promise->get_future();
+  node.loop().Post([&node, bootstrap, promise] {
     if (bootstrap.empty()) {
       node.CreateRing();
-      return ready.set_value(absl::OkStatus());
+      return promise->set_value(absl::OkStatus());
     }
-    node.Join(bootstrap, kJoinMax, [&ready](const absl::Status& status) { ready.set_value(status); });
+    node.Join(bootstrap, kJoinMax, [promise](const absl::Status& status) { promise->set_value(status); });
   });
+  while (ready.wait_for(kLookEvery) != std::future_status::ready) {
+    if (interrupted()) return absl::CancelledError("interrupted");
+  }
+  return ready.get();
 }
 
 size_t NodeGroup::alive_count() const {
   return static_cast<size_t>(
-      std::count_if(members_.begin(), members_.end(), [](const Member& m) { return m.thread.joinable(); }));
+      std::count_if(members_.begin(), members_.end(), [](const Member& m) { return m.running.valid(); }));
 }
 
 size_t NodeGroup::Find(const keys::PublicKey& node_key) const {
@@ -95,15 +103,15 @@ bool NodeGroup::IsOneRing() {
 bool NodeGroup::WaitForOneRing(absl::Duration at_most) {
   const absl::Time end = absl::Now() + at_most;
   while (!IsOneRing()) {
-    if (absl::Now() > end) return false;
-    absl::SleepFor(kLookEvery);
+    if (absl::Now() > end || interrupted()) return false;
+    absl::SleepFor(absl::FromChrono(kLookEvery));
   }
   return true;
 }
 
 void NodeGroup::Kill(size_t index) {
   members_[index].node->Stop();
-  members_[index].thread.join();
+  members_[index].running.get();
 }
 
 void NodeGroup::LeaveAll(absl::Duration at_most) {
@@ -113,7 +121,10 @@ void NodeGroup::LeaveAll(absl::Duration at_most) {
     LocalNode& node = *members_[i].node;
     const absl::Duration share = std::max(absl::Milliseconds(100), (end - absl::Now()) / static_cast<int64_t>(i + 1));
     node.loop().Post([&node, share] { node.Leave(share); });
-    members_[i].thread.join();
+    while (members_[i].running.wait_for(kLookEvery) != std::future_status::ready) {
+      if (interrupts_ > 1) node.Stop();
+    }
+    members_[i].running.get();
   }
 }
 

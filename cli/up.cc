@@ -18,9 +18,10 @@ namespace {
 
 constexpr absl::Duration kRingMax = absl::Seconds(30), kLeaveMax = absl::Seconds(20);
 
-// Waits for the first stop signal.
+// Every stop signal interrupts the nodes: the first ends joining or what `up` waits for, the second ends at once.
 class Stop {
  public:
+  explicit Stop(NodeGroup& nodes) : nodes_(nodes) {}
   void Wait() {
     std::unique_lock lock(mutex_);
     came_.wait(lock, [this] { return stopped_; });
@@ -28,11 +29,13 @@ class Stop {
 
  private:
   void OnSignal() {
+    nodes_.Interrupt();
     std::lock_guard lock(mutex_);
     stopped_ = true;
     came_.notify_all();
   }
 
+  NodeGroup& nodes_;
   std::mutex mutex_;
   std::condition_variable came_;
   bool stopped_ = false;
@@ -58,14 +61,19 @@ absl::Status AddNode(const UpOptions& options, uint16_t port, NodeGroup& nodes) 
   return absl::IsAlreadyExists(added) ? PortTaken(port) : added;
 }
 
-absl::Status Up(const UpOptions& options) {
-  Stop stop;
-  NodeGroup nodes;
+// All of them in one ring; Cancelled after a stop signal.
+absl::Status AddAll(const UpOptions& options, NodeGroup& nodes) {
   for (int i = 0; i < options.nodes; ++i) {
+    if (nodes.interrupted()) return absl::CancelledError("interrupted");
     RETURN_IF_ERROR(AddNode(options, static_cast<uint16_t>(options.first_port + i), nodes));
     spdlog::info("up: node {} of {} joined", i + 1, options.nodes);
   }
-  if (!nodes.WaitForOneRing(kRingMax)) return absl::InternalError("the nodes did not form one ring");
+  if (nodes.WaitForOneRing(kRingMax)) return absl::OkStatus();
+  if (nodes.interrupted()) return absl::CancelledError("interrupted");
+  return absl::InternalError("the nodes did not form one ring");
+}
+
+void SayReady(const UpOptions& options) {
   const uint16_t last = static_cast<uint16_t>(options.first_port + options.nodes - 1);
   if (options.json) {
     WriteStderr(JsonObject()
@@ -78,8 +86,16 @@ absl::Status Up(const UpOptions& options) {
     WriteStderr(absl::StrCat("ready: ", options.nodes, " nodes on localhost:", options.first_port, " to ", last,
                              ". In another terminal: bulbil keys new, send, poll. Stop with Ctrl-C.\n"));
   }
+}
+
+absl::Status Up(const UpOptions& options) {
+  NodeGroup nodes;
+  Stop stop(nodes);
+  const absl::Status added = AddAll(options, nodes);
+  if (!added.ok() && !absl::IsCancelled(added)) return added;
+  if (added.ok()) SayReady(options);
   stop.Wait();
-  spdlog::info("up: leaving");
+  spdlog::info("up: leaving; a second signal ends at once");
   nodes.LeaveAll(kLeaveMax);
   return absl::OkStatus();
 }

@@ -155,9 +155,10 @@ void DhtDriver::Impl::ApplyOnWorker(Write write) {
   auto status = std::make_shared<absl::Status>();
   auto batch = std::make_shared<WriteBatch>(std::move(write.batch));
   loop.RunSlow([&store = store, batch, status] { *status = store.Apply(*batch); },
-               [weak = weak_from_this(), id = write.id, status] {
+               [weak = weak_from_this(), id = write.id, status, batch] {
                  const auto self = weak.lock();
                  if (self == nullptr) return;
+                 spdlog::trace("store: {} records written, {} removed", batch->puts.size(), batch->removes.size());
                  if (!status->ok()) spdlog::warn("store: write failed: {}", absl::StatusCodeToString(status->code()));
                  self->Run([&](const Moment& moment) { return self->core.OnApplied(id, *status, moment); });
                });

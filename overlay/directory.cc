@@ -1,19 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "overlay/directory.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/status_macros.h"
 
 namespace overlay {
 
 absl::StatusOr<Descriptor> Directory::Add(base::ByteView encoded, absl::Time wall_now) {
   ASSIGN_OR_RETURN(Descriptor descriptor, DecodeDescriptor(network_, encoded, wall_now));
-  const auto held = by_key_.find(descriptor.node_key);
+  return Keep(std::move(descriptor));
+}
+
+absl::StatusOr<Descriptor> Directory::AddOf(const keys::PublicKey& node_key, base::ByteView encoded, absl::Time wall_now) {
+  const Descriptor* held = Find(node_key, wall_now);
+  if (held != nullptr && std::equal(held->encoded.begin(), held->encoded.end(), encoded.begin(), encoded.end())) return *held;
+  ASSIGN_OR_RETURN(Descriptor descriptor, DecodeDescriptor(network_, encoded, wall_now));
+  if (descriptor.node_key != node_key) return absl::UnauthenticatedError("the descriptor of somebody else");
+  return Keep(std::move(descriptor));
+}
+
+const Descriptor& Directory::Keep(Descriptor verified) {
+  const auto held = by_key_.find(verified.node_key);
   if (held != by_key_.end()) {
-    if (descriptor.issued > held->second.issued) held->second = std::move(descriptor);
+    if (verified.issued > held->second.issued) held->second = std::move(verified);
     return held->second;
   }
   if (by_key_.size() >= capacity_) MakeRoom();
-  return by_key_.emplace(descriptor.node_key, descriptor).first->second;
+  const keys::PublicKey node_key = verified.node_key;
+  return by_key_.emplace(node_key, std::move(verified)).first->second;
 }
 
 void Directory::MakeRoom() {

@@ -22,6 +22,10 @@ class Directory {
 
   // Decodes and keeps it, if it is newer than what is held. Returns the one now held for that key.
   absl::StatusOr<Descriptor> Add(base::ByteView encoded, absl::Time wall_now);
+  // As Add, for one that has to be of this key (else Unauthenticated). The very one that is held costs no check of a signature.
+  absl::StatusOr<Descriptor> AddOf(const keys::PublicKey& node_key, base::ByteView encoded, absl::Time wall_now);
+  // As Add, for one that DecodeDescriptor gave just now.
+  const Descriptor& Keep(Descriptor verified);
   // From now on these keys, and no others, are never made room with; far fewer than the capacity.
   void Protect(absl::flat_hash_set<keys::PublicKey> node_keys) { protected_ = std::move(node_keys); }
   bool IsProtected(const keys::PublicKey& node_key) const { return protected_.contains(node_key); }

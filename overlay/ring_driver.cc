@@ -66,10 +66,17 @@ void RingDriver::Apply(RingActions actions) {
   for (RingAction& action : actions) {
     std::visit(base::Overloaded{[&](overlay::Call& call) { Post(std::move(call)); },
                                 [&](LookupDone& finished) {
+                                  if (finished.result.ok()) {
+                                    spdlog::trace("ring: lookup ended after {} hops", finished.result->hops);
+                                  } else {
+                                    spdlog::trace("ring: lookup failed");
+                                  }
                                   auto done = std::move(lookups_.extract(finished.id).mapped());
                                   Later([done = std::move(done), result = std::move(finished.result)] { done(result); });
                                 },
                                 [&](NeighbourhoodChanged& changed) {
+                                  spdlog::trace("ring: storing neighbours: {} after, {} before",
+                                                changed.neighbourhood.successors.size(), changed.neighbourhood.predecessors.size());
                                   if (on_neighbourhood) on_neighbourhood(changed.neighbourhood);
                                   directory_timer_.Reset(loop_.Now());
                                 },
@@ -78,7 +85,19 @@ void RingDriver::Apply(RingActions actions) {
                                 [&](ContactsWanted&) { MeetBootstrap(); }},
                action);
   }
+  TracePointers();
   tick_.Reset(ring_.NextTick());
+}
+
+void RingDriver::TracePointers() {
+  const auto trace = [](const char* what, const std::optional<Peer>& now, std::optional<Peer>& before) {
+    if (now == before) return;
+    before = now;
+    spdlog::trace("ring: {} {}", what, now ? base::Redacted(now->point.view()) : "none");
+  };
+  const std::vector<Peer>& list = ring_.successors();
+  trace("successor", list.empty() ? std::nullopt : std::optional(list.front()), traced_successor_);
+  trace("predecessor", ring_.predecessor(), traced_predecessor_);
 }
 
 void RingDriver::Post(overlay::Call call) {
@@ -100,7 +119,7 @@ void RingDriver::Ask(overlay::Call call, absl::Time deadline, bool introduced) {
                  absl::StatusOr<RingReply> reply =
                      answer.ok() ? DecodeReply(options_.network, call.request, call.to, answer->message) : answer.status();
                  if (!reply.ok()) {
-                   spdlog::debug("chord: {} to {} failed: {}", MethodOf(call.request), base::Redacted(call.to.point.view()),
+                   spdlog::debug("ring: {} to {} failed: {}", MethodOf(call.request), base::Redacted(call.to.point.view()),
                                  absl::StatusCodeToString(reply.status().code()));
                  }
                  Apply(ring_.OnReply(call.id, std::move(reply), loop_.Now()));
@@ -117,7 +136,7 @@ void RingDriver::ShowSelf(overlay::Call call, absl::Time deadline) {
 }
 
 void RingDriver::OnStateChanged(RingState state) {
-  spdlog::debug("chord: {}", Name(state));
+  spdlog::debug("ring: {}", Name(state));
   std::erase_if(health_watchers_, [&](const auto& watcher) { return !watcher->Write(HealthNow()); });
   if (on_state) on_state(state);
   if (state == RingState::kMember) FinishJoin(absl::OkStatus());
@@ -125,6 +144,7 @@ void RingDriver::OnStateChanged(RingState state) {
 
 void RingDriver::OnJoinPrepared(const Neighbourhood& future) {
   const uint64_t preparation = ++preparation_;
+  spdlog::trace("ring: a place is found; what falls to it is fetched");
   const auto ready = [this, preparation, alive = std::weak_ptr<char>(alive_)](const absl::Status& status) {
     if (!alive.lock() || preparation != preparation_) return;
     ++preparation_;
@@ -166,7 +186,7 @@ void RingDriver::MeetBootstrap() {
 void RingDriver::OnMet(const absl::StatusOr<Descriptor>& met, size_t of) {
   --meeting_;
   if (met.ok() && met->node_key != node_key_.public_key()) {
-    directory_.Add(met->encoded, loop_.WallNow()).IgnoreError();
+    directory_.Keep(*met);
     const std::vector<Peer> contact = {met->ToPeer(options_.network)};
     Apply(ring_.state() == RingState::kIdle ? ring_.Join(contact, loop_.Now()) : ring_.AddContacts(contact, loop_.Now()));
   } else if (!met.ok() && !absl::IsUnavailable(met.status())) {

@@ -5,7 +5,7 @@
 // grpc.health.v1 Check and Watch: SERVING exactly while a member.
 // Keeps the own descriptor signed (renewed at half its life; onion keys rotate, the previous one stays usable), the routing table
 // signed (anew when it changed or at half its life), and in the directory the descriptors of everybody in the table, because
-// relays and clients ask this node for them.
+// relays and clients ask this node for them, and a relay looks nothing up for a client (protocol.md 6).
 // One virtual node: networks with more need one core each and are refused by the constructor.
 // All calls and callbacks on the loop's thread; a callback is never made from inside the call that asked.
 #pragma once
@@ -26,7 +26,8 @@ namespace overlay {
 
 inline constexpr size_t kHealthWatchersMax = 256;                       // beyond it Watch is refused; Check still answers
 inline constexpr size_t kDescribeParallel = 4;                          // a full table is fetched in seconds, quietly
-inline constexpr absl::Duration kDescribeAgain = absl::Seconds(10);     // to one that failed to describe itself
+inline constexpr absl::Duration kDescribeEvery = absl::Seconds(60);     // a node started anew has a new onion key
+inline constexpr absl::Duration kDescribeAgain = absl::Seconds(5);      // to one that failed to describe itself
 inline constexpr absl::Duration kMeetPause = absl::Seconds(1);          // between rounds over the bootstrap addresses, while outside
 inline constexpr absl::Duration kMeetPauseMember = absl::Seconds(30);   // and as a member, looking for another ring
 inline constexpr absl::Duration kLeaveGrace = absl::Seconds(1);         // for the neighbours to hear of it
@@ -77,6 +78,7 @@ class RingDriver {
  private:
   // What the driver does for the core.
   void Apply(RingActions actions);
+  void TracePointers();
   void Post(overlay::Call call);
   void Ask(overlay::Call call, absl::Time deadline, bool introduced);
   void ShowSelf(overlay::Call call, absl::Time deadline);
@@ -118,6 +120,7 @@ class RingDriver {
   absl::Time onion_key_made_;
   Descriptor descriptor_;
   Ring ring_;
+  std::optional<Peer> traced_successor_, traced_predecessor_;
   mutable RoutingTable table_;
 
   base::Timer tick_, renew_timer_, directory_timer_, meet_timer_, deadline_timer_;
@@ -130,7 +133,11 @@ class RingDriver {
   uint64_t preparation_ = 0;   // number of the latest JoinPrepared: answers to earlier ones count for nothing
   LookupId last_lookup_ = 0;
   absl::flat_hash_map<LookupId, std::function<void(absl::StatusOr<LookupResult>)>> lookups_;
-  absl::flat_hash_map<keys::PublicKey, absl::Time> described_at_;  // of those in the table: when last asked
+  struct Described {
+    absl::Time asked;
+    bool answered = false;
+  };
+  absl::flat_hash_map<keys::PublicKey, Described> described_;  // of those in the table
   size_t describing_ = 0;
   std::vector<std::shared_ptr<RpcStream>> health_watchers_;
   size_t open_calls_ = 0;

@@ -61,8 +61,7 @@ void RingDriver::OnDescribe(const Caller& caller, const std::string& request, co
   const absl::StatusOr<DescribeQuestion> question = DecodeDescribe(request);
   if (!question.ok()) return respond(question.status());
   if (!question->asker.empty()) {
-    const absl::StatusOr<Descriptor> asker = DecodeDescriptor(options_.network, question->asker, loop_.WallNow());
-    if (asker.ok() && asker->node_key == caller.tls_key) directory_.Add(question->asker, loop_.WallNow()).IgnoreError();
+    directory_.AddOf(caller.tls_key, question->asker, loop_.WallNow()).IgnoreError();
   }
   if (!question->node_key || *question->node_key == node_key_.public_key()) return respond(EncodeDescribeReply(descriptor_.encoded));
   const Descriptor* known = directory_.Find(*question->node_key, loop_.WallNow());
@@ -100,7 +99,7 @@ void RingDriver::Renew() {
   }
   descriptor_ = SignDescriptor(options_.network, node_key_, onion_keys_.front().public_key, options_.role, options_.address,
                                options_.admission, loop_.WallNow());
-  directory_.Add(descriptor_.encoded, loop_.WallNow()).IgnoreError();
+  directory_.Keep(descriptor_);
   const absl::Duration key_left = onion_key_made_ + options_.network.onion_key_lifetime - loop_.WallNow();
   renew_timer_.Reset(loop_.Now() + std::min(options_.network.descriptor_lifetime / 2, key_left));
 }
@@ -128,10 +127,10 @@ const RoutingTable& RingDriver::table() const {
 
 bool RingDriver::NeedsDescriptor(const Peer& peer) const {
   if (peer.node_key == node_key_.public_key()) return false;
-  const Descriptor* known = directory_.Find(peer.node_key, loop_.WallNow());
-  if (known != nullptr && loop_.WallNow() < known->issued + options_.network.descriptor_lifetime / 2) return false;
-  const auto asked = described_at_.find(peer.node_key);
-  return asked == described_at_.end() || loop_.Now() - asked->second >= kDescribeAgain;
+  const auto last = described_.find(peer.node_key);
+  if (last == described_.end()) return true;
+  const absl::Duration wait = last->second.answered ? kDescribeEvery : kDescribeAgain;
+  return loop_.Now() - last->second.asked >= wait;
 }
 
 void RingDriver::RefreshDirectory() {
@@ -139,8 +138,8 @@ void RingDriver::RefreshDirectory() {
   const std::vector<Peer> members = table().Members();
   absl::flat_hash_set<keys::PublicKey> lived_by;
   for (const Peer& peer : members) lived_by.insert(peer.node_key);
+  absl::erase_if(described_, [&](const auto& entry) { return !lived_by.contains(entry.first); });
   directory_.Protect(std::move(lived_by));
-  absl::erase_if(described_at_, [&](const auto& entry) { return loop_.Now() - entry.second > 2 * kDescribeAgain; });
   for (const Peer& peer : members) {
     if (describing_ >= kDescribeParallel) return;
     if (NeedsDescriptor(peer)) Describe(peer);
@@ -149,7 +148,7 @@ void RingDriver::RefreshDirectory() {
 
 void RingDriver::Describe(const Peer& peer) {
   ++describing_;
-  described_at_[peer.node_key] = loop_.Now();
+  described_[peer.node_key] = {.asked = loop_.Now()};
   const DescribeQuestion question = {descriptor_.encoded, std::nullopt};
   client_.Call({peer.address, peer.node_key}, kMethodDescribe, EncodeDescribe(question), options_.network.call_timeout,
                [this, alive = std::weak_ptr<char>(alive_), key = peer.node_key](const absl::StatusOr<RpcAnswer>& answer) {
@@ -157,10 +156,8 @@ void RingDriver::Describe(const Peer& peer) {
                  --describing_;
                  const absl::StatusOr<base::Bytes> encoded =
                      answer.ok() ? DecodeDescribeReply(answer->message) : absl::StatusOr<base::Bytes>(answer.status());
-                 if (!encoded.ok()) return;
-                 const auto decoded = DecodeDescriptor(options_.network, *encoded, loop_.WallNow());
-                 if (!decoded.ok() || decoded->node_key != key) return;
-                 directory_.Add(*encoded, loop_.WallNow()).IgnoreError();
+                 if (!encoded.ok() || !directory_.AddOf(key, *encoded, loop_.WallNow()).ok()) return;
+                 if (const auto asked = described_.find(key); asked != described_.end()) asked->second.answered = true;
                  directory_timer_.Reset(loop_.Now());  // the next one; a failed one waits for the round
                });
 }

@@ -55,6 +55,7 @@ class FakeNetwork {
     member.alive = true;
     loop.RunFor(absl::Seconds(2));  // descriptors tell new from old by the second
     member.onion_key = keys::X25519KeyPair::Generate(rng_);
+    member.heard.clear();
     Describe(member);
     StartDriver(i, {});
   }
@@ -166,6 +167,7 @@ class FakeNetwork {
     overlay::RoutingTable table;
     bool is_node = false, alive = true, has_table = false;
     size_t ready_circuits = 0;
+    std::map<keys::PublicKey, absl::Time> heard{};
     FakeLinks links;
     EchoEndpoint endpoint;
     std::unique_ptr<CircuitsDriver> driver;
@@ -190,6 +192,7 @@ class FakeNetwork {
   }
   void StartDriver(size_t i, std::vector<std::string> bootstrap) {
     Member& member = *members_[i];
+    keep_timer_.Reset(loop.Now() + absl::Seconds(1));
     CircuitsOptions options{
         .network = network,
         .introduce = [this, &member](const overlay::RpcTarget& target, auto done) { Introduce(member, target, std::move(done)); },
@@ -225,6 +228,22 @@ class FakeNetwork {
     overlay::SignTable(network, member.signing_key, table, loop.WallNow());
     member.table = std::move(table);
     member.has_table = true;
+  }
+  // What the ring's driver does in a whole node: the descriptors of everybody in the own table, asked for every minute; who asks
+  // shows its own.
+  void KeepDescriptors() {
+    keep_timer_.Reset(loop.Now() + absl::Seconds(1));
+    for (const auto& member : members_) {
+      if (!member->alive || !member->has_table) continue;
+      for (const overlay::Peer& peer : member->table.Members()) {
+        const size_t other = IndexOf(peer.node_key);
+        absl::Time& heard = member->heard.try_emplace(peer.node_key, absl::InfinitePast()).first->second;
+        if (other == members_.size() || !members_[other]->alive || loop.Now() - heard < absl::Seconds(60)) continue;
+        heard = loop.Now();
+        member->directory.Keep(members_[other]->descriptor);
+        members_[other]->directory.Keep(member->descriptor);
+      }
+    }
   }
   // Who asks as a node says who it is, and is remembered.
   void Introduce(const Member& asker, const overlay::RpcTarget& target,
@@ -295,6 +314,7 @@ class FakeNetwork {
   const size_t neighbours_;
   overlay::LinkId last_link_ = 0;
   std::vector<std::unique_ptr<Member>> members_;
+  base::Timer keep_timer_{loop, [this] { KeepDescriptors(); }};
 };
 
 }  // namespace circuits

@@ -55,6 +55,9 @@ TEST(Log, FlagWinsOverVariableOverFile) {
   ASSERT_OK_AND_ASSIGN(const LogOptions by_file, ResolveLog(With({}, {}, file), true, false));
   EXPECT_EQ(by_file.level, 0);
   EXPECT_EQ(ErrorOf(ResolveLog(With({}, {{"BULBIL_LOG", "loud"}}), true, false).status()).exit, Exit::kUsage);
+  const CommandError unknown = ErrorOf(ResolveLog(With({}, {{"BULBIL_LOG", "chord=trace"}}), true, false).status());
+  EXPECT_EQ(unknown.exit, Exit::kUsage);
+  EXPECT_NE(unknown.what.find("chord"), std::string::npos) << unknown.what;
 }
 
 TEST(Log, IsOneLineWithTimeLevelAndComponent) {

@@ -102,6 +102,42 @@ def interrupted(cluster, node, person):
     poll.stderr.close()
 
 
+def each_v_tells_more(cluster, bootstrap):
+    """A node that joins and leaves: debug lines with -v, trace lines too with -vv, its calls too with -vvv."""
+    lines = {}
+    for flag in ["-q", "-v", "-vv", "-vvv"]:
+        home = os.path.join(cluster.folder, "home" + flag)
+        command = [cluster.program, flag, "--port", "0", "--bootstrap", bootstrap, "--home", home]
+        node = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        wait_until("another node", lambda: os.path.isdir(home) and cluster.run("health", "--home", home, expect=None).returncode == 0)
+        node.send_signal(signal.SIGTERM)
+        text = node.communicate(timeout=30)[1].decode()
+        check(node.returncode == 0, "exit", node.returncode, text)
+        found = [line.split() for line in text.splitlines()]
+        lines[flag] = {(words[1], words[2]) for words in found if len(words) > 2}
+    levels = {flag: {level for level, _ in seen} for flag, seen in lines.items()}
+    check("info" not in levels["-q"], lines["-q"])
+    check("debug" in levels["-v"] and "trace" not in levels["-v"], lines["-v"])
+    check(("trace", "ring") in lines["-vv"] and ("trace", "rpc") not in lines["-vv"], lines["-vv"])
+    check(("trace", "ring") in lines["-vvv"] and ("trace", "rpc") in lines["-vvv"], lines["-vvv"])
+    error = errors_of(cluster, "--home", home, "status", code=4)
+    check("no node" in error, error)
+
+
+def up_ends_whenever_it_is_told(cluster):
+    home = os.path.join(cluster.folder, "home-up")
+    command = [cluster.program, "up", "--nodes", "30", "--port", "20001", "--home", home]
+    up = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    lines = []
+    while not any("node 2 of 30 joined" in line for line in lines):
+        lines.append(up.stderr.readline().decode())
+        check(lines[-1], "up ended by itself:", lines)
+    up.send_signal(signal.SIGINT)
+    rest = up.communicate(timeout=60)[1].decode()
+    check(up.returncode == 0, "exit", up.returncode, rest)
+    check("leaving" in rest and "node 30 of 30" not in rest, "it went on:", rest)
+
+
 def main():
     with Cluster(sys.argv[1]) as cluster:
         nodes = [cluster.add(), cluster.add(), cluster.add("relay")]
@@ -117,6 +153,8 @@ def main():
         three_nodes_are_too_few_for_a_message(cluster, nodes, person)
         a_port_belongs_to_one_node(cluster, nodes[0])
         interrupted(cluster, nodes[0], person)
+        each_v_tells_more(cluster, nodes[0].address)
+        up_ends_whenever_it_is_told(cluster)
         check(nodes[2].status()["store"]["records"] == 0, "a relay holds records")
         for node in nodes:
             node.terminate()

@@ -113,13 +113,25 @@ def dead_headers(texts):
     return [path for path in texts if path.endswith(".h") and path.split("/")[0] in MAY_INCLUDE and path not in included]
 
 
+def unknown_components(texts):
+    """Log lines that begin with a word BULBIL_LOG does not know."""
+    listed = re.search(r"kComponents\[\] = \{([^}]*)\}", texts.get("cli/logging.cc", ""))
+    known = re.findall(r'"(\w+)"', listed.group(1)) if listed else []
+    for path, text in texts.items():
+        if path.split("/")[0] not in MAY_INCLUDE:
+            continue
+        for call in re.finditer(r'spdlog::(?:trace|debug|info|warn|error)\(\s*"(?:(\w+): )?', text):
+            if call.group(1) not in known:
+                yield f"{path}:{text.count(chr(10), 0, call.start()) + 1}: log component {call.group(1)}, not in cli/logging.cc"
+
+
 def check(root):
     texts = {}
     for path in sources(root):
         with open(os.path.join(root, path), encoding="utf-8") as file:
             texts[path] = file.read()
     found = [f"{path}:{number}: {message}" for path, text in texts.items() for number, message in check_file(path, text)]
-    return found + [f"{path}:1: nobody includes this header" for path in dead_headers(texts)]
+    return found + [f"{path}:1: nobody includes this header" for path in dead_headers(texts)] + list(unknown_components(texts))
 
 
 def main():

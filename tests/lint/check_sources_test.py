@@ -44,4 +44,6 @@ for path, line in CLEAN:
 assert any("SPDX" in message for _, message in check_sources.check_file("base/a.cc", "int a;\n"))
 assert any("pragma" in message for _, message in check_sources.check_file("base/a.h", HEAD))
 assert check_sources.dead_headers({"base/a.h": "", "base/b.cc": ""}) == ["base/a.h"]
+LOGS = {"cli/logging.cc": 'kComponents[] = {"ring", "rpc"};', "dht/a.cc": 'spdlog::info("ring: x");\n\nspdlog::warn(\n    "chord: y");'}
+assert list(check_sources.unknown_components(LOGS)) == ["dht/a.cc:3: log component chord, not in cli/logging.cc"]
 print(f"{len(CAUGHT)} violations caught, {len(CLEAN)} clean lines passed")

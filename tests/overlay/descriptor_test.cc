@@ -104,6 +104,22 @@ TEST_F(DescriptorTest, DirectoryKeepsTheNewestAndForgetsTheExpired) {
   EXPECT_EQ(directory.Find(key_.public_key(), newer.expires), nullptr);
 }
 
+TEST_F(DescriptorTest, DirectoryTakesOfAKeyOnlyWhatIsThatKeys) {
+  Directory directory(network_);
+  const Descriptor first = Make(), newer = Make(kNow + absl::Minutes(5), "127.0.0.1:2");
+  const keys::PublicKey other = keys::SigningKey::Generate(rng_).public_key();
+  EXPECT_STATUS(directory.AddOf(other, first.encoded, kNow), kUnauthenticated);
+  EXPECT_EQ(directory.size(), 0u);
+  for (const Descriptor* shown : {&first, &first, &newer}) {
+    ASSERT_OK_AND_ASSIGN(const Descriptor held, directory.AddOf(key_.public_key(), shown->encoded, kNow));
+    EXPECT_EQ(held.encoded, shown->encoded);
+  }
+  base::Bytes forged = newer.encoded;
+  forged.back() ^= 1;
+  EXPECT_FALSE(directory.AddOf(key_.public_key(), forged, kNow).ok());
+  EXPECT_FALSE(directory.AddOf(key_.public_key(), {}, kNow).ok());
+}
+
 TEST_F(DescriptorTest, DirectoryKeepsTheProtectedThroughAFloodOfStrangers) {
   constexpr size_t kCapacity = 8;
   Directory directory(network_, kCapacity);

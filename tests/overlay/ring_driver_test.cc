@@ -255,6 +255,20 @@ TEST_F(RingDriverTest, DescriptorAndTableAreRenewedAtHalfTheirLifeAndOnionKeysRo
   EXPECT_GT(held->expires, loop_.WallNow() + network_.descriptor_lifetime / 3);
 }
 
+TEST_F(RingDriverTest, ADescriptorOfAMemberIsAskedForEveryMinuteAndNoMoreOften) {
+  Grow(5);
+  loop_.RunFor(absl::Minutes(1));
+  size_t asked = 0;
+  nodes_[3]->server.handlers[kMethodDescribe] = [&asked, serve = nodes_[3]->server.handlers[kMethodDescribe]](
+                                                    const Caller& caller, std::string request, RpcResponder respond) {
+    ++asked;
+    serve(caller, std::move(request), std::move(respond));
+  };
+  loop_.RunFor(absl::Minutes(10));
+  EXPECT_GE(asked, 4u * 9);
+  EXPECT_LE(asked, 4u * 10);
+}
+
 TEST_F(RingDriverTest, ALeaverIsMissedAtOnceAndStillAnswersAsNoMember) {
   Grow(4);
   loop_.RunFor(absl::Minutes(1));
