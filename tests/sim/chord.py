@@ -7,7 +7,7 @@
 usage: chord.py BUILD_FOLDER [--quick] [--only PART...] [--redraw]
 
 Parts: scripts, interleavings, mutants, churn (the proof) and the experiments load, plain, path, stretch, ownstretch, failures,
-stabilizing, halflife, largest. Writes build/reports/chord.json, docs/figures/*.svg and docs/chord-figures.md. What each part found is
+stabilizing, halflife, rest, largest. Writes build/reports/chord.json, docs/figures/*.svg and docs/chord-figures.md. What each part found is
 kept in build/reports/chord-rows.json: --only repeats some parts and takes the others from there, --redraw takes all. --quick: less of
 everything, in files of its own (chord-rows-quick.json), and no change to docs/. Exits 1 if the invariant, a script or a mutant fails.
 """
@@ -25,14 +25,15 @@ PROOF = ("scripts", "interleavings", "mutants", "churn")
 QUICK = {
     "load": [("10000", "200000")], "plain": [(str(k), "20") for k in range(3, 13)], "path": [(str(k), "20") for k in range(3, 13)],
     "stretch": [("14", "1000")], "ownstretch": [("11", "1000")], "failures": [("20", "2000"), ("8", "2000")], "stabilizing": [("0.05", "1200"), ("0.4", "1200")],
-    "halflife": [("10", "60"), ("5", "60"), ("1", "60")], "largest": [("10000", "5")],
+    "halflife": [("10", "60"), ("5", "60"), ("1", "60")], "rest": [("200", "300")], "largest": [("10000", "5")],
 }
 FULL = {
     "load": [("10000", "1000000")],
-    "plain": [(str(k), "100") for k in range(3, 15)] + [("17", "2")], "path": [(str(k), "100") for k in range(3, 15)] + [("17", "2")],
+    "plain": [(str(k), "100") for k in range(3, 15)] + [("17", "2")],
+    "path": [(str(k), "100") for k in range(3, 15)] + [("17", "2")],
     "stretch": [("16", "10000")], "ownstretch": [("14", "10000")], "failures": [("20", "10000"), ("8", "10000")],
-    "stabilizing": [(f"{rate / 100:g}", "7200") for rate in range(5, 45, 5)],
-    "halflife": [("10", "600"), ("5", "600"), ("1", "600")], "largest": [("100000", "5")],
+    "stabilizing": [(f"{rate / 100:g}", "20000") for rate in range(5, 45, 5)],
+    "halflife": [("10", "1800"), ("5", "1800"), ("1", "900")], "rest": [("500", "600")], "largest": [("100000", "5")],
 }
 
 
@@ -74,15 +75,14 @@ def prove(build, part, quick):
 
 
 def measure(build, plan, rows, keep):
-    """One process an experiment, two at a time, the largest ring alone because it is timed."""
-    jobs = [(name, *sizes) for name in plan for sizes in plan[name] if name != "largest"]
-    with ThreadPoolExecutor(2) as pool:
-        for (name, *_), found in zip(jobs, pool.map(lambda job: run(build, *job), jobs)):
-            rows.setdefault(name, []).extend(found)
-            keep(rows)
-    for sizes in plan.get("largest", []):
-        rows.setdefault("largest", []).extend(run(build, "largest", *sizes))
-    keep(rows)
+    """One process an experiment, two at a time; those that want gigabytes, or are timed, alone."""
+    jobs = [(name, *sizes) for name in plan for sizes in plan[name]]
+    alone = [job for job in jobs if job[0] == "largest" or (job[0] in ("plain", "path") and int(job[1]) > 14)]
+    for width, some in ((2, [job for job in jobs if job not in alone]), (1, alone)):
+        with ThreadPoolExecutor(width) as pool:
+            for (name, *_), found in zip(some, pool.map(lambda job: run(build, *job), some)):
+                rows.setdefault(name, []).extend(found)
+                keep(rows)
 
 
 def of(rows, name, **wanted):

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/overloaded.h"
+#include "overlay/ring_wire.h"
 
 namespace sim {
 
@@ -185,6 +186,9 @@ void ChurnWorld::Deliver(size_t from, overlay::Call call) {
       return;
     }
     Ring::Answered answered = nodes_[to].ring->OnRequest(call.request, now_);
+    if (options_.count_bytes)
+      counts_.bytes +=
+          overlay::EncodeRequest(call.request, 0).size() + overlay::EncodeReply(answered.reply, nodes_[to].peer).size();
     At(now_ + Delay(), [this, from, id, reply = std::move(answered.reply)]() mutable { Reply(from, id, std::move(reply)); });
     Apply(to, std::move(answered.actions));
   });

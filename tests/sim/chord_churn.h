@@ -26,14 +26,15 @@ struct ChurnOptions {
   absl::Duration delay_min = absl::Milliseconds(1), delay_max = absl::Milliseconds(60);  // one way
   absl::Duration prepare_max = absl::Milliseconds(300);                                  // from JoinPrepared to OnRangeReady
   double joins_per_s = 0, departures_per_s = 0, lookups_per_s = 0;
-  double leave_share = 0;  // of departures: told to the neighbours
+  double leave_share = 0;    // of departures: told to the neighbours
+  bool count_bytes = false;  // as they would be on the wire, without TLS, HTTP/2 and gRPC
 };
 
 struct ChurnCounts {
   uint64_t lookups = 0, right = 0, wrong = 0, failed = 0;  // failed: said that it found nobody
   uint64_t right_at_once = 0;                              // right, and the owner named lived
   std::vector<double> hops, timeouts;                      // of the lookups counted; timeouts of all its tries
-  uint64_t joins = 0, departures = 0, events = 0, calls = 0;
+  uint64_t joins = 0, departures = 0, events = 0, calls = 0, bytes = 0;
 };
 
 class ChurnWorld {

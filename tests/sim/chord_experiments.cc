@@ -9,6 +9,7 @@
 //   chord_experiments failures LIST LOOKUPS SEED       N = 1000, r = LIST, a share of the nodes dead, no repair
 //   chord_experiments stabilizing RATE SECONDS SEED    N = 1000, r = 20, a round every 30 s, joins and leaves at RATE a second
 //   chord_experiments halflife MINUTES SECONDS SEED    N = 1000 as in `local`, half of the nodes crash and come in that time
+//   chord_experiments rest NODES SECONDS SEED          calls and bytes while nothing happens, without and with learned peers
 //   chord_experiments largest NODES SECONDS SEED       bytes and events
 #include <algorithm>
 #include <chrono>
@@ -125,7 +126,9 @@ void PrintHops(const char* kind, int exponent, size_t lookups, base::Rng& rng, s
 void PlainPath(int exponent, size_t per_node, uint64_t seed) {
   support::SeededRng rng(seed);
   const size_t size = size_t{1} << exponent;
-  sim::StillRing ring(size, StillOptions(1), rng);
+  overlay::Ring::Options options = StillOptions(1);
+  options.learned_bytes = 0;
+  sim::StillRing ring(size, options, rng);
   PrintHops("plain", exponent, per_node * size, rng, size, "",
             [&](size_t from, const NodeId& point) { return ring.LookupPlain(from, point); });
 }
@@ -257,6 +260,26 @@ void HalfLife(double minutes, double seconds, uint64_t seed) {
   PrintChurn(absl::StrCat("\"minutes\":", minutes), world, world.TakeCounts());
 }
 
+// After half an hour in which the intervals and the span of trust grow.
+void Rest(size_t nodes, double seconds, uint64_t seed) {
+  for (const bool learns : {false, true}) {
+    sim::ChurnOptions options;
+    options.seed = seed;
+    options.nodes = nodes;
+    options.count_bytes = true;
+    if (!learns) options.ring.learned_bytes = 0;
+    sim::ChurnWorld world(options);
+    world.RunFor(absl::Minutes(30));
+    world.TakeCounts();
+    world.RunFor(absl::Seconds(seconds));
+    const sim::ChurnCounts counts = world.TakeCounts();
+    const double node_seconds = seconds * static_cast<double>(nodes);
+    Print(absl::StrCat("\"nodes\":", nodes, ",\"learns\":", learns,
+                       ",\"calls_per_node_s\":", static_cast<double>(counts.calls) / node_seconds,
+                       ",\"bytes_per_node_s\":", static_cast<double>(counts.bytes) / node_seconds));
+  }
+}
+
 void Largest(size_t nodes, double seconds, uint64_t seed) {
   const auto start = std::chrono::steady_clock::now();
   const uint64_t before = ResidentBytes();
@@ -302,6 +325,8 @@ int main(int argc, char** argv) {
     Stabilizing(size, count, seed);
   } else if (name == "halflife") {
     HalfLife(size, count, seed);
+  } else if (name == "rest") {
+    Rest(static_cast<size_t>(size), count, seed);
   } else if (name == "largest") {
     Largest(static_cast<size_t>(size), count, seed);
   } else {

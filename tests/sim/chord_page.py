@@ -78,6 +78,15 @@ def path(rows):
                  ["N", "plain", "reference", "whole", "share", "learned", "lookups", "wrong owners"], lines)
 
 
+def rest(rows):
+    return table("At rest",
+                 "What a node asks of others while nothing happens, half an hour after the start: calls of all kinds a second, and bytes of questions and answers (protobuf, without TLS, "
+                 "HTTP/2 and gRPC). The difference is what learned peers cost.",
+                 ["nodes", "learned peers", "calls a second", "bytes a second"],
+                 [(f"{row['nodes']:,}", "yes" if row["learns"] else "no", f"{row['calls_per_node_s']:.2f}", f"{row['bytes_per_node_s']:,.0f}")
+                  for row in rows.get("rest", [])])
+
+
 def stretch(rows):
     def cell(row, kind):
         return f"{row[kind + '_median']:.1f} ({row[kind + '_p10']:.1f}, {row[kind + '_p90']:.1f})"
@@ -91,7 +100,7 @@ def stretch(rows):
             cells = [f"{ours}; paper {theirs}" for ours, theirs in zip(cells, PAPER_STRETCH[s])]
         lines.append((s or "core", f"{nodes:,}", f"{space['hops_mean']:.2f}", *cells))
     return table("Stretch (V-F, table IV)",
-                 "Time of a lookup and back from the owner over that of a message to the owner and back: median (10th, 90th percentile) of 10,000. A finger keeps the first s nodes of its "
+                 "Time until the asker knows the owner over that of a message to the owner and back (so, iterative and without proximity, about the number of hops): median (10th, 90th percentile) of 10,000. A finger keeps the first s nodes of its "
                  "interval and uses the nearest: that is a model of the paper's rule (`tests/sim/chord_stretch.h`), not our code. *Core*: the nodes that our core asked, which knows more "
                  "peers and does not choose by delay; it is iterative, and recursive is what the same path would cost. Delays: `tests/sim/delay_models.h`; our transit-stub network is "
                  "another one than the paper's.",
@@ -189,6 +198,6 @@ def pictures(folder, rows):
 
 def write(docs, rows):
     pictures(os.path.join(docs, "figures"), rows)
-    parts = [HEAD] + [part(rows) for part in (proof, load, path, stretch, failures, stabilizing, halflife, largest)]
+    parts = [HEAD] + [part(rows) for part in (proof, load, path, stretch, failures, stabilizing, halflife, rest, largest)]
     with open(os.path.join(docs, "chord-figures.md"), "w", encoding="utf-8") as file:
         file.write("".join(parts))

@@ -60,13 +60,14 @@ std::vector<size_t> FingerModel::Path(size_t from, int s, const Delays& delays, 
 }
 
 Stretch PathStretch(size_t asker, const std::vector<size_t>& path, const Delays& delays) {
-  double iterative = 0, recursive = delays.Between(path.back(), asker);
+  double iterative = 0, recursive = 0;
   size_t last = asker;
-  for (const size_t node : path) {
-    iterative += 2 * delays.Between(asker, node);
-    recursive += delays.Between(last, node);
-    last = node;
+  for (size_t i = 0; i + 1 < path.size(); ++i) {
+    iterative += 2 * delays.Between(asker, path[i]);
+    recursive += delays.Between(last, path[i]);
+    last = path[i];
   }
+  if (last != asker) recursive += delays.Between(last, asker);
   const double direct = 2 * delays.Between(asker, path.back());
   return {iterative / direct, recursive / direct};
 }

@@ -33,8 +33,8 @@ class FingerModel {
   std::vector<uint64_t> points_;
 };
 
-// Iterative: from the asker to each node and back. Recursive: from node to node, and back from the owner. Both over a message to
-// the owner and back. `path` ends with the owner, which is not the asker.
+// Iterative: from the asker to each node and back. Recursive: from node to node, and back from the last. Both over a message to the
+// owner and back. `path` ends with the owner, which is not the asker and not among those asked: hops are counted so, too.
 Stretch PathStretch(size_t asker, const std::vector<size_t>& path, const Delays& delays);
 
 }  // namespace sim

@@ -8,8 +8,8 @@ usage: churn.py BUILD_FOLDER [--quick] [--hours-of SEEDS] [--events N] [--jobs N
 Two campaigns: EVENTS churn events in rings of 1,000 nodes (in parts of their own seed, one event every 20 ms), and SEEDS rings of 64
 nodes for one simulated hour each (one event a second). Writes build/reports/churn.json. Exits 1 if the invariant was violated.
 
-Finished runs are kept in build/reports/churn-runs.jsonl under the digest of the program: started again with the same program, it goes
-on where it was stopped.
+Finished runs are kept in build/reports/churn-runs.jsonl under the digest of the program's code: started again with the same code, it
+goes on where it was stopped.
 """
 import argparse
 import concurrent.futures
@@ -18,18 +18,25 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 
 REPORTS = "build/reports"
 PART = 50_000  # events of one run with 1,000 nodes
 
 
+def digest_of(program):
+    """Of its code and constants: the same for one source, wherever it was built."""
+    with tempfile.NamedTemporaryFile() as file:
+        subprocess.run(["objcopy", "-O", "binary", "--only-section=.text", "--only-section=.rodata", program, file.name], check=True)
+        return hashlib.sha256(file.read()).hexdigest()
+
+
 class Journal:
     """Results of finished runs of one program, by their arguments."""
 
     def __init__(self, program):
-        with open(program, "rb") as file:
-            self.digest = hashlib.sha256(file.read()).hexdigest()
+        self.digest = digest_of(program)
         self.path = os.path.join(REPORTS, "churn-runs.jsonl")
         self.lock = threading.Lock()
         self.done = {}
