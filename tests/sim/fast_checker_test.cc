@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/sim/world.h"
 #include "tests/support/seeded_rng.h"
 
 namespace sim {
@@ -43,6 +44,45 @@ TEST(FastChecker, CountsThePrincipalsOfTheSnapshotChecker) {
       ASSERT_EQ(checker.principals(), Principals(view).size()) << "seed " << seed << "\n" << Describe(view);
     }
   }
+}
+
+// A ring of real cores under churn within the failure assumption: both checkers see the same after every change.
+TEST(FastChecker, SaysWhatTheSnapshotCheckerSaysAtEveryChangeOfARing) {
+  constexpr size_t kNodes = 30;
+  World::Options options;
+  options.ring.successor_count = 3;
+  options.watch_steps = true;
+  World world(options);
+  std::vector<overlay::NodeId> points;
+  for (size_t i = 0; i < 2 * kNodes; ++i) points.push_back(world.nodes()[world.Add()].peer.point);
+  world.StartAlone(0);
+  for (size_t i = 1; i < kNodes; ++i) {
+    world.StartJoin(i, {0});
+    world.RunFor(absl::Seconds(1));
+  }
+  ASSERT_TRUE(world.RunUntilIdeal(absl::Minutes(5)));
+  FastChecker checker(points, 3);
+  for (size_t i = 0; i < kNodes; ++i) checker.Set(points[i], &*world.nodes()[i].view, /*died=*/false);
+  int changes = 0;
+  world.on_view = [&](size_t at) {
+    const World::Node& node = world.nodes()[at];
+    checker.Set(node.peer.point, node.view ? &*node.view : nullptr, /*died=*/node.ring == nullptr);
+    ++changes;
+    ASSERT_EQ(checker.principals(), Principals(world.View()).size());
+    ASSERT_EQ(checker.Check(node.peer.point).ok(), CheckInvariant(world.View(), 4).ok()) << world.Dump();
+  };
+  for (int event = 0; event < 300; ++event) {
+    world.RunFor(absl::Milliseconds(500) * world.rng().Unit());
+    const size_t at = world.rng().Below(2 * kNodes);
+    if (world.ring(at) == nullptr) {
+      world.StartJoin(at, world.LiveNodes());
+      continue;
+    }
+    const bool may = MayFail(world.View(), points[at], 4);
+    EXPECT_EQ(checker.MayFail(points[at]), may);
+    if (may && world.LiveNodes().size() > kNodes / 2) world.Crash(at);
+  }
+  EXPECT_GT(changes, 1000);
 }
 
 MemberView Full(size_t at) { return {Point(at), {Point((at + 1) % 8), Point((at + 2) % 8), Point((at + 3) % 8)}, std::nullopt}; }
