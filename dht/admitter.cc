@@ -7,19 +7,25 @@ namespace dht {
 
 // What the batch so far will leave in the store: changes by name, nothing for a removal. It is also the view a kind decides by.
 struct Admitter::Batch : public PlaceView {
-  Batch(const RecordStore& store_in, const Moment& moment_in) : store(store_in), moment(moment_in) {}
+  Batch(const RecordStore& store_in, const RangeIndex& index_in, const Moment& moment_in)
+      : store(store_in), index(index_in), moment(moment_in) {}
 
+  // Most places are new: the index of a sound store knows that without a look at the disk.
+  bool MayHold() const { return store.suspect() || index.HoldsAt(place); }
   void ForEach(Kind kind, const std::function<void(const Record&)>& visit) const override {
-    store.ForEach(place, kind, moment.wall_now, [&](const Record& held) {
-      if (!changes.contains(held.name)) visit(held);
-    });
+    if (MayHold()) ForEachStored(kind, visit);
     for (const auto& [name, record] : changes) {
       if (record && name.kind == kind && name.point == place) visit(*record);
     }
   }
+  void ForEachStored(Kind kind, const std::function<void(const Record&)>& visit) const {
+    store.ForEach(place, kind, moment.wall_now, [&](const Record& held) {
+      if (!changes.contains(held.name)) visit(held);
+    });
+  }
   bool Holds(const RecordName& name) const override {
     const auto change = changes.find(name);
-    return change != changes.end() ? change->second.has_value() : store.Holds(name, moment.wall_now);
+    return change != changes.end() ? change->second.has_value() : MayHold() && store.Holds(name, moment.wall_now);
   }
 
   void Change(const RecordName& name, std::optional<Record> record) {
@@ -28,6 +34,7 @@ struct Admitter::Batch : public PlaceView {
   }
 
   const RecordStore& store;
+  const RangeIndex& index;
   const Moment moment;
   overlay::NodeId place;  // of the record being decided
   std::map<RecordName, std::optional<Record>> changes;
@@ -100,10 +107,10 @@ AdmitOutcome Admitter::Decide(Job& job, Batch& batch) {
 }
 
 void Admitter::Pump(const Moment& moment) {
-  while (static_cast<int>(writes_.size()) < kWritesInFlight && !queue_.empty()) {
+  while (!queue_.empty() && static_cast<int>(writes_.size()) < (queue_.size() < kQueueForSecond ? 1 : kWritesInFlight)) {
     std::vector<Job> jobs = TakeJobs();
     if (jobs.empty()) return;
-    Batch batch(store_, moment);
+    Batch batch(store_, index_, moment);
     std::vector<Decided> decided;
     for (Job& job : jobs) {
       const AdmitOutcome outcome = Decide(job, batch);

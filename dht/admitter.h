@@ -3,8 +3,8 @@
 //
 // A kind judges a record against what is held at its place (RecordKind::Admit). While a write for a place is under way, later
 // records for it wait, so every judgement sees the outcome of the one before; records of one batch see each other. Whatever
-// arrives while kWritesInFlight writes run becomes the next batch: one disk sync for all of it. What is on disk goes into the
-// index of names (range_index.h).
+// arrives while a write runs (kWritesInFlight of them if much waits) becomes the next batch: one disk sync for all of it. What is
+// on disk goes into the index of names (range_index.h).
 #pragma once
 
 #include <deque>
@@ -38,7 +38,8 @@ struct AdmitOutcome {
 inline constexpr size_t kAdmitQueueMax = 8192;   // records waiting; at most 512 MiB of bodies, in practice envelopes: 16 MiB
 inline constexpr size_t kBatchRecordsMax = 256;  // of one write: about a millisecond of disk
 inline constexpr size_t kBatchBytesMax = 2 * 1024 * 1024;
-inline constexpr int kWritesInFlight = 2;  // one on the disk, one getting ready
+inline constexpr int kWritesInFlight = 2;      // one on the disk, one getting ready
+inline constexpr size_t kQueueForSecond = 32;  // records waiting; with fewer they had better share the next sync
 
 class Admitter {
  public:

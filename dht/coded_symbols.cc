@@ -21,7 +21,7 @@ uint64_t Mix(uint64_t x) {
 constexpr uint64_t kStep = 0x9e3779b97f4a7c15ull;   // of splitmix64, for the walk
 constexpr uint64_t kCheck = 0xd6e8feb86659fd93ull;  // another row of it, for the check
 
-uint32_t CheckOf(uint64_t id) { return static_cast<uint32_t>(Mix(id + kCheck) >> 32); }
+uint32_t CheckOf(uint64_t id) { return static_cast<uint32_t>(Mix(id + kCheck) >> (64 - kSymbolCheckBits)); }
 
 bool IsEmpty(const CodedSymbol& symbol) { return symbol.ids == 0 && symbol.checks == 0; }
 
@@ -39,7 +39,11 @@ void CodedSymbol::Toggle(const CodedSymbol& other) {
 
 base::Bytes EncodeSymbols(std::span<const CodedSymbol> symbols) {
   base::ByteWriter writer;
-  for (const CodedSymbol& symbol : symbols) writer.U64(symbol.ids).U32(symbol.checks);
+  for (const CodedSymbol& symbol : symbols) {
+    writer.U8(static_cast<uint8_t>(symbol.ids >> 48)).U16(static_cast<uint16_t>(symbol.ids >> 32));
+    writer.U32(static_cast<uint32_t>(symbol.ids));
+    writer.U8(static_cast<uint8_t>(symbol.checks >> 16)).U16(static_cast<uint16_t>(symbol.checks));
+  }
   return writer.Take();
 }
 
@@ -48,8 +52,11 @@ std::optional<std::vector<CodedSymbol>> DecodeSymbols(base::ByteView bytes) {
   std::vector<CodedSymbol> symbols(bytes.size() / kCodedSymbolSize);
   base::ByteReader reader(bytes);
   for (CodedSymbol& symbol : symbols) {
-    symbol.ids = reader.U64();
-    symbol.checks = reader.U32();
+    symbol.ids = uint64_t{reader.U8()} << 48;
+    symbol.ids |= uint64_t{reader.U16()} << 32;
+    symbol.ids |= reader.U32();
+    symbol.checks = uint32_t{reader.U8()} << 16;
+    symbol.checks |= reader.U16();
   }
   return symbols;
 }

@@ -4,11 +4,13 @@
 // Source: Yang, Gilad, Alizadeh, "Practical Rateless Set Reconciliation", SIGCOMM 2024: a set is coded as an endless row of
 // symbols, symbol i the sum of the ids that map to it, an id mapping there with probability 1/(1 + i/2). The difference of two
 // rows is the row of the sets' difference, decoded by peeling once there are 1.35 to 1.72 symbols for each id in it.
-// Differs from the source: a symbol has no count. Whose a decoded id is, is looked up (RangeIndex::Find); the check of 32 bits
-// tells whether a symbol holds one id. 12 bytes a symbol: ids 8 ‖ checks 4, big-endian.
-// Ids are outputs of a keyed hash (ShortIds), so nobody who lacks the salt can steer them; mixers suffice for the rest.
-// Hostile symbols: at most as many ids as symbols are taken out of them, each once; anything else ends as failed(). What they
-// decode to is no more than a guess about what is missing.
+// Differs from the source: a symbol has no count. Whose a decoded id is, is looked up (RangeIndex::Find); the check of 24 bits,
+// and that the id maps to that symbol at all, tell whether a symbol holds one id. 10 bytes a symbol: ids 7 ‖ checks 3,
+// big-endian. Two of 10^6 ids are equal with probability 7 * 10^-6, a row of 10^4 differences is misread in one exchange of a
+// thousand; then ranges are compared instead, as they are every 32nd round (range_sync.h). Ids are outputs of a keyed hash
+// (ShortIds), so nobody who lacks the salt can steer them; mixers suffice for the rest. Hostile symbols: at most as many ids as
+// symbols are taken out of them, each once; anything else ends as failed(). What they decode to is no more than a guess about
+// what is missing.
 #pragma once
 
 #include <optional>
@@ -20,10 +22,11 @@
 
 namespace dht {
 
-inline constexpr size_t kCodedSymbolSize = 12;
+inline constexpr size_t kCodedSymbolSize = 10;
+inline constexpr int kSymbolIdBits = 56, kSymbolCheckBits = 24;
 
 struct CodedSymbol {
-  uint64_t ids = 0;  // sums are exclusive ors
+  uint64_t ids = 0;  // kSymbolIdBits; sums are exclusive ors
   uint32_t checks = 0;
 
   void Toggle(uint64_t id);

@@ -30,7 +30,7 @@ struct PutRequest {  // a put as a client makes it: the contacted replica makes 
 };
 struct PutReply {
   PutResult result = PutResult::kUnknown;
-  std::vector<Receipt> receipts;  // distinct responsible nodes, verified by whoever sends this on
+  std::vector<Receipt> receipts;  // of distinct nodes; to a node not verified: CountableReceipts
   uint32_t detail = 0;
   std::vector<overlay::Peer> responsible;
 };
@@ -110,7 +110,7 @@ using DhtReply =
 inline constexpr size_t kFetchNamesMax = 512;        // 65 bytes each
 inline constexpr size_t kFetchBytesMax = 112 * 1024;  // records of one answer, but for a first one that is larger
 inline constexpr size_t kNamesPageMax = 1024;        // 73 bytes each
-inline constexpr size_t kSymbolsPageMax = 8192;      // 12 bytes each
+inline constexpr size_t kSymbolsPageMax = 8192;      // 10 bytes each
 inline constexpr size_t kDoubtsListedMax = 16;       // 64 bytes each; beyond it all is doubted
 inline constexpr size_t kResponsibleMax = 16;        // peers named in an answer: R + 1 and a margin
 

@@ -56,7 +56,8 @@ void GetRounds::OnFetched(uint64_t id, const Peer& holder, const FetchReply* rep
   }
   if (reply != nullptr && reply->records.empty()) ++round.witnesses;
   if (round.waiting.empty()) return Finish(id, std::nullopt, moment);
-  if (round.witnesses >= witness_.OthersNeeded(round.name.point, moment.now)) round.deadline = std::min(round.deadline, moment.now + kRoundGrace);
+  if (round.witnesses >= witness_.OthersNeeded(round.name.point, moment.now))
+    round.deadline = std::min(round.deadline, moment.now + kRoundGrace);
 }
 
 void GetRounds::Finish(uint64_t id, std::optional<Record> record, const Moment& moment) {

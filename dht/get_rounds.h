@@ -21,13 +21,7 @@ class GetRounds {
  public:
   GetRounds(const RecordKinds& kinds, const RecordStore& store, const ReplicaSet& replicas, const Witness& witness,
             OwnerCache& owners, Admitter& admitter, Outbox& out)
-      : kinds_(kinds),
-        store_(store),
-        replicas_(replicas),
-        witness_(witness),
-        admitter_(admitter),
-        out_(out),
-        owners_(owners) {}
+      : kinds_(kinds), store_(store), replicas_(replicas), witness_(witness), admitter_(admitter), out_(out), owners_(owners) {}
 
   // Answers `request` once: a GetReply, InvalidArgument for a kind that has no GET, ResourceExhausted.
   void Start(RequestId request, const RecordName& name, bool serving, bool pass_on, const Moment& moment);

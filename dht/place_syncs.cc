@@ -50,7 +50,8 @@ void PlaceSyncs::OnDone(const NodeId& point, uint64_t generation, bool by_witnes
   --place.running;
   if (by_witness) ++place.witnesses;
   if (place.running == 0) return Finish(point, moment);
-  if (place.witnesses >= witness_.OthersNeeded(point, moment.now)) place.deadline = std::min(place.deadline, moment.now + kRoundGrace);
+  if (place.witnesses >= witness_.OthersNeeded(point, moment.now))
+    place.deadline = std::min(place.deadline, moment.now + kRoundGrace);
 }
 
 void PlaceSyncs::Finish(const NodeId& point, const Moment& moment) {

@@ -8,25 +8,25 @@ namespace dht {
 
 using overlay::Peer;
 
-void PutRounds::Start(RequestId request, Record record, bool serving, bool pass_on, const Moment& moment) {
+void PutRounds::Start(RequestId request, Record record, bool serving, PutAsker asker, const Moment& moment) {
   if (rounds_.size() >= kRoundsMax || passed_on_.size() >= kRoundsMax) {
     return out_.Reply(request, absl::ResourceExhaustedError("too many puts under way"));
   }
   if (!kinds_.Check(record, Source::kClient, moment.wall_now).ok()) {
     return out_.Reply(request, PutReply{.result = PutResult::kRefused});
   }
-  if (serving && replicas_.IsResponsible(record.name.point)) return StartHere(request, std::move(record), moment);
-  if (pass_on) return PassOn(request, std::move(record), moment);
+  if (serving && replicas_.IsResponsible(record.name.point)) return StartHere(request, std::move(record), asker, moment);
+  if (asker == PutAsker::kUser) return PassOn(request, std::move(record), moment);
   PutReply reply{.result = PutResult::kNotResponsible};
   if (serving || !replicas_.IsStoring()) reply.responsible = replicas_.Responsible(record.name.point);
   out_.Reply(request, std::move(reply));
 }
 
-void PutRounds::StartHere(RequestId request, Record record, const Moment& moment) {
+void PutRounds::StartHere(RequestId request, Record record, PutAsker asker, const Moment& moment) {
   const uint64_t id = out_.NextId();
-  Round round{.request = request, .record = record, .responsible = replicas_.Responsible(record.name.point)};
+  Round round{.request = request, .asker = asker, .record = record, .responsible = replicas_.Responsible(record.name.point)};
   for (const Peer& peer : round.responsible) round.waiting.insert(peer.node_key);
-  round.deadline = moment.now + kRoundTimeout;
+  round.deadline = round.last_deadline = moment.now + kRoundTimeout;
   rounds_.emplace(id, std::move(round));
   admitter_.Admit(
       std::move(record), Source::kClient, [this, id](const Moment&) { SendCopies(id); },
@@ -54,7 +54,9 @@ void PutRounds::OnLocal(uint64_t id, const AdmitOutcome& outcome, const Moment& 
   switch (outcome.result) {
     case AdmitResult::kStored:
     case AdmitResult::kAlready:
-      round.receipts.push_back(SignReceipt(network_.name, node_key_, round.record.name, round.record.expiry));
+      round.receipts.insert(round.receipts.begin(),
+                            SignReceipt(network_.name, node_key_, round.record.name, round.record.expiry));
+      ++round.verified;
       break;
     case AdmitResult::kFull:
       out_.Reply(round.request, PutReply{.result = PutResult::kFull, .detail = outcome.detail});
@@ -75,8 +77,7 @@ void PutRounds::OnCopy(uint64_t id, const Peer& holder, const ReplicateReply* re
   if (found == rounds_.end()) return;
   Round& round = found->second;
   if (round.waiting.erase(holder.node_key) == 0) return;
-  if (reply != nullptr && reply->result == PutResult::kStored && reply->receipt && reply->receipt->node_key == holder.node_key &&
-      VerifyReceipt(network_.name, *reply->receipt, round.record.name, round.record.expiry)) {
+  if (reply != nullptr && reply->result == PutResult::kStored && reply->receipt && reply->receipt->node_key == holder.node_key) {
     round.receipts.push_back(*reply->receipt);
   }
   Progress(id, moment);
@@ -90,9 +91,20 @@ void PutRounds::Progress(uint64_t id, const Moment& moment) {
   }
 }
 
+// Leaves the receipts that are good.
+void PutRounds::Verify(Round& round) const {
+  const auto is_bad = [&](const Receipt& receipt) {
+    return !VerifyReceipt(network_.name, receipt, round.record.name, round.record.expiry);
+  };
+  const auto first = round.receipts.begin() + static_cast<ptrdiff_t>(round.verified);
+  round.receipts.erase(std::remove_if(first, round.receipts.end(), is_bad), round.receipts.end());
+  round.verified = round.receipts.size();
+}
+
 void PutRounds::Finish(uint64_t id) {
   auto node = rounds_.extract(id);
   Round& round = node.mapped();
+  if (round.asker != PutAsker::kNode) Verify(round);
   const PutResult result = round.receipts.empty() ? round.without_receipts : PutResult::kStored;
   out_.Reply(round.request,
              PutReply{.result = result, .receipts = std::move(round.receipts), .responsible = std::move(round.responsible)});
@@ -104,7 +116,16 @@ void PutRounds::OnTick(const Moment& moment) {
     if (round.deadline <= moment.now) due.push_back(id);
   }
   std::sort(due.begin(), due.end());
-  for (const uint64_t id : due) Finish(id);
+  for (const uint64_t id : due) {
+    Round& round = rounds_.at(id);
+    Verify(round);
+    const bool is_short = round.receipts.size() < static_cast<size_t>(network_.write_quorum);
+    if (is_short && moment.now < round.last_deadline) {
+      round.deadline = round.last_deadline;  // some were worth nothing: who has not answered may still
+    } else {
+      Finish(id);
+    }
+  }
 }
 
 absl::Time PutRounds::NextTick() const {
@@ -161,7 +182,8 @@ void PutRounds::OnPassedOn(uint64_t id, const PutReply* reply) {
   answer.responsible = passed.owners;
   answer.receipts = CountableReceipts(network_.name, reply->receipts, passed.record.name, passed.record.expiry, passed.owners);
   // Receipts of nodes that are not known here as responsible: the ring may have changed.
-  const bool is_short = reply->result == PutResult::kStored && answer.receipts.size() < static_cast<size_t>(network_.write_quorum);
+  const bool is_short =
+      reply->result == PutResult::kStored && answer.receipts.size() < static_cast<size_t>(network_.write_quorum);
   if (is_short && std::exchange(passed.remembered, false)) {
     owners_.Forget(passed.record.name.point);
     return FindOwners(id);

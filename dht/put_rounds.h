@@ -2,8 +2,10 @@
 // dht/put_rounds.h — puts of clients under way at this node: the contacted replica makes the copies and collects receipts.
 //
 // The record is admitted here, and while it is being written the other R - 1 responsible nodes get it. Answered when all have
-// answered, or kRoundGrace after W receipts, or after kRoundTimeout with what there is. New, present and deleted ids take the
-// same way and the same time (protocol.md 7). A node that is not responsible passes the put on, if it is its own user's.
+// answered, or kRoundGrace after W receipts, or after kRoundTimeout with what there is. Receipts are verified here unless another
+// node asked, which does so itself; but before a round ends early on the strength of them they are verified in any case. New,
+// present and deleted ids take the same way and the same time (protocol.md 7). A node that is not responsible passes the put on,
+// if it is its own user's.
 #pragma once
 
 #include "absl/container/flat_hash_map.h"
@@ -21,6 +23,12 @@ inline constexpr absl::Duration kRoundGrace = absl::Milliseconds(300);  // for t
 inline constexpr size_t kRoundsMax = 4096;                              // of each sort; at most a record each
 inline constexpr size_t kPassOnTries = 3;                               // responsible nodes asked on behalf of a local user
 
+enum class PutAsker {
+  kUser,      // of this node: passed on if need be
+  kEndpoint,  // of this node: never passed on
+  kNode,      // another one, which verifies the receipts itself
+};
+
 class PutRounds {
  public:
   PutRounds(const overlay::Network& network, const keys::SigningKey& node_key, const RecordKinds& kinds,
@@ -34,20 +42,22 @@ class PutRounds {
         owners_(owners) {}
 
   // `serving`: this node is a member and not leaving. Answers `request` once, with a PutReply or ResourceExhausted.
-  void Start(RequestId request, Record record, bool serving, bool pass_on, const Moment& moment);
+  void Start(RequestId request, Record record, bool serving, PutAsker asker, const Moment& moment);
   void OnTick(const Moment& moment);
   absl::Time NextTick() const;
 
  private:
   struct Round {
     RequestId request;
+    PutAsker asker;
     Record record;
     std::vector<overlay::Peer> responsible;        // self among them
     absl::flat_hash_set<keys::PublicKey> waiting;  // who has not answered
     std::vector<Receipt> receipts;
+    size_t verified = 0;  // of these, the first ones
     bool copies_sent = false;
     PutResult without_receipts = PutResult::kUnknown;  // what to say if nobody gave one
-    absl::Time deadline;
+    absl::Time deadline, last_deadline;
   };
   struct PassedOn {
     RequestId request;
@@ -57,11 +67,12 @@ class PutRounds {
     size_t tried = 0;
   };
 
-  void StartHere(RequestId request, Record record, const Moment& moment);
+  void StartHere(RequestId request, Record record, PutAsker asker, const Moment& moment);
   void SendCopies(uint64_t id);
   void OnLocal(uint64_t id, const AdmitOutcome& outcome, const Moment& moment);
   void OnCopy(uint64_t id, const overlay::Peer& holder, const ReplicateReply* reply, const Moment& moment);
   void Progress(uint64_t id, const Moment& moment);
+  void Verify(Round& round) const;
   void Finish(uint64_t id);
 
   void PassOn(RequestId request, Record record, const Moment& moment);

@@ -134,6 +134,12 @@ RangeIndex::Link RangeIndex::FindName(const RecordName& name) const {
   return at;
 }
 
+bool RangeIndex::HoldsAt(const NodeId& point) const {
+  Link at = root_;
+  while (at != kNone && nodes_[at].name.point != point) at = point < nodes_[at].name.point ? nodes_[at].left : nodes_[at].right;
+  return at != kNone;
+}
+
 RangeIndex::Link RangeIndex::NewNode() {
   if (free_.empty()) {
     nodes_.emplace_back();

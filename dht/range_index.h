@@ -4,8 +4,8 @@
 // A treap (Seidel and Aragon, "Randomized search trees", 1996) whose nodes carry the count and the sum of prints of their
 // subtree: put, remove, print, count and rank are O(log n), so nothing on the loop reads a whole range any more, and a range
 // that is split or joined costs nothing. Priorities are keyed hashes, so that nobody who chooses names can unbalance it.
-// Short ids: 64 bits, keyed with a salt of this process (ShortIds): another replica that is told the salt can speak of a record
-// in eight bytes, while authors of records cannot make two of them collide.
+// Short ids: 56 bits, keyed with a salt of this process (ShortIds): another replica that is told the salt can speak of a record
+// in seven bytes, while authors of records cannot make two of them collide.
 // Built when a store is opened by one scan, then kept up by the admitter after every write. Memory per record: a node of 128
 // bytes, up to 39 in the table of short ids and up to 16 in the queue of expiries: under 200 bytes, 400 MB at kIndexedMax.
 // Not thread-safe: one event loop.
@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "dht/coded_symbols.h"
 #include "dht/record_store.h"
 #include "keys/hash.h"
 #include "keys/short_hash.h"
@@ -40,11 +41,12 @@ struct PrintSum {
   keys::Digest ToDigest() const;
 };
 
-// Ids of eight bytes under one salt: SipHash-2-4 of the record's print (H("print", name, expiry)), key = H("salt", salt).
+// Ids of seven bytes under one salt: the upper ones of SipHash-2-4 of the record's print (H("print", name, expiry)), key =
+// H("salt", salt).
 class ShortIds {
  public:
   explicit ShortIds(uint64_t salt);
-  uint64_t Of(const keys::Digest& print) const { return keys::ShortHash(key_, print); }
+  uint64_t Of(const keys::Digest& print) const { return keys::ShortHash(key_, print) >> (64 - kSymbolIdBits); }
   uint64_t salt() const { return salt_; }
 
  private:
@@ -68,6 +70,7 @@ class RangeIndex {
 
   RangePrint Print(const overlay::RingRange& range) const;
   uint64_t Count(const overlay::RingRange& range) const { return Total(range).count; }
+  bool HoldsAt(const overlay::NodeId& point) const;  // any record
   uint64_t count() const { return Weigh(root_).count; }
   // The point of the `rank`-th record of a range, in ring order from range.after; rank < Count(range).
   overlay::NodeId PointAt(const overlay::RingRange& range, uint64_t rank) const;

@@ -250,7 +250,8 @@ void RangeSync::AskFetch(Id id) {
 
 void RangeSync::OnDigest(Id id, const overlay::RingRange& range, const DigestReply& reply, const Moment& moment) {
   Pull& pull = pulls_.at(id);
-  TakeDoubts(pull, range, reply.suspect || !reply.responsible, reply.responsible ? reply.doubts : std::vector<overlay::RingRange>());
+  TakeDoubts(pull, range, reply.suspect || !reply.responsible,
+             reply.responsible ? reply.doubts : std::vector<overlay::RingRange>());
   if (!reply.responsible) {
     if (pull.order.compare == Compare::kNothing) return NextRange(id, moment);  // a part it never had: the download stands
     return Finish(id, absl::UnavailableError("no holder of this range by its own account"), moment);

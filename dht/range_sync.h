@@ -39,14 +39,14 @@ inline constexpr absl::Duration kRepairPace = absl::Milliseconds(11);  // betwee
 // A download before joining: pages of records under way at once, so that the giver reads while the last ones travel and are
 // written; and records that may wait for the disk meanwhile, each at most kRecordBodyMax.
 inline constexpr int kFetchesInFlight = 4;
-inline constexpr int kAdmittingMax = 1024;
+inline constexpr int kAdmittingMax = 512;
 inline constexpr size_t kFetchNamesFirst = 64;  // asked for in one page until it shows how many fit
 // A giver that names what it does not give, or ever more, is no use: names of one pull, and those of them that did not come.
 inline constexpr uint64_t kPullNamesMax = kIndexedMax;
 inline constexpr uint64_t kPullHollowMax = 16 * 1024;  // what expired or was deleted since it was named is far less
-inline constexpr size_t kPullDoubtsMax = 256;  // parts that are told; beyond it all of the range is doubted
-inline constexpr size_t kSplit = 16;                                  // parts of a range that differs
-inline constexpr size_t kSplitLeast = 32;                             // records in a range worth splitting: names cost less
+inline constexpr size_t kPullDoubtsMax = 256;          // parts that are told; beyond it all of the range is doubted
+inline constexpr size_t kSplit = 16;                   // parts of a range that differs
+inline constexpr size_t kSplitLeast = 32;              // records in a range worth splitting: names cost less
 
 enum class Compare { kNothing, kRanges, kSymbols };
 

@@ -27,7 +27,13 @@ class ReconcileServer {
  public:
   ReconcileServer(const ReplicaSet& replicas, RangeIndex& index, KeptSymbols& symbols, const Witness& witness,
                   RangeServer& ranges, Admitter& admitter, Outbox& out)
-      : replicas_(replicas), index_(index), symbols_(symbols), witness_(witness), ranges_(ranges), admitter_(admitter), out_(out) {}
+      : replicas_(replicas),
+        index_(index),
+        symbols_(symbols),
+        witness_(witness),
+        ranges_(ranges),
+        admitter_(admitter),
+        out_(out) {}
 
   // Answers `request` once, perhaps in a later event. Errors: as Digest.
   void Answer(RequestId request, const std::vector<overlay::Peer>& caller, ReconcileRequest message, bool serving,

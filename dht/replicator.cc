@@ -223,7 +223,8 @@ DhtActions Replicator::OnNeighbourhood(const overlay::Neighbourhood& neighbourho
 }
 
 DhtActions Replicator::OnPut(RequestId request, Record record, bool pass_on, const Moment& moment) {
-  impl_->put_rounds.Start(request, std::move(record), impl_->Serving(), pass_on, moment);
+  const PutAsker asker = pass_on ? PutAsker::kUser : PutAsker::kEndpoint;
+  impl_->put_rounds.Start(request, std::move(record), impl_->Serving(), asker, moment);
   return impl_->out.Take();
 }
 
@@ -245,7 +246,7 @@ DhtActions Replicator::OnRequest(RequestId request, const DhtCaller& caller, Dht
   }
   std::visit(base::Overloaded{
                  [&](PutRequest& m) {
-                   impl_->put_rounds.Start(request, std::move(m.record), impl_->Serving(), /*pass_on=*/false, moment);
+                   impl_->put_rounds.Start(request, std::move(m.record), impl_->Serving(), PutAsker::kNode, moment);
                  },
                  [&](GetRequest& m) { impl_->get_rounds.Start(request, m.name, impl_->Serving(), /*pass_on=*/false, moment); },
                  [&](ReplicateRequest& m) { impl_->Replicate(request, peers, std::move(m.record), moment); },

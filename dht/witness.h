@@ -19,7 +19,7 @@
 
 namespace dht {
 
-inline constexpr size_t kDoubtsMax = 64;  // arcs: several deaths around, each seen in steps
+inline constexpr size_t kDoubtsMax = 64;                            // arcs: several deaths around, each seen in steps
 inline const absl::Duration kDoubtFor = kTtlMax + kClockTolerance;  // whatever was acknowledged before has expired
 
 class Witness {

@@ -158,8 +158,10 @@ class Bench {
     std::this_thread::sleep_for(std::chrono::seconds(8));
     const double cpu = AllCpu(), bytes = Loopback().first;
     std::this_thread::sleep_for(std::chrono::seconds(5));
-    std::printf("{\n  \"peer\": \"bulbil\", \"n\": %zu, \"idle_cpu_ms_per_s_per_node\": %.3f, \"idle_lo_bytes_per_s_per_node\": %.0f,\n",
-                Count(), (AllCpu() - cpu) / 5 / static_cast<double>(Count()), (Loopback().first - bytes) / 5 / static_cast<double>(Count()));
+    std::printf(
+        "{\n  \"peer\": \"bulbil\", \"n\": %zu, \"idle_cpu_ms_per_s_per_node\": %.3f, \"idle_lo_bytes_per_s_per_node\": %.0f,\n",
+        Count(), (AllCpu() - cpu) / 5 / static_cast<double>(Count()),
+        (Loopback().first - bytes) / 5 / static_cast<double>(Count()));
     const size_t most = Number("--maxops");
     for (const size_t size : {256, 1024}) {
       if (words_["--sizes"].find(std::to_string(size)) == std::string::npos) continue;
@@ -266,7 +268,8 @@ class Bench {
       const Key& key = keys[i % keys.size()];
       Node& client = *clients_[(key.who + 1 + (i / keys.size()) % (kClients - 1)) % kClients];
       client->loop().Post([&client, name = key.name, done = std::move(done)] {
-        client->dht().Get(name, [done](const absl::StatusOr<dht::GetOutcome>& got) { done(got.ok() && got->record.has_value()); });
+        client->dht().Get(name,
+                          [done](const absl::StatusOr<dht::GetOutcome>& got) { done(got.ok() && got->record.has_value()); });
       });
     });
   }
@@ -275,7 +278,8 @@ class Bench {
     const double count = static_cast<double>(std::max<size_t>(1, figures.done));
     const double median = Percentile(figures.latencies_ms, .5), late = Percentile(figures.latencies_ms, .99);
     std::printf(
-        "  \"%s\": {\"ops\": %zu, \"failed\": %zu, \"ops_per_s\": %.1f, \"median_ms\": %.3f, \"p99_ms\": %.3f, \"cpu_ms_per_op\": "
+        "  \"%s\": {\"ops\": %zu, \"failed\": %zu, \"ops_per_s\": %.1f, \"median_ms\": %.3f, \"p99_ms\": %.3f, "
+        "\"cpu_ms_per_op\": "
         "%.3f, \"lo_bytes_per_op\": %.0f, \"lo_packets_per_op\": %.1f},\n",
         name.c_str(), figures.done, figures.failed, static_cast<double>(figures.done) / figures.seconds, median, late,
         figures.cpu_ms / count, figures.bytes / count, figures.packets / count);
@@ -293,7 +297,9 @@ class Bench {
       children_[i].pid = 0;
       killed.push_back(children_[i].node_key);
     }
-    const auto is_killed = [&](const std::string& holder) { return std::find(killed.begin(), killed.end(), holder) != killed.end(); };
+    const auto is_killed = [&](const std::string& holder) {
+      return std::find(killed.begin(), killed.end(), holder) != killed.end();
+    };
     std::vector<Key> living;
     for (const Key& key : keys) {
       if (!std::all_of(key.holders.begin(), key.holders.end(), is_killed)) living.push_back(key);
@@ -324,9 +330,9 @@ int RunNode(const std::string& folder, const std::string& boot) {
 
 int main(int count, char** words) {
   keys::InitCrypto();
-  std::map<std::string, std::string> options = {{"--role", "drive"}, {"--n", "16"},    {"--sizes", "256,1024"}, {"--maxops", "1000"},
-                                                {"--secs", "30"},    {"--kill", "0"},  {"--keys", "600"},       {"--folder", ""},
-                                                {"--boot", ""}};
+  std::map<std::string, std::string> options = {{"--role", "drive"},  {"--n", "16"},    {"--sizes", "256,1024"},
+                                                {"--maxops", "1000"}, {"--secs", "30"}, {"--kill", "0"},
+                                                {"--keys", "600"},    {"--folder", ""}, {"--boot", ""}};
   for (int i = 1; i + 1 < count; i += 2) options[words[i]] = words[i + 1];
   if (options["--folder"].empty()) return 2;
   if (options["--role"] == "node") return RunNode(options["--folder"], options["--boot"]);

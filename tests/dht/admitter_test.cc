@@ -68,16 +68,30 @@ TEST_F(AdmitterTest, AnswersOnceTheWriteIsDone) {
   EXPECT_TRUE(admitter_.idle());
 }
 
-TEST_F(AdmitterTest, WhatArrivesDuringWritesBecomesOneBatch) {
-  for (int i = 0; i < 50; ++i) Admit(Note(i, "x"));
+TEST_F(AdmitterTest, WhatArrivesDuringAWriteBecomesOneBatch) {
+  for (int i = 0; i < 20; ++i) Admit(Note(i, "x"));
   const auto first = TakeWrites();
-  ASSERT_EQ(first.size(), static_cast<size_t>(kWritesInFlight));
+  ASSERT_EQ(first.size(), 1u);
   Finish(first[0]);
   const auto second = TakeWrites();
   ASSERT_EQ(second.size(), 1u);
-  EXPECT_EQ(second[0].batch.puts.size(), 48u);
+  EXPECT_EQ(second[0].batch.puts.size(), 19u);
   Finish(second[0]);
+  for (const auto& result : results_) EXPECT_EQ(result, AdmitResult::kStored);
+}
+
+TEST_F(AdmitterTest, ManyThatWaitAreWorthASecondWrite) {
+  for (int i = 0; i < 50; ++i) Admit(Note(i, "x"));
+  const auto first = TakeWrites();
+  ASSERT_EQ(first.size(), static_cast<size_t>(kWritesInFlight));
+  EXPECT_EQ(first[1].batch.puts.size(), kQueueForSecond);
+  Finish(first[0]);
+  EXPECT_TRUE(TakeWrites().empty());
   Finish(first[1]);
+  const auto second = TakeWrites();
+  ASSERT_EQ(second.size(), 1u);
+  EXPECT_EQ(second[0].batch.puts.size(), 50 - 1 - kQueueForSecond);
+  Finish(second[0]);
   for (const auto& result : results_) EXPECT_EQ(result, AdmitResult::kStored);
 }
 
@@ -127,6 +141,7 @@ TEST_F(AdmitterTest, TheLastPlaceIsGivenOnce) {
 TEST_F(AdmitterTest, AClientsKnownRecordTakesAWriteToo) {
   const Record note = Note(1, "a");
   EXPECT_OK(store_.Apply({.puts = {note}}));
+  index_.Put(note.name, note.expiry);
   Admit(note, Source::kReplica);
   EXPECT_TRUE(TakeWrites().empty());
   EXPECT_EQ(results_[0], AdmitResult::kAlready);

@@ -11,7 +11,7 @@
 namespace dht {
 namespace {
 
-uint64_t SomeId(support::SeededRng& rng) { return rng.Below(~0ull); }
+uint64_t SomeId(support::SeededRng& rng) { return rng.Below(1ull << kSymbolIdBits); }
 
 std::vector<CodedSymbol> RowOf(const std::vector<uint64_t>& ids, size_t size) {
   std::vector<CodedSymbol> row(size);
@@ -88,9 +88,9 @@ TEST(CodedSymbols, CorruptedSymbolsNeverDecodeToAnotherDifference) {
     std::vector<CodedSymbol> row = RowOf(ids, 80);
     CodedSymbol& damaged = row[rng.Below(row.size())];
     if (rng.Below(2) == 0) {
-      damaged.ids ^= 1ull << rng.Below(64);
+      damaged.ids ^= 1ull << rng.Below(kSymbolIdBits);
     } else {
-      damaged.checks ^= 1u << rng.Below(32);
+      damaged.checks ^= 1u << rng.Below(kSymbolCheckBits);
     }
     SymbolDecoder decoder;
     decoder.Add(row);
@@ -128,7 +128,7 @@ TEST(CodedSymbols, HostileRowsEnd) {
   }
 }
 
-TEST(CodedSymbols, TwelveBytesASymbolOnTheWire) {
+TEST(CodedSymbols, TenBytesASymbolOnTheWire) {
   support::SeededRng rng(12);
   const std::vector<CodedSymbol> row = RowOf({SomeId(rng), SomeId(rng)}, 9);
   const base::Bytes bytes = EncodeSymbols(row);

@@ -34,13 +34,14 @@ class RangeSyncTest : public testing::Test {
   // Runs one pull of the whole circle to its end; the giver answers every call.
   SyncOutcome Pull(Compare compare, const Giver& giver, std::vector<overlay::RingRange> confirm = {}) {
     std::optional<SyncOutcome> outcome;
-    sync_.Start({.from = peer_, .range = {}, .compare = compare, .confirm = std::move(confirm)},
-                [&](const SyncOutcome& done, const Moment&) { outcome = done; }, Now());
+    sync_.Start(
+        {.from = peer_, .range = {}, .compare = compare, .confirm = std::move(confirm)},
+        [&](const SyncOutcome& done, const Moment&) { outcome = done; }, Now());
     for (calls_ = 0; !outcome && calls_ < kCallsMax;) {
       DhtActions actions = out_.Take();
       most_under_way_ = std::max(most_under_way_, std::count_if(actions.begin(), actions.end(), [](const DhtAction& action) {
-        return std::holds_alternative<Call>(action);
-      }));
+                                   return std::holds_alternative<Call>(action);
+                                 }));
       for (DhtAction& action : actions) {
         if (auto* write = std::get_if<Write>(&action)) admitter_.OnApplied(write->id, store_.Apply(write->batch), Now());
         if (auto* call = std::get_if<Call>(&action)) ++calls_, out_.Deliver(call->id, giver(call->request), Now());

@@ -129,6 +129,47 @@ TEST_F(ReplicatorTest, TheWrongNodeSaysWhoIsResponsibleAndStoresNothing) {
   EXPECT_EQ(world_.HoldersOf(record.name).size(), 3u);
 }
 
+// A holder that gives bad receipts neither counts nor ends the wait for those who give good ones.
+TEST_F(ReplicatorTest, BadReceiptsAreNoReasonToStopWaiting) {
+  StartRing(6);
+  for (const bool as_node : {true, false}) {
+    const Record record = Blob(as_node ? "as node" : "as user");
+    StoreWorld::Node& owner = Holder(record.name.point, 0);
+    Silence(Holder(record.name.point, 1));
+    Silence(Holder(record.name.point, 2));
+    std::vector<CallId> calls;
+    const Moment moment{world_.now(), world_.now()};
+    DhtActions actions = as_node ? owner.core->OnRequest(77, CallerOf(Holder(record.name.point, 4)), PutRequest{record}, moment)
+                                 : owner.core->OnPut(77, record, /*pass_on=*/false, moment);
+    std::vector<WriteId> writes;
+    for (const DhtAction& action : actions) {
+      if (const auto* call = std::get_if<Call>(&action)) calls.push_back(call->id);
+      if (const auto* write = std::get_if<Write>(&action)) {
+        ASSERT_OK(owner.store->Apply(write->batch));
+        writes.push_back(write->id);
+      }
+    }
+    ASSERT_EQ(calls.size(), 2u);
+    for (const WriteId write : writes) EXPECT_TRUE(owner.core->OnApplied(write, absl::OkStatus(), moment).empty());
+    const ReplicateReply bad{.result = PutResult::kStored,
+                             .receipt = Receipt{.node_key = Holder(record.name.point, 1).peer.node_key}};
+    EXPECT_TRUE(owner.core->OnReply(calls[0], DhtReply(bad), moment).empty());
+    const auto replies = [&](absl::Duration later) {
+      size_t count = 0;
+      for (const DhtAction& action : owner.core->OnTick({moment.now + later, moment.wall_now})) {
+        const auto* respond = std::get_if<Respond>(&action);
+        if (respond == nullptr || respond->id != 77) continue;
+        ++count;
+        EXPECT_EQ(AnswerAs<PutReply>(respond->reply)->receipts.size(), 1u);
+      }
+      return count;
+    };
+    EXPECT_EQ(replies(kRoundGrace + absl::Milliseconds(1)), 0u);
+    EXPECT_EQ(replies(kRoundTimeout), 1u);
+    Holder(record.name.point, 1).alive = Holder(record.name.point, 2).alive = true;
+  }
+}
+
 TEST_F(ReplicatorTest, ForgedAndExpiredRecordsAreRefusedEverywhere) {
   StartRing(4);
   Record forged = Blob("a");

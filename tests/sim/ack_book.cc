@@ -14,9 +14,10 @@ size_t AckBook::Expect(dht::Record record) {
   return entries_.size() - 1;
 }
 
-void AckBook::Acknowledge(size_t entry) {
+void AckBook::Acknowledge(size_t entry, absl::Time now) {
   if (entries_[entry].acknowledged) return;
   entries_[entry].acknowledged = true;
+  entries_[entry].acknowledged_at = now;
   ++acknowledged_;
   // Acknowledged by a disk that was lost while the answer was on its way.
   if (entries_[entry].copies.empty()) {

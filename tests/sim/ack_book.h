@@ -25,6 +25,7 @@ class AckBook {
   struct Entry {
     dht::Record record;
     bool acknowledged = false;
+    absl::Time acknowledged_at = {};
     bool lost = false;            // no copy on any disk that can come back
     bool promise_broken = false;  // and fewer holders died than the promise allows
     bool was_whole = false;       // had R copies once
@@ -33,7 +34,7 @@ class AckBook {
   };
 
   size_t Expect(dht::Record record);  // a put is about to be made; the number of its entry
-  void Acknowledge(size_t entry);
+  void Acknowledge(size_t entry, absl::Time now);
   void OnWritten(size_t node, const dht::WriteBatch& batch, absl::Time now);
   void OnDiskLost(size_t node, absl::Time now);
   void OnStarted(size_t node);  // again, with the disk it had

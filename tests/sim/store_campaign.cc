@@ -11,9 +11,10 @@
 namespace sim {
 namespace {
 
-constexpr absl::Duration kSettle = absl::Seconds(90);        // after the last fault
-constexpr absl::Duration kRepairPause = absl::Seconds(20);   // between two deaths of kSlowly
-constexpr absl::Duration kDownMean = absl::Seconds(60);      // of a process that comes back
+constexpr absl::Duration kSettle = absl::Seconds(90);          // after the last fault
+constexpr absl::Duration kRepairPause = absl::Seconds(20);     // between two deaths of kSlowly
+constexpr absl::Duration kRepairRound = absl::Seconds(15);     // until every holder was compared with its neighbours
+constexpr absl::Duration kDownMean = absl::Seconds(60);        // of a process that comes back
 constexpr absl::Duration kAfterPartition = absl::Seconds(60);  // until calm is calm
 
 World::Options OptionsOf(const StoreStory& story) {
@@ -88,7 +89,8 @@ class Teller {
     ring_.Put(*node, std::move(record), [this, entry](const absl::StatusOr<dht::DhtReply>& reply) {
       const auto* put = dht::AnswerAs<dht::PutReply>(reply);
       const auto quorum = static_cast<size_t>(ring_.network().write_quorum);
-      if (put != nullptr && put->result == dht::PutResult::kStored && put->receipts.size() >= quorum) book_.Acknowledge(entry);
+      if (put != nullptr && put->result == dht::PutResult::kStored && put->receipts.size() >= quorum)
+        book_.Acknowledge(entry, world().now());
     });
   }
 
@@ -123,12 +125,15 @@ class Teller {
     const size_t entry = rng().Below(book_.entries().size());
     if (!book_.entries()[entry].acknowledged || book_.entries()[entry].lost) return;
     ++figures_.reads;
-    const bool is_calm = world().now() > calm_since_;
-    ReadOne(entry, [this, is_calm](Read read) {
+    const absl::Time seen_by_all = world().now() > calm_since_ ? world().now() : partition_since_;
+    const bool is_known = book_.entries()[entry].acknowledged_at + kRepairRound < seen_by_all;
+    ReadOne(entry, [this, entry, is_known](Read read) {
       figures_.found += read == Read::kFound ? 1 : 0;
       figures_.unsure += read == Read::kUnsure ? 1 : 0;
       figures_.absent += read == Read::kAbsent ? 1 : 0;
-      figures_.absent_in_calm += read == Read::kAbsent && is_calm ? 1 : 0;
+      if (read != Read::kAbsent || !is_known) return;
+      ++figures_.absent_wrongly;
+      Wrong(absl::StrCat("record ", entry, " was known to all, is there, and was read as absent"));
     });
   }
 
@@ -220,6 +225,7 @@ class Teller {
   void Partition(absl::Duration length) {
     ++figures_.partitions;
     calm_since_ = absl::InfiniteFuture();
+    partition_since_ = world().now();
     const double share = 0.2 + 0.6 * rng().Unit();
     for (size_t node = 0; node < ring_.size(); ++node) world().SetSide(node, rng().Unit() < share ? 1 : 0);
     if (rng().Below(3) == 0) world().OpenWay(0, 1);
@@ -279,7 +285,7 @@ class Teller {
   StoreFigures figures_;
   bool is_over_ = false;
   int coming_ = 0;
-  absl::Time calm_since_ = absl::InfinitePast();
+  absl::Time partition_since_ = absl::InfinitePast(), calm_since_ = absl::InfinitePast();
 };
 
 }  // namespace
@@ -287,7 +293,9 @@ class Teller {
 StoreFigures Tell(const StoreStory& story) { return Teller(story).Tell(); }
 
 std::string ReplayCommand(const StoreStory& story) {
-  const char* kind = story.kind == StoreStory::Kind::kChurn ? "churn" : story.kind == StoreStory::Kind::kSlowly ? "slowly" : "at-once";
+  const char* kind = story.kind == StoreStory::Kind::kChurn    ? "churn"
+                     : story.kind == StoreStory::Kind::kSlowly ? "slowly"
+                                                               : "at-once";
   return absl::StrCat("build/release/tests/sim/store_churn ", kind, " ", story.seed, " ", story.nodes, " ", story.records, " ",
                       absl::ToInt64Seconds(story.length));
 }

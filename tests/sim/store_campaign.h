@@ -31,8 +31,9 @@ struct StoreFigures {
   size_t acknowledged = 0, not_acknowledged = 0;
   size_t lost = 0, broken = 0;  // AckBook
   size_t deaths = 0, returns = 0, leaves = 0, partitions = 0;
-  // Reads of acknowledged records while faults went on: `absent` is a wrong answer, also counted apart while no partition was on.
-  size_t reads = 0, found = 0, unsure = 0, absent = 0, absent_in_calm = 0;
+  // Reads of acknowledged records while faults went on. "Absent" is what a side of a partition says of what the other side took
+  // meanwhile; of a record that was acknowledged a repair round before the partition began it is wrong, and counted apart.
+  size_t reads = 0, found = 0, unsure = 0, absent = 0, absent_wrongly = 0;
   // Reads in the end: of what is there, and of what is lost.
   size_t missing = 0;         // there, but not found
   size_t lost_as_absent = 0;  // lost, and told as if it had never been

@@ -21,7 +21,8 @@ class StoreStories : public testing::TestWithParam<int> {
 };
 
 TEST_P(StoreStories, NothingAcknowledgedIsLostToChurnAndPartitions) {
-  const StoreFigures figures = Run({.kind = Kind::kChurn, .nodes = 32, .records = 300, .length = absl::Minutes(6), .partitions = 1});
+  const StoreFigures figures =
+      Run({.kind = Kind::kChurn, .nodes = 32, .records = 300, .length = absl::Minutes(6), .partitions = 1});
   EXPECT_EQ(figures.broken, 0u);
   EXPECT_EQ(figures.missing, 0u);
 }
@@ -37,7 +38,7 @@ TEST_P(StoreStories, HalfTheNodesAtOnceCostWhatTheyHeldAloneAndNobodyCallsItEmpt
   EXPECT_EQ(figures.lost_as_absent, 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, StoreStories, testing::Range(0, 4));
+INSTANTIATE_TEST_SUITE_P(Seeds, StoreStories, testing::Range(0, 6));
 
 }  // namespace
 }  // namespace sim

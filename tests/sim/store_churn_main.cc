@@ -18,7 +18,9 @@ int main(int argc, char** argv) {
   }
   keys::InitCrypto();
   const auto number = [&](int i) { return std::strtoull(argv[i], nullptr, 10); };
-  const sim::StoreStory story{.kind = name == "churn" ? Kind::kChurn : name == "slowly" ? Kind::kSlowly : Kind::kAtOnce,
+  const sim::StoreStory story{.kind = name == "churn"    ? Kind::kChurn
+                                      : name == "slowly" ? Kind::kSlowly
+                                                         : Kind::kAtOnce,
                               .seed = number(2),
                               .nodes = number(3),
                               .records = number(4),
@@ -26,10 +28,11 @@ int main(int argc, char** argv) {
   const sim::StoreFigures f = sim::Tell(story);
   std::printf(
       "{\"acked\": %zu, \"not_acked\": %zu, \"lost\": %zu, \"broken\": %zu, \"deaths\": %zu, \"returns\": %zu, \"leaves\": %zu, "
-      "\"partitions\": %zu, \"reads\": %zu, \"found\": %zu, \"unsure\": %zu, \"absent\": %zu, \"absent_in_calm\": %zu, "
+      "\"partitions\": %zu, \"reads\": %zu, \"found\": %zu, \"unsure\": %zu, \"absent\": %zu, \"absent_wrongly\": %zu, "
       "\"missing\": %zu, \"lost_as_absent\": %zu, \"copies\": %zu, \"lost_expected\": %.0f, \"events\": %llu}\n",
-      f.acknowledged, f.not_acknowledged, f.lost, f.broken, f.deaths, f.returns, f.leaves, f.partitions, f.reads, f.found, f.unsure,
-      f.absent, f.absent_in_calm, f.missing, f.lost_as_absent, f.copies, f.lost_expected, static_cast<unsigned long long>(f.events));
+      f.acknowledged, f.not_acknowledged, f.lost, f.broken, f.deaths, f.returns, f.leaves, f.partitions, f.reads, f.found,
+      f.unsure, f.absent, f.absent_wrongly, f.missing, f.lost_as_absent, f.copies, f.lost_expected,
+      static_cast<unsigned long long>(f.events));
   if (f.wrong.empty()) return 0;
   std::fprintf(stderr, "%s\nreplay: %s\n", f.wrong.c_str(), sim::ReplayCommand(story).c_str());
   return 1;

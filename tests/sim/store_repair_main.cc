@@ -2,10 +2,10 @@
 // What repair costs: the parts of two nodes that ship, over memory stores of n records, d of them missing, spread evenly.
 //
 // usage: store_repair one|both N RUNS D...     prints a line of means for each D
-// one: all d are missing at the node that pulls. both: half of them there, half at the other node, which pulls next; the figures are
-// of the first pull, and `bytes_equal` of both pulls together, after which the two hold the same.
-// bytes: serialized messages of the exchange, both ways, less the records themselves.
-// cpu_ms: of the pull with kept rows, both nodes together, without the making and removing of the difference.
+// one: all d are missing at the node that pulls. both: half of them there, half at the other node, which pulls next; the figures
+// are of the first pull, and `bytes_equal` of both pulls together, after which the two hold the same. bytes: serialized messages
+// of the exchange, both ways, less the records themselves. cpu_ms: of the pull with kept rows, both nodes together, without the
+// making and removing of the difference.
 #include <time.h>
 
 #include <cstdio>
@@ -96,12 +96,13 @@ class Pair {
   Moment Now() const { return {now_, now_}; }
   void Pull(Side& side, const overlay::Peer& from, Totals& totals) {
     bool done = false;
-    side.sync.Start({.from = from, .range = whole_, .compare = Compare::kSymbols},
-                    [&](const SyncOutcome& outcome, const Moment&) {
-                      CHECK(outcome.status.ok());
-                      done = true;
-                    },
-                    Now());
+    side.sync.Start(
+        {.from = from, .range = whole_, .compare = Compare::kSymbols},
+        [&](const SyncOutcome& outcome, const Moment&) {
+          CHECK(outcome.status.ok());
+          done = true;
+        },
+        Now());
     while (!done) Step(totals);
   }
   void Step(Totals& totals) {

@@ -37,8 +37,8 @@ void StoreRing::Start(size_t index) {
   Node& node = nodes_[index];
   CHECK(node.core == nullptr);
   ++node.life;
-  node.core = std::make_unique<dht::Replicator>(dht::ReplicatorOptions{.network = network_}, *node.key, kinds_, *node.disk,
-                                                world_.rng());
+  node.core =
+      std::make_unique<dht::Replicator>(dht::ReplicatorOptions{.network = network_}, *node.key, kinds_, *node.disk, world_.rng());
 }
 
 void StoreRing::StartAlone(size_t node) {
@@ -135,34 +135,36 @@ void StoreRing::Arm(size_t index) {
 void StoreRing::Do(size_t index, dht::DhtActions actions) {
   const uint64_t life = nodes_[index].life;
   for (dht::DhtAction& action : actions) {
-    std::visit(
-        base::Overloaded{
-            [&](dht::Call& call) { Send(index, std::move(call)); }, [&](dht::Lookup& lookup) { FindOwners(index, lookup); },
-            [&](dht::Respond& respond) {
-              auto waiting = answers_.extract(respond.id);
-              if (waiting) world_.At(world_.now(), [done = waiting.mapped(), reply = respond.reply] { done(reply); });
-            },
-            [&](dht::Write& write) { Write(index, std::move(write)); },
-            [&](dht::PlaceSynced& synced) {
-              auto waiting = listings_.extract(synced.id);
-              if (waiting) world_.At(world_.now(), [done = waiting.mapped(), complete = synced.complete] { done(complete); });
-            },
-            [&](dht::JoinReady& ready) {
-              world_.At(world_.now(), [this, index, life, ok = ready.status.ok()] {
-                if (Lives(index, life)) world_.FinishPreparation(index, ok);
-              });
-            },
-            [&](dht::HandedOver&) {
-              world_.At(world_.now(), [this, index, life] {
-                if (!Lives(index, life)) return;
-                world_.Leave(index);
-                world_.At(world_.now() + absl::Seconds(1), [this, index, life] {
-                  if (Lives(index, life)) Crash(index);
-                });
-              });
-            },
-            [&](dht::ClearSuspect&) { CHECK(nodes_[index].disk->ClearSuspect().ok()); }},
-        action);
+    std::visit(base::Overloaded{[&](dht::Call& call) { Send(index, std::move(call)); },
+                                [&](dht::Lookup& lookup) { FindOwners(index, lookup); },
+                                [&](dht::Respond& respond) {
+                                  auto waiting = answers_.extract(respond.id);
+                                  if (waiting)
+                                    world_.At(world_.now(), [done = waiting.mapped(), reply = respond.reply] { done(reply); });
+                                },
+                                [&](dht::Write& write) { Write(index, std::move(write)); },
+                                [&](dht::PlaceSynced& synced) {
+                                  auto waiting = listings_.extract(synced.id);
+                                  if (waiting)
+                                    world_.At(world_.now(),
+                                              [done = waiting.mapped(), complete = synced.complete] { done(complete); });
+                                },
+                                [&](dht::JoinReady& ready) {
+                                  world_.At(world_.now(), [this, index, life, ok = ready.status.ok()] {
+                                    if (Lives(index, life)) world_.FinishPreparation(index, ok);
+                                  });
+                                },
+                                [&](dht::HandedOver&) {
+                                  world_.At(world_.now(), [this, index, life] {
+                                    if (!Lives(index, life)) return;
+                                    world_.Leave(index);
+                                    world_.At(world_.now() + absl::Seconds(1), [this, index, life] {
+                                      if (Lives(index, life)) Crash(index);
+                                    });
+                                  });
+                                },
+                                [&](dht::ClearSuspect&) { CHECK(nodes_[index].disk->ClearSuspect().ok()); }},
+               action);
   }
 }
 
@@ -183,7 +185,8 @@ void StoreRing::Deliver(size_t from, size_t to, dht::DhtRequest request, const A
   if (!world_.Reaches(from, to)) return;
   // The machine of a process that has ended refuses the call, if it is there itself.
   if (!IsUp(to)) {
-    if (world_.rng().Below(10) < 7) world_.At(world_.now() + world_.Delay(), [answer] { answer(absl::UnavailableError("dead")); });
+    if (world_.rng().Below(10) < 7)
+      world_.At(world_.now() + world_.Delay(), [answer] { answer(absl::UnavailableError("dead")); });
     return;
   }
   const dht::RequestId id = Expect(to, [this, from, to, answer](const absl::StatusOr<DhtReply>& reply) {
@@ -209,13 +212,14 @@ void StoreRing::Write(size_t index, dht::Write write) {
 
 void StoreRing::FindOwners(size_t index, const dht::Lookup& lookup) {
   if (world_.ring(index) == nullptr) return;  // on its way out
-  world_.StartLookup(index, lookup.point,
-                     [this, index, life = nodes_[index].life, id = lookup.id](const absl::StatusOr<overlay::LookupResult>& found) {
-                       if (!Lives(index, life)) return;
-                       using Owners = absl::StatusOr<std::vector<overlay::Peer>>;
-                       const Owners owners = found.ok() ? Owners(found->storing) : Owners(found.status());
-                       Run(index, [&](const dht::Moment& m) { return nodes_[index].core->OnOwners(id, owners, m); });
-                     });
+  world_.StartLookup(
+      index, lookup.point,
+      [this, index, life = nodes_[index].life, id = lookup.id](const absl::StatusOr<overlay::LookupResult>& found) {
+        if (!Lives(index, life)) return;
+        using Owners = absl::StatusOr<std::vector<overlay::Peer>>;
+        const Owners owners = found.ok() ? Owners(found->storing) : Owners(found.status());
+        Run(index, [&](const dht::Moment& m) { return nodes_[index].core->OnOwners(id, owners, m); });
+      });
 }
 
 }  // namespace sim

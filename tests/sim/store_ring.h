@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// tests/sim/store_ring.h — a World whose nodes keep records: the real replicator on the real ring, and disks that outlive processes.
+// tests/sim/store_ring.h — a World whose nodes keep records: the real replicator on the real ring, and disks that outlive
+// processes.
 //
 // One seed decides everything, as in World. The store's calls travel like the ring's: delayed, cut by partitions, refused or not
 // answered by the dead. A write reaches the disk a moment after it was asked for; one under way when its process dies may or may

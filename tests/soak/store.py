@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# targets: bulbil store_power store_corruption store_fill store_full
+# targets: bulbil store_power store_corruption store_fill store_full store_join
 """The store of a node against lost power, damaged files, full disks and kill -9; acknowledgements are kept out here.
 
-usage: store.py BUILD_FOLDER [--power-losses N] [--corruptions N] [--kills N] [--records N]
+usage: store.py BUILD_FOLDER [--power-losses N] [--corruptions N] [--kills N] [--records N] [--join-kills N]
 Writes build/reports/store-soak.json, one flat object, also when a goal is missed; exits 1 then.
 """
 import argparse
@@ -22,6 +22,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 from harness import Cluster, Failure, wait_until
+from store_join import join
 
 RING = 5
 CONTROL_LOSSES = 200   # the control loses within a few; more would prove no more
@@ -202,7 +203,8 @@ def main():
     parser.add_argument("--power-losses", type=int, default=100000)
     parser.add_argument("--corruptions", type=int, default=1000)
     parser.add_argument("--kills", type=int, default=500)
-    parser.add_argument("--records", type=int, default=100000)
+    parser.add_argument("--records", type=int, default=100000, help="of the restart; the joiner's ring has ten times as many")
+    parser.add_argument("--join-kills", type=int, default=20)
     options = parser.parse_args()
     program_path = os.path.join(options.build, "bulbil")
 
@@ -210,6 +212,7 @@ def main():
     parts = [("corruption", lambda: corruption(options.build, options.corruptions, report)),
              ("full disk", lambda: full_disk(options.build, report)),
              ("restart", lambda: restart_time(options.build, program_path, options.records, report)),
+             ("join", lambda: join(options.build, 10 * options.records, options.join_kills, report)),
              ("kills", lambda: kills(program_path, options.kills, report)),
              ("power", lambda: power(options.build, options.power_losses, report))]
     missed = []
