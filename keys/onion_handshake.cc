@@ -166,7 +166,7 @@ absl::StatusOr<ClientStartResult> ClientStart(const HandshakeContext& context, c
   const WipedArray<64> first_keys = FirstKeys(context, shared_bx, skin);
   skin.client_data = XorOneTime(first_keys.view().first<32>(), Data{});
   skin.mac = ClientMac(first_keys, skin);
-  return ClientStartResult{{relay_id, relay_onion_key, ephemeral, skin.mac}, Encode(skin)};
+  return ClientStartResult{{relay_id, relay_onion_key, ephemeral, shared_bx, skin.mac}, Encode(skin)};
 }
 
 absl::StatusOr<ServerReplyResult> ServerReply(const HandshakeContext& context, const PublicKey& own_id,
@@ -190,14 +190,13 @@ absl::StatusOr<ServerReplyResult> ServerReply(const HandshakeContext& context, c
 absl::StatusOr<HopKeys> ClientFinish(const HandshakeContext& context, const ClientHandshake& state, base::ByteView reply_bytes) {
   ASSIGN_OR_RETURN(const OnionReply reply, DecodeOnionReply(reply_bytes));
   const auto shared_xy = X25519(state.ephemeral.secret_key.view(), reply.relay_key);
-  const auto shared_bx = X25519(state.ephemeral.secret_key.view(), state.relay_onion_key);
-  if (!shared_xy.ok() || !shared_bx.ok()) return Refused();
+  if (!shared_xy.ok()) return Refused();
   OnionSkin skin;
   skin.relay_id = state.relay_id;
   skin.relay_onion_key = state.relay_onion_key;
   skin.client_key = state.ephemeral.public_key;
   skin.mac = state.mac;
-  const WipedArray<64> seed = Seed(context, *shared_xy, *shared_bx, skin, reply.relay_key);
+  const WipedArray<64> seed = Seed(context, *shared_xy, state.shared_bx, skin, reply.relay_key);
   if (!ConstantTimeEqual(Auth(seed, skin, reply), reply.auth)) return Refused();
   if (!IsReserved(XorOneTime(Derive(seed, "onx1 server data").view(), reply.server_data))) return Refused();
   return MakeHopKeys(seed);

@@ -30,6 +30,7 @@ void RaiseLockLimit() {
 void SystemRng::Fill(std::span<uint8_t> bytes) { randombytes_buf(bytes.data(), bytes.size()); }
 
 void InitCrypto() {
+  CHECK(randombytes_set_implementation(&randombytes_internal_implementation) == 0);
   CHECK(sodium_init() >= 0);
   ForbidCoreDumps();
   RaiseLockLimit();
