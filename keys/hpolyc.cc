@@ -5,9 +5,11 @@
 #include <openssl/evp.h>
 #include <sodium.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
+#include <vector>
 
 #include "base/check.h"
 #include "keys/secret.h"
@@ -18,8 +20,10 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "blocks are added as little-endian numbers");
 __extension__ typedef unsigned __int128 Number128;
 
-constexpr size_t kBlock = 16;
+constexpr size_t kBlock = 16, kStreamBlock = 64;
 using Block = std::array<uint8_t, kBlock>;
+
+size_t RoundUp(size_t size, size_t unit) { return (size + unit - 1) / unit * unit; }
 
 struct CipherContextFree {
   void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
@@ -47,6 +51,27 @@ class ThreadCiphers {
     return ciphers;
   }
 
+  // Where a message is worked on: the hash's input in one piece. OpenSSL's vector code does whole groups of blocks only, and what
+  // it is handed in pieces leaves a rest each time: over a cell that costs twice as much. The text has room for whole ChaCha20
+  // blocks, for the same reason.
+  struct Workspace {
+    std::span<uint8_t> hashed, text, blocks;
+  };
+  // Sets the hash's input up: the tweak's length in bits (4 bytes, little-endian) and the tweak, padded with zeros to whole
+  // blocks, then the text.
+  Workspace Prepare(base::ByteView tweak, base::ByteView text) {
+    const uint32_t tweak_bits = static_cast<uint32_t>(tweak.size() * 8);
+    const size_t head = RoundUp(sizeof tweak_bits + tweak.size(), kBlock);
+    const size_t size = head + RoundUp(text.size(), kStreamBlock);
+    if (workspace_.size() < size) workspace_.resize(size);
+    std::fill_n(workspace_.begin(), head, uint8_t{0});
+    std::memcpy(workspace_.data(), &tweak_bits, sizeof tweak_bits);
+    std::copy(tweak.begin(), tweak.end(), workspace_.begin() + sizeof tweak_bits);
+    std::copy(text.begin(), text.end(), workspace_.begin() + static_cast<ptrdiff_t>(head));
+    const std::span<uint8_t> all(workspace_.data(), size);
+    return {all.first(head + text.size()), all.subspan(head, text.size()), all.subspan(head)};
+  }
+
   // XChaCha20 over `text` in place. The nonce is `block`, 1, then zeros: HChaCha20 eats the block, ChaCha20 the rest.
   void XorStream(std::span<const uint8_t, 32> key, const Block& block, std::span<uint8_t> text) {
     static constexpr uint8_t kCounterAndNonce[16] = {0, 0, 0, 0, 0, 0, 0, 0, 1};
@@ -58,18 +83,12 @@ class ThreadCiphers {
     CHECK(static_cast<size_t>(written) == text.size());
   }
 
-  // Poly1305 with the constant term zero: over the tweak's length in bits (4 bytes, little-endian) and the tweak, padded with
-  // zeros to whole blocks, then the text.
-  Number128 Hash(std::span<const uint8_t, kBlock> r, base::ByteView tweak, base::ByteView text) {
-    static constexpr uint8_t kZeros[kBlock] = {};
+  // Poly1305 with the constant term zero.
+  Number128 Hash(std::span<const uint8_t, kBlock> r, base::ByteView input) {
     WipedArray<2 * kBlock> poly1305_key;
     std::copy(r.begin(), r.end(), poly1305_key.mutable_view().begin());
     CHECK(EVP_MAC_init(poly1305_.get(), poly1305_key.view().data(), poly1305_key.view().size(), nullptr) == 1);
-    const uint32_t tweak_bits = static_cast<uint32_t>(tweak.size() * 8);
-    Update({reinterpret_cast<const uint8_t*>(&tweak_bits), sizeof tweak_bits});
-    Update(tweak);
-    Update({kZeros, (kBlock - (sizeof tweak_bits + tweak.size()) % kBlock) % kBlock});
-    Update(text);
+    CHECK(EVP_MAC_update(poly1305_.get(), input.data(), input.size()) == 1);
     Number128 sum = 0;
     size_t written = 0;
     CHECK(EVP_MAC_final(poly1305_.get(), reinterpret_cast<uint8_t*>(&sum), &written, sizeof sum) == 1 && written == sizeof sum);
@@ -89,10 +108,9 @@ class ThreadCiphers {
     CHECK(poly1305_ != nullptr);
   }
 
-  void Update(base::ByteView bytes) { CHECK(EVP_MAC_update(poly1305_.get(), bytes.data(), bytes.size()) == 1); }
-
   CipherContext chacha20_;
   std::unique_ptr<EVP_MAC_CTX, MacContextFree> poly1305_;
+  std::vector<uint8_t> workspace_;  // grows to the longest message there was
 };
 
 // The block cipher in one direction, key schedule kept.
@@ -153,12 +171,14 @@ struct HPolyC::Impl {
     CHECK(message.size() >= kBlock);
     ThreadCiphers& ciphers = ThreadCiphers::Get();
     const std::span<uint8_t> left = message.first(message.size() - kBlock), right = message.last(kBlock);
-    Block middle = ToBlock(ToNumber(right) + ciphers.Hash(hash_key.view(), tweak, left));
+    const ThreadCiphers::Workspace work = ciphers.Prepare(tweak, left);
+    Block middle = ToBlock(ToNumber(right) + ciphers.Hash(hash_key.view(), work.hashed));
     Block nonce = middle;
     Aes(encrypt).Apply(middle);
     if (encrypt) nonce = middle;
-    ciphers.XorStream(key.view(), nonce, left);
-    const Block last = ToBlock(ToNumber(middle) - ciphers.Hash(hash_key.view(), tweak, left));
+    ciphers.XorStream(key.view(), nonce, work.blocks);
+    const Block last = ToBlock(ToNumber(middle) - ciphers.Hash(hash_key.view(), work.hashed));
+    std::copy(work.text.begin(), work.text.end(), left.begin());
     std::copy(last.begin(), last.end(), right.begin());
   }
 
