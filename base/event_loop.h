@@ -2,11 +2,12 @@
 // base/event_loop.h — port for the one thread on which all cores of a node live.
 //
 // The program's loop is overlay/grpc_event_loop.h (one gRPC completion queue and its thread), the tests' is
-// tests/support/manual_loop.h (virtual time). Everything but Post and RunSlow is called on the loop's thread only.
+// tests/support/manual_loop.h (virtual time). Everything but Post, RunSlow and RunBrief is called on the loop's thread only.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <utility>
 
 #include "absl/time/time.h"
 
@@ -33,6 +34,9 @@ class EventLoop {
   // Runs `work` on a worker thread (handshakes, signatures, disk, password hashing), then `done` on the loop's thread.
   // Work for one loop may run in parallel and in any order. From any thread.
   virtual void RunSlow(Task work, Task done) = 0;
+  // The same for at most about 100 us of it (a handshake, a signature): less than it costs to wake a worker and to be woken. A
+  // loop does a few such a turn by itself, and cells wait no longer for that.
+  virtual void RunBrief(Task work, Task done) { RunSlow(std::move(work), std::move(done)); }
 };
 
 // A timer that a driver re-arms after every event: setting it replaces what it was set to.

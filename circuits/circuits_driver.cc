@@ -72,14 +72,13 @@ void CircuitsDriver::OnEvicted(LinkId link, overlay::CircuitId id) {
   Apply(relay_.OnSendFailed(link, id));
 }
 
-void CircuitsDriver::OnCell(LinkId link, const Cell& cell) {
+void CircuitsDriver::OnCell(LinkId link, Cell& cell) {
   const CircuitEntry* entry = table_.Find(link, cell.circuit_id());
   const bool is_own = entry != nullptr && entry->end == CircuitEnd::kOrigin;
   if (is_own && cell.command() != overlay::CellCommand::kCreate) return own_.OnCell(entry->circuit, cell);
-  Cell copy = cell;
   RelayActions actions;
-  const std::optional<LinkId> onward = relay_.OnCell(link, copy, loop_.Now(), actions);
-  if (onward.has_value() && !links_.Send(*onward, copy)) actions = relay_.OnSendFailed(*onward, copy.circuit_id());
+  const std::optional<LinkId> onward = relay_.OnCell(link, cell, loop_.Now(), actions);
+  if (onward.has_value() && !links_.Send(*onward, cell)) actions = relay_.OnSendFailed(*onward, cell.circuit_id());
   if (!actions.empty()) Apply(std::move(actions));
 }
 
@@ -105,7 +104,7 @@ void CircuitsDriver::Do(CloseLink& action) {
 void CircuitsDriver::Do(ReplyToSkin& action) {
   const std::span<const keys::X25519KeyPair> held = options_.onion_keys();
   auto result = std::make_shared<absl::StatusOr<keys::ServerReplyResult>>(absl::UnknownError(""));
-  loop_.RunSlow(
+  loop_.RunBrief(
       [result, own_key = *options_.own_key, onion_keys = std::vector<keys::X25519KeyPair>(held.begin(), held.end()),
        skin = std::move(action.onion_skin), name = options_.network.name, &rng = rng_] {
         *result = keys::ServerReply({name, overlay::kProtocolVersion}, own_key, onion_keys, skin, rng);
@@ -115,13 +114,19 @@ void CircuitsDriver::Do(ReplyToSkin& action) {
       });
 }
 
+// The same few nodes are asked for again and again: a descriptor is verified once.
 void CircuitsDriver::Do(CheckTarget& action) {
+  if (const overlay::Descriptor* known = directory_.FindEncoded(action.descriptor, loop_.WallNow())) {
+    return Apply(relay_.OnTarget(action.circuit, *known, loop_.Now()));
+  }
   auto result = std::make_shared<absl::StatusOr<overlay::Descriptor>>(absl::UnknownError(""));
-  loop_.RunSlow([result, network = options_.network, descriptor = std::move(action.descriptor),
-                 wall_now = loop_.WallNow()] { *result = overlay::DecodeDescriptor(network, descriptor, wall_now); },
-                [this, result, circuit = action.circuit, alive = std::weak_ptr(alive_)] {
-                  if (!alive.expired()) Apply(relay_.OnTarget(circuit, *result, loop_.Now()));
-                });
+  loop_.RunBrief([result, network = options_.network, descriptor = std::move(action.descriptor),
+                  wall_now = loop_.WallNow()] { *result = overlay::DecodeDescriptor(network, descriptor, wall_now); },
+                 [this, result, circuit = action.circuit, alive = std::weak_ptr(alive_)] {
+                   if (alive.expired()) return;
+                   if (result->ok()) directory_.Keep(**result);
+                   Apply(relay_.OnTarget(circuit, *result, loop_.Now()));
+                 });
 }
 
 void CircuitsDriver::Do(Dial& action) {

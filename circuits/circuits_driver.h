@@ -52,7 +52,7 @@ class CircuitsDriver : private overlay::LinkListener {
 
  private:
   void OnLinkUp(const overlay::LinkInfo& link) override;
-  void OnCell(overlay::LinkId link, const overlay::Cell& cell) override;
+  void OnCell(overlay::LinkId link, overlay::Cell& cell) override;
   void OnLinkDown(overlay::LinkId link) override;
   void OnEvicted(overlay::LinkId link, overlay::CircuitId id) override;
 

@@ -111,21 +111,20 @@ std::optional<Cell> OriginCircuit::Seal(size_t hop, RelayCommand command, base::
   return cell;
 }
 
-OriginActions OriginCircuit::OnCell(const Cell& cell, absl::Time now) {
+OriginActions OriginCircuit::OnCell(Cell& cell, absl::Time now) {
   if (closed_ || cell.command() == CellCommand::kPadding) return {};
   if (cell.command() == CellCommand::kDestroy) return Close(/*tell_guard=*/false);
   const bool awaits_created = phase_ == Phase::kAwaitingReply && hops_.empty();
   if (cell.command() == CellCommand::kCreated && awaits_created) return OnReply(cell.body());
   const bool awaits_cell = phase_ == Phase::kAwaitingAnswer || (phase_ == Phase::kAwaitingReply && !hops_.empty());
   if (cell.command() != CellCommand::kRelay || !awaits_cell) return Close(true);
-  Cell copy = cell;
-  if (!layers_.DecryptBackward(speaker_, CellCommand::kRelay, copy.body())) return Close(true);
-  absl::StatusOr<RelayCell> inner = DecodeRelayCell(copy.body());
+  if (!layers_.DecryptBackward(speaker_, CellCommand::kRelay, cell.body())) return Close(true);
+  absl::StatusOr<RelayCell> inner = DecodeRelayCell(cell.body());
   if (!inner.ok()) return Close(true);
   if (inner->command == RelayCommand::kSendme) return OnSendme(*inner, now);
   if (inner->command != AwaitedBy(step_)) return Close(true);
   OriginActions actions;
-  if (const auto tail = flows_[speaker_].receive.OnReceived(TailOf(copy.body()))) {
+  if (const auto tail = flows_[speaker_].receive.OnReceived(TailOf(cell.body()))) {
     actions.push_back(SendToGuard{*Seal(speaker_, RelayCommand::kSendme, *tail, now)});
   }
   OriginActions more = OnRelayCell(*std::move(inner));

@@ -95,7 +95,8 @@ class OriginCircuit {
   OriginActions Run(CircuitStep step, absl::Time now);
   OriginActions OnStarted(absl::StatusOr<keys::ClientStartResult> result, absl::Time now);
   OriginActions OnFinished(const absl::StatusOr<keys::HopKeys>& result);
-  OriginActions OnCell(const overlay::Cell& cell, absl::Time now);
+  // Takes the layers off in place.
+  OriginActions OnCell(overlay::Cell& cell, absl::Time now);
   OriginActions OnTick(absl::Time now);
   absl::Time NextTick() const { return closed_ || !IsBusy() ? absl::InfiniteFuture() : due_; }
   OriginActions Close(bool tell_guard);

@@ -100,7 +100,7 @@ void OwnCircuits::OnLinkDown(overlay::LinkId link, const std::vector<CircuitEntr
   for (uint64_t circuit : gone) Drop(circuit, false, absl::UnavailableError("the link to the guard is down"));
 }
 
-void OwnCircuits::OnCell(uint64_t circuit, const Cell& cell) {
+void OwnCircuits::OnCell(uint64_t circuit, Cell& cell) {
   const auto found = circuits_.find(circuit);
   if (found == circuits_.end()) return;
   Apply(circuit, found->second->core.OnCell(cell, loop_.Now()));
@@ -125,27 +125,27 @@ void OwnCircuits::Apply(uint64_t circuit, OriginActions actions) {
   }
 }
 
-bool OwnCircuits::Send(Own& own, Cell cell) {
+bool OwnCircuits::Send(Own& own, Cell& cell) {
   cell.SetCircuitId(own.id);
   return links_.Send(own.link, cell);
 }
 
 void OwnCircuits::Start(uint64_t circuit, const StartHandshake& action) {
   auto result = std::make_shared<absl::StatusOr<keys::ClientStartResult>>(absl::UnknownError(""));
-  loop_.RunSlow([result, action, context = ContextOf(network_),
-                 &rng = rng_] { *result = keys::ClientStart(context, action.relay_id, action.relay_onion_key, rng); },
-                [this, result, circuit, alive = std::weak_ptr(alive_)] {
-                  if (alive.expired()) return;
-                  const auto found = circuits_.find(circuit);
-                  if (found != circuits_.end()) {
-                    Apply(circuit, found->second->core.OnStarted(*std::move(result), loop_.Now()));
-                  }
-                });
+  loop_.RunBrief([result, action, context = ContextOf(network_),
+                  &rng = rng_] { *result = keys::ClientStart(context, action.relay_id, action.relay_onion_key, rng); },
+                 [this, result, circuit, alive = std::weak_ptr(alive_)] {
+                   if (alive.expired()) return;
+                   const auto found = circuits_.find(circuit);
+                   if (found != circuits_.end()) {
+                     Apply(circuit, found->second->core.OnStarted(*std::move(result), loop_.Now()));
+                   }
+                 });
 }
 
 void OwnCircuits::Finish(uint64_t circuit, const FinishHandshake& action) {
   auto result = std::make_shared<absl::StatusOr<keys::HopKeys>>(absl::UnknownError(""));
-  loop_.RunSlow(
+  loop_.RunBrief(
       [result, action, context = ContextOf(network_)] { *result = keys::ClientFinish(context, action.state, action.reply); },
       [this, result, circuit, alive = std::weak_ptr(alive_)] {
         if (alive.expired()) return;

@@ -39,14 +39,14 @@ class OwnCircuits {
   // From the links' listener.
   void OnLinkUp(const overlay::LinkInfo& link);
   void OnLinkDown(overlay::LinkId link, const std::vector<CircuitEntry>& circuits);
-  void OnCell(uint64_t circuit, const overlay::Cell& cell);
+  void OnCell(uint64_t circuit, overlay::Cell& cell);
 
  private:
   struct Own;
 
   void Start(uint64_t circuit, Own& own, const overlay::LinkInfo& link);
   void Apply(uint64_t circuit, OriginActions actions);
-  bool Send(Own& own, overlay::Cell cell);
+  bool Send(Own& own, overlay::Cell& cell);
   void Start(uint64_t circuit, const StartHandshake& action);
   void Finish(uint64_t circuit, const FinishHandshake& action);
   void Drop(uint64_t circuit, bool tell_guard, absl::Status why);

@@ -12,7 +12,7 @@
 #include <array>
 #include <span>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "base/bytes.h"
 
 namespace overlay {
@@ -47,7 +47,8 @@ struct Cell {
   std::span<const uint8_t, kCellBodySize> body() const { return std::span(bytes).subspan<kCellHeaderSize>(); }
 };
 
-// InvalidArgument: wrong size, unknown command, reserved bytes not zero. Circuit ids are judged by the circuits.
-absl::StatusOr<Cell> DecodeCell(base::ByteView bytes);
+// Of a cell that has come in: InvalidArgument for an unknown command or reserved bytes that are not zero. Circuit ids are judged
+// by the circuits.
+absl::Status CheckCell(const Cell& cell);
 
 }  // namespace overlay

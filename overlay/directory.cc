@@ -5,17 +5,19 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "overlay/signed_record.h"
 
 namespace overlay {
 
 absl::StatusOr<Descriptor> Directory::Add(base::ByteView encoded, absl::Time wall_now) {
+  if (const Descriptor* held = FindEncoded(encoded, wall_now)) return *held;
   ASSIGN_OR_RETURN(Descriptor descriptor, DecodeDescriptor(network_, encoded, wall_now));
   return Keep(std::move(descriptor));
 }
 
 absl::StatusOr<Descriptor> Directory::AddOf(const keys::PublicKey& node_key, base::ByteView encoded, absl::Time wall_now) {
-  const Descriptor* held = Find(node_key, wall_now);
-  if (held != nullptr && std::equal(held->encoded.begin(), held->encoded.end(), encoded.begin(), encoded.end())) return *held;
+  const Descriptor* held = FindEncoded(encoded, wall_now);
+  if (held != nullptr && held->node_key == node_key) return *held;
   ASSIGN_OR_RETURN(Descriptor descriptor, DecodeDescriptor(network_, encoded, wall_now));
   if (descriptor.node_key != node_key) return absl::UnauthenticatedError("the descriptor of somebody else");
   return Keep(std::move(descriptor));
@@ -44,6 +46,14 @@ void Directory::MakeRoom() {
 const Descriptor* Directory::Find(const keys::PublicKey& node_key, absl::Time wall_now) const {
   const auto found = by_key_.find(node_key);
   return found == by_key_.end() || found->second.expires <= wall_now ? nullptr : &found->second;
+}
+
+const Descriptor* Directory::FindEncoded(base::ByteView encoded, absl::Time wall_now) const {
+  base::ByteReader reader(encoded);
+  if (!ReadRecordHead(network_, reader).ok()) return nullptr;
+  const Descriptor* held = Find({reader.Array<32>()}, wall_now);
+  if (held == nullptr) return nullptr;
+  return std::equal(encoded.begin(), encoded.end(), held->encoded.begin(), held->encoded.end()) ? held : nullptr;
 }
 
 }  // namespace overlay

@@ -26,6 +26,8 @@ class Directory {
   absl::StatusOr<Descriptor> AddOf(const keys::PublicKey& node_key, base::ByteView encoded, absl::Time wall_now);
   // As Add, for one that DecodeDescriptor gave just now.
   const Descriptor& Keep(Descriptor verified);
+  // The one whose bytes these are, if it is held: what was verified once is not verified again. Null otherwise.
+  const Descriptor* FindEncoded(base::ByteView encoded, absl::Time wall_now) const;
   // From now on these keys, and no others, are never made room with; far fewer than the capacity.
   void Protect(absl::flat_hash_set<keys::PublicKey> node_keys) { protected_ = std::move(node_keys); }
   bool IsProtected(const keys::PublicKey& node_key) const { return protected_.contains(node_key); }

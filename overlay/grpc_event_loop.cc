@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "overlay/grpc_event_loop.h"
 
+#include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 #include "absl/synchronization/mutex.h"
@@ -70,6 +72,7 @@ void GrpcEventLoop::CloseQueue() {
     dropped.swap(tasks_);
   }
   timers_.clear();
+  brief_.clear();
   timer_times_.clear();
   alarm_.Cancel();
   queue_->Shutdown();
@@ -88,7 +91,8 @@ void GrpcEventLoop::Turn() {
   EndTurn();
   const bool timers_ran = RunTimers();
   const bool tasks_ran = RunTasks();
-  if (timers_ran || tasks_ran) EndTurn();
+  const bool jobs_ran = RunBriefJobs();
+  if (timers_ran || tasks_ran || jobs_ran) EndTurn();
 }
 
 void GrpcEventLoop::HandleCompletions() {
@@ -96,7 +100,9 @@ void GrpcEventLoop::HandleCompletions() {
   bool ok = false;
   gpr_timespec until = WaitUntil();
   for (int handled = 0; handled < kEventsPerTurn; ++handled) {
-    if (queue_->AsyncNext(&tag, &ok, until) != grpc::CompletionQueue::GOT_EVENT) return;
+    const auto next = queue_->AsyncNext(&tag, &ok, until);
+    waiting_ = false;
+    if (next != grpc::CompletionQueue::GOT_EVENT) return;
     auto* const completed = static_cast<GrpcTag*>(tag);
     if (completed != &wake_tag_) --outstanding_;
     completed->OnCompletion(ok);
@@ -140,7 +146,8 @@ bool GrpcEventLoop::RunTasks() {
 gpr_timespec GrpcEventLoop::WaitUntil() {
   {
     const std::lock_guard lock(mutex_);
-    if (!tasks_.empty()) return gpr_inf_past(GPR_CLOCK_MONOTONIC);
+    if (!tasks_.empty() || !brief_.empty()) return gpr_inf_past(GPR_CLOCK_MONOTONIC);
+    waiting_ = true;
   }
   if (silent_ || timers_.empty()) return gpr_inf_future(GPR_CLOCK_MONOTONIC);
   const absl::Duration wait = std::max(absl::ZeroDuration(), timers_.begin()->first.first - Now());
@@ -151,7 +158,7 @@ void GrpcEventLoop::Post(Task task) {
   const std::lock_guard lock(mutex_);
   if (closed_) return;
   tasks_.push_back(std::move(task));
-  if (thread_ != std::this_thread::get_id()) WakeLocked();  // the loop's own thread looks before it waits
+  if (waiting_) WakeLocked();  // else the loop looks before it waits
 }
 
 void GrpcEventLoop::Wake() {
@@ -192,6 +199,35 @@ void GrpcEventLoop::RunSlow(Task work, Task done) {
     Post(std::move(done));
   };
   if (workers_.Submit(job) == WorkerPool::Outcome::kFull) job();
+}
+
+void GrpcEventLoop::RunBrief(Task work, Task done) {
+  if (thread_ != std::this_thread::get_id()) return RunSlow(std::move(work), std::move(done));
+  brief_.push_back({std::move(work), std::move(done)});
+}
+
+// The workers get theirs first, so that they are busy while the loop is.
+bool GrpcEventLoop::RunBriefJobs() {
+  std::vector<Job> jobs = std::exchange(brief_, {});
+  if (jobs.empty() || silent_) return false;
+  while (jobs.size() > kBriefPerTurn) {
+    const size_t count = std::min(kBriefAtOnce, jobs.size() - kBriefPerTurn);
+    auto share = std::make_shared<std::vector<Job>>(std::make_move_iterator(jobs.end() - static_cast<ptrdiff_t>(count)),
+                                                    std::make_move_iterator(jobs.end()));
+    jobs.resize(jobs.size() - count);
+    RunSlow(
+        [share] {
+          for (const Job& job : *share) job.work();
+        },
+        [share] {
+          for (const Job& job : *share) job.done();
+        });
+  }
+  for (const Job& job : jobs) {
+    job.work();
+    job.done();
+  }
+  return true;
 }
 
 void* GrpcEventLoop::Start(GrpcTag& tag) {

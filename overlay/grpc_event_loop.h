@@ -7,7 +7,8 @@
 // loop of its own.
 //
 // One turn: wait for a completion or the next timer; handle it and up to kEventsPerTurn - 1 more that are ready; let users flush
-// (links send what the turn queued, as one message each); run due timers and posted tasks; flush again if there were any.
+// (links send what the turn queued, as one message each); run due timers, posted tasks and brief jobs; flush again if there were
+// any.
 //
 // Order of life: loop, then its users (server, client, links), then the cores; Run() until Stop(); destroy in reverse. When Run()
 // returns, nothing is outstanding and no callback comes any more. Users that are destroyed without Run() ever having been called
@@ -31,6 +32,8 @@
 namespace overlay {
 
 inline constexpr int kEventsPerTurn = 64;  // completions handled before links flush: full messages under load, no long wait
+inline constexpr size_t kBriefPerTurn = 2;  // jobs of RunBrief that the loop does itself; the others go to the workers,
+inline constexpr size_t kBriefAtOnce = 8;   // so many as one, whose results come back together and fill a message
 
 // What a completion queue hands back: every operation started on a loop's queue carries one of these (grpc_call.h has them).
 class GrpcTag {
@@ -75,6 +78,7 @@ class GrpcEventLoop final : public base::EventLoop {
   void Cancel(TimerId timer) override;
   // If kJobsMax jobs wait, the caller does the work itself: slow, but nothing is lost. What the loop's end overtakes is dropped.
   void RunSlow(Task work, Task done) override;
+  void RunBrief(Task work, Task done) override;
 
   // For its users, on the loop's thread:
   void AddUser(GrpcLoopUser* user) { users_.push_back(user); }
@@ -102,6 +106,7 @@ class GrpcEventLoop final : public base::EventLoop {
   void Turn();
   void HandleCompletions();
   void EndTurn();
+  bool RunBriefJobs();
   bool RunTimers();
   bool RunTasks();
   gpr_timespec WaitUntil();
@@ -124,9 +129,15 @@ class GrpcEventLoop final : public base::EventLoop {
   absl::flat_hash_map<TimerId, absl::Time> timer_times_;
   TimerId last_timer_ = 0;
 
+  struct Job {
+    Task work, done;
+  };
+  std::vector<Job> brief_;  // of this turn
+
   std::mutex mutex_;  // guards what follows: it is reached from any thread
   std::vector<Task> tasks_;
   bool wake_pending_ = false, closed_ = false;
+  std::atomic<bool> waiting_ = false;  // set only under the mutex: whoever posts a task has to wake the loop
   grpc::Alarm alarm_;
   WakeTag wake_tag_;
 

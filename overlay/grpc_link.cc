@@ -189,7 +189,7 @@ void GrpcLinks::OnStreamMessage(LinkId id, const grpc::ByteBuffer& message) {
     for (const grpc::Slice& slice : slices) pieces.emplace_back(slice.begin(), slice.size());
   }
   ++counters_.messages_in;
-  const absl::Status status = ReadFrame(pieces, [&](const Cell& cell) {
+  const absl::Status status = ReadFrame(pieces, [&](Cell& cell) {
     ++counters_.cells_in;
     if (listener_ != nullptr) listener_->OnCell(id, cell);
     return IsAlive(id);

@@ -15,14 +15,14 @@ void GrpcLinkStream::BecomeDown(absl::StatusCode code) {
   if (Owner* const owner = std::exchange(owner_, nullptr)) owner->OnStreamDown(link_, code);
 }
 
-// The next read is under way before this message is handled.
+// The message first: what follows from it leaves before gRPC tells the peer how much more it may send.
 void GrpcLinkStream::HandleRead(bool ok) {
   if (closed()) return;
   if (!ok) return OnReadEnded();
   grpc::ByteBuffer message;
   message.Swap(&incoming_);
-  reader_->Read(&incoming_, Start(read_op_));
   owner_->OnStreamMessage(link_, message);
+  if (!closed()) reader_->Read(&incoming_, Start(read_op_));
 }
 
 // A failed write says nothing of its own: the read under way fails, too.

@@ -28,7 +28,7 @@ class LinkListener {
  public:
   virtual ~LinkListener() = default;
   virtual void OnLinkUp(const LinkInfo& link) = 0;
-  virtual void OnCell(LinkId link, const Cell& cell) = 0;
+  virtual void OnCell(LinkId link, Cell& cell) = 0;  // which it may change: it is not looked at again
   virtual void OnLinkDown(LinkId link) = 0;  // also for one that never came up; the id is dead
   // There was no room left, and of all circuits whose cells wait (on this link if it is full, else on any) this one had the
   // oldest. Its cells are thrown away already: it has to go, on both sides.

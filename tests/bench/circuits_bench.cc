@@ -194,7 +194,7 @@ class Client : overlay::LinkListener {
   void OnEvicted(overlay::LinkId link, overlay::CircuitId id) override {
     if (const CircuitEntry* entry = table_.Find(link, id)) own_.Close(entry->circuit);
   }
-  void OnCell(overlay::LinkId link, const overlay::Cell& cell) override {
+  void OnCell(overlay::LinkId link, overlay::Cell& cell) override {
     const CircuitEntry* entry = table_.Find(link, cell.circuit_id());
     if (entry != nullptr) own_.OnCell(entry->circuit, cell);
   }

@@ -291,7 +291,7 @@ class FakeNetwork {
   bool Send(size_t from, overlay::LinkId link, const overlay::Cell& cell) {
     const auto found = members_[from]->links.ends.find(link);
     if (found == members_[from]->links.ends.end()) return false;
-    loop.Post([this, peer = found->second.peer, theirs = found->second.peer_link, cell] {
+    loop.Post([this, peer = found->second.peer, theirs = found->second.peer_link, cell = cell]() mutable {
       Member& member = *members_[peer];
       if (member.links.ends.contains(theirs) && member.links.listener != nullptr) member.links.listener->OnCell(theirs, cell);
     });

@@ -105,6 +105,35 @@ TEST(GrpcEventLoop, DoesSlowWorkElsewhereAndReportsAtHome) {
   for (int i = 0; i < 50; ++i) EXPECT_EQ(results[static_cast<size_t>(i)], i);
 }
 
+TEST(GrpcEventLoop, DoesAFewBriefJobsItselfAndHandsTheOthersOver) {
+  GrpcEventLoop loop({.workers = 2});
+  const std::thread::id own = std::this_thread::get_id();
+  constexpr size_t kJobs = 50;
+  Countdown done(loop, static_cast<int>(kJobs));
+  std::atomic<size_t> here = 0, elsewhere = 0;
+  loop.Post([&] {
+    for (size_t i = 0; i < kJobs; ++i) {
+      loop.RunBrief([&] { ++(std::this_thread::get_id() == own ? here : elsewhere); },
+                    [&] {
+                      EXPECT_EQ(std::this_thread::get_id(), own);
+                      done();
+                    });
+    }
+  });
+  loop.Run();
+  EXPECT_EQ(here, kBriefPerTurn);
+  EXPECT_EQ(elsewhere, kJobs - kBriefPerTurn);
+}
+
+TEST(GrpcEventLoop, DoesNotWaitWithABriefJobThatFollowsFromAnother) {
+  GrpcEventLoop loop({});
+  int rounds = 0;
+  std::function<void()> again = [&] { ++rounds < 100 ? loop.RunBrief([] {}, again) : loop.Stop(); };
+  loop.Post(again);
+  loop.Run();
+  EXPECT_EQ(rounds, 100);
+}
+
 TEST(GrpcEventLoop, LosesNoSlowWorkWhenTheWorkersAreBusy) {
   GrpcEventLoop loop({.workers = 1});
   constexpr int kJobs = static_cast<int>(kJobsMax) + 500;

@@ -127,7 +127,7 @@ TEST_F(LinkTest, BatchesWhatArrivesCellByCell) {
     Links* links = nullptr;
     LinkId to = 0;
     void OnLinkUp(const LinkInfo&) override {}
-    void OnCell(LinkId, const Cell& cell) override { EXPECT_TRUE(links->Send(to, cell)); }
+    void OnCell(LinkId, Cell& cell) override { EXPECT_TRUE(links->Send(to, cell)); }
     void OnLinkDown(LinkId) override {}
     void OnEvicted(LinkId, CircuitId) override {}
   } relay;

@@ -120,6 +120,23 @@ TEST_F(DescriptorTest, DirectoryTakesOfAKeyOnlyWhatIsThatKeys) {
   EXPECT_FALSE(directory.AddOf(key_.public_key(), {}, kNow).ok());
 }
 
+TEST_F(DescriptorTest, DirectoryKnowsTheBytesThatItHasVerified) {
+  Directory directory(network_);
+  const Descriptor held = Make(), other = Make(kNow, "127.0.0.1:2");
+  EXPECT_EQ(directory.FindEncoded(held.encoded, kNow), nullptr);
+  EXPECT_EQ(directory.Keep(held).address, held.address);
+  ASSERT_NE(directory.FindEncoded(held.encoded, kNow), nullptr);
+  EXPECT_EQ(directory.FindEncoded(held.encoded, kNow)->address, held.address);
+  EXPECT_EQ(directory.FindEncoded(held.encoded, held.expires), nullptr);
+  EXPECT_EQ(directory.FindEncoded(other.encoded, kNow), nullptr);  // the same node's, never verified
+  for (size_t i = 0; i < held.encoded.size(); ++i) {
+    base::Bytes changed = held.encoded;
+    changed[i] ^= 1;
+    EXPECT_EQ(directory.FindEncoded(changed, kNow), nullptr) << i;
+    EXPECT_EQ(directory.FindEncoded(base::ByteView(held.encoded).first(i), kNow), nullptr) << i;
+  }
+}
+
 TEST_F(DescriptorTest, DirectoryKeepsTheProtectedThroughAFloodOfStrangers) {
   constexpr size_t kCapacity = 8;
   Directory directory(network_, kCapacity);

@@ -32,7 +32,7 @@ class LinkRecorder : public overlay::LinkListener {
   void OnLinkUp(const overlay::LinkInfo& link) override {
     Record([&] { ups_.push_back(link); });
   }
-  void OnCell(overlay::LinkId, const overlay::Cell& cell) override {
+  void OnCell(overlay::LinkId, overlay::Cell& cell) override {
     Record([&] { cells_.push_back(cell); });
   }
   void OnLinkDown(overlay::LinkId link) override {

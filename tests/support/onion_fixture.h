@@ -158,13 +158,12 @@ class OnionFixture {
       for (const overlay::Cell& cell : arriving) Deliver(next.from, next.to, cell);
     }
   }
-  void Deliver(size_t from, size_t to, const overlay::Cell& bytes) {
-    const absl::StatusOr<overlay::Cell> cell = overlay::DecodeCell(bytes.bytes);
-    if (!cell.ok()) return LinkDown(from, to);
-    if (to != kClient) return Relay(from, to, *cell);
-    const circuits::CircuitEntry* entry = nodes_[kClient]->table.Find(100 + from, cell->circuit_id());
-    if (entry != nullptr && cell->command() == overlay::CellCommand::kCreate) return LinkDown(from, to);
-    if (entry != nullptr) ApplyOrigin(origin_->OnCell(*cell, now_));
+  void Deliver(size_t from, size_t to, overlay::Cell cell) {
+    if (!overlay::CheckCell(cell).ok()) return LinkDown(from, to);
+    if (to != kClient) return Relay(from, to, cell);
+    const circuits::CircuitEntry* entry = nodes_[kClient]->table.Find(100 + from, cell.circuit_id());
+    if (entry != nullptr && cell.command() == overlay::CellCommand::kCreate) return LinkDown(from, to);
+    if (entry != nullptr) ApplyOrigin(origin_->OnCell(cell, now_));
   }
   void Relay(size_t from, size_t to, overlay::Cell cell) {
     circuits::RelayActions actions;
