@@ -4,7 +4,10 @@
 # packages: tor libbenchmark-dev
 """Circuits of ours and of Tor, alternating in one run: three relays, one path, one machine, one loopback of their own.
 
-usage: circuits.py BUILD_FOLDER [--rounds N] [--mib N] [--circuits N] [--without-tor]
+usage: circuits.py BUILD_FOLDER [--rounds N] [--parts rounds,rss,memory,costs] [--add] [--quick] [--mib N] [--circuits N] [--without-tor]
+A round takes about two minutes. --parts takes only some of the figures; --add puts them to those of the runs before, and its
+rounds to theirs, so that the whole can be taken piece by piece on a machine that is quiet only now and then.
+
 Tor runs twice: with the live network's consensus parameters, and tuned (no scheduler tick, windows of 500 cells and more). Each
 ratio is ours to the better of the two, the median over the rounds. Writes build/reports/circuits-bench.json; a figure that could
 not be taken is absent, and said so.
@@ -35,8 +38,12 @@ CELL_PAYLOAD = 2000
 IN_FLIGHT = (1, 32, 128)
 BUILDS, PINGS, LOADED_PINGS, RATE_SECONDS = 20, 300, 300, 3
 TUNED = ("cc_alg=2 cc_cwnd_init=500 cc_cwnd_min=500 circ_max_cell_queue_size=5000 circ_max_cell_queue_size_out=5000")
-METRICS = ("relay_cpu", "throughput_1", "throughput_8", "build_idle", "build_cpu", "build_rate", "rtt_idle", "rtt_loaded_p99")
-BETTER_HIGH = ("throughput_1", "throughput_8", "build_rate")
+RATES = tuple(f"build_rate_{at_once}" for at_once in IN_FLIGHT)
+METRICS = ("relay_cpu", "throughput_1", "throughput_8", "build_idle", "build_cpu", "build_rate", *RATES, "rtt_idle",
+           "rtt_loaded_p99")
+BETTER_HIGH = ("throughput_1", "throughput_8", "build_rate", *RATES)
+PARTS = ("rounds", "rss", "memory", "costs")
+REPORT, ROUNDS = "build/reports/circuits-bench.json", "build/circuits-rounds.json"
 
 
 def say(*what):
@@ -79,14 +86,13 @@ class Ours:
 
     def measure(self, mib):
         figures = {"build_idle": statistics.median(self.ask(f"build {BUILDS}")["ms"])}
-        rates = []
-        for at_once in IN_FLIGHT:
+        for at_once, name in zip(IN_FLIGHT, RATES):
             before = sum(self.cpu())
             rate = self.ask(f"rate {at_once} {RATE_SECONDS}")
-            rates.append(rate["per_s"])
+            figures[name] = rate["per_s"]
             if at_once == 32:
                 figures["build_cpu"] = (sum(self.cpu()) - before) * 1000 / max(1, rate["built"])
-        figures["build_rate"] = max(rates)
+        figures["build_rate"] = max(figures[name] for name in RATES)
         before = self.cpu()[2]
         bulk = self.ask(f"bulk 1 {mib}")
         figures["throughput_1"] = bulk["mb_s"]
@@ -166,14 +172,13 @@ class Tor:
             took.append(milliseconds)
             tornet.close_circ(self.control, circuit)
         figures = {"build_idle": statistics.median(took)}
-        rates = []
-        for at_once in IN_FLIGHT:
+        for at_once, name in zip(IN_FLIGHT, RATES):
             run = tornet.sustained(self.net, "client0", at_once, RATE_SECONDS, random.Random(1), self.path)
-            rates.append(run["built"] / run["wall"])
+            figures[name] = run["built"] / run["wall"]
             if at_once == 32:
                 cpu = sum(seconds for name, seconds in run["cpu"].items() if name != "server")
                 figures["build_cpu"] = cpu * 1000 / max(1, run["built"])
-        figures["build_rate"] = max(rates)
+        figures["build_rate"] = max(figures[name] for name in RATES)
         self.control.cmd("SETEVENTS CIRC STREAM")
         middle = self.path[1]["name"]
         before = self.net.cpu()[middle]
@@ -253,6 +258,9 @@ def own_loopback():
 
 
 def ratios(report, rounds):
+    report["rounds"] = len(rounds)
+    report["rounds_with_tor"] = sum(1 for one in rounds if "tor_live" in one)
+    report["load_before"] = max(one["load"] for one in rounds)  # of the machine, in the last minute before a round
     for name in METRICS:
         mine = [one["ours"][name] for one in rounds]
         report["ours_" + name] = statistics.median(mine)
@@ -263,57 +271,98 @@ def ratios(report, rounds):
         if rivals:
             best = max if name in BETTER_HIGH else min
             report[name] = statistics.median(own / best(values[i] for values in rivals.values()) for i, own in enumerate(mine))
+    report["cells_per_s_per_core"] = GIB / CELL_PAYLOAD / report["ours_relay_cpu"]
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("build")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--mib", type=int, default=64)
-    parser.add_argument("--circuits", type=int, default=10000)
-    parser.add_argument("--without-tor", action="store_true")
-    options = parser.parse_args()
-    own_loopback()
-    if os.environ.get("BULBIL_OWN_LOOPBACK"):
-        tornet.lo_up(1500)
-    with_tor = shutil.which("tor") is not None and not options.without_tor
-    if not with_tor:
-        say("circuits: tor is not installed or not wanted; no ratios")
-    rivals = {}
-    report, rounds = {"rounds": options.rounds, "rounds_with_tor": 0}, []
-    ours = None
+def take_rounds(options, rounds, with_tor):
+    """Appends them; the resident KiB of a Tor relay at rest, where there is one."""
+    rivals, ours = {}, None
     try:
         if with_tor:
             rivals = {"tor_live": Tor(21000, None, None), "tor_tuned": Tor(22000, TUNED, "Schedulers Vanilla")}
             for tor in rivals.values():
                 tor.wait()
         ours = Ours(options.build)
-        for number in range(options.rounds):
-            one = {"ours": ours.measure(options.mib)}
-            say(f"round {number + 1}: ours", json.dumps(one["ours"]))
+        for _ in range(options.rounds):
+            one = {"load": os.getloadavg()[0], "ours": ours.measure(options.mib)}
             for who, tor in rivals.items():
                 one[who] = tor.measure(options.mib)
-                say(f"round {number + 1}: {who}", json.dumps(one[who]))
+            for who, figures in one.items():
+                say(f"round {len(rounds) + 1}: {who}", json.dumps(figures))
             rounds.append(one)
-        report["rounds_with_tor"] = len(rounds) if rivals else 0
-        ratios(report, rounds)
-        report["ours_idle_rss_kib"] = idle_relay_rss(os.path.join(options.build, "bulbil"))
-        if rivals:
-            report["tor_idle_rss_kib"] = rivals["tor_live"].idle_rss
-            report["idle_rss"] = report["ours_idle_rss_kib"] / report["tor_idle_rss_kib"]
-        ours.stop()
-        ours = Ours(options.build)  # fresh heaps: what bulk has left free would hide what circuits take
-        report["bytes_per_circuit"] = ours.bytes_per_circuit(options.circuits)
-        report["layer_us"] = costs(options.build)["Layer"]
-        report["cells_per_s_per_core"] = GIB / CELL_PAYLOAD / report["ours_relay_cpu"]
+            save(ROUNDS, rounds)
+        return rivals["tor_live"].idle_rss if rivals else None
     finally:
         for one in [ours, *rivals.values()]:
             if one is not None:
                 one.stop()
-        print(json.dumps(report, indent=1))
-        os.makedirs("build/reports", exist_ok=True)
-        with open("build/reports/circuits-bench.json", "w", encoding="utf-8") as file:
-            json.dump(report, file, indent=1)
+
+
+def bytes_per_circuit(build, count):
+    ours = Ours(build)  # fresh heaps: what bulk has left free would hide what circuits take
+    try:
+        return ours.bytes_per_circuit(count)
+    finally:
+        ours.stop()
+
+
+def load(path, otherwise):
+    if not os.path.exists(path):
+        return otherwise
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def save(path, what):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(what, file, indent=1)
+
+
+def parse():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--add", action="store_true")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--mib", type=int, default=64)
+    parser.add_argument("--circuits", type=int, default=10000)
+    parser.add_argument("--without-tor", action="store_true")
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.mib, options.circuits = 1, min(options.mib, 24), min(options.circuits, 2000)
+    options.parts = options.parts.split(",")
+    if not set(options.parts) <= set(PARTS):
+        parser.error(f"--parts knows {', '.join(PARTS)}")
+    return options
+
+
+def main():
+    options = parse()
+    own_loopback()
+    if os.environ.get("BULBIL_OWN_LOOPBACK"):
+        tornet.lo_up(1500)
+    with_tor = shutil.which("tor") is not None and not options.without_tor
+    if not with_tor:
+        say("circuits: tor is not installed or not wanted; no ratios")
+    report = load(REPORT, {}) if options.add else {}
+    rounds = load(ROUNDS, []) if options.add else []
+    if "rounds" in options.parts:
+        tor_rss = take_rounds(options, rounds, with_tor)
+        ratios(report, rounds)
+        if tor_rss is not None:
+            report["tor_idle_rss_kib"] = tor_rss
+    if "rss" in options.parts:
+        report["ours_idle_rss_kib"] = idle_relay_rss(os.path.join(options.build, "bulbil"))
+    if {"ours_idle_rss_kib", "tor_idle_rss_kib"} <= set(report):
+        report["idle_rss"] = report["ours_idle_rss_kib"] / report["tor_idle_rss_kib"]
+    if "memory" in options.parts:
+        report["bytes_per_circuit"] = bytes_per_circuit(options.build, options.circuits)
+    if "costs" in options.parts:
+        report["layer_us"] = costs(options.build)["Layer"]
+    print(json.dumps(report, indent=1))
+    save(REPORT, report)
 
 
 if __name__ == "__main__":
