@@ -32,7 +32,7 @@
 namespace overlay {
 
 inline constexpr int kEventsPerTurn = 64;  // completions handled before links flush: full messages under load, no long wait
-inline constexpr size_t kBriefPerTurn = 2;  // jobs of RunBrief that the loop does itself; the others go to the workers,
+inline constexpr size_t kBriefPerTurn = 4;  // jobs of RunBrief that the loop does itself; the others go to the workers,
 inline constexpr size_t kBriefAtOnce = 8;   // so many as one, whose results come back together and fill a message
 
 // What a completion queue hands back: every operation started on a loop's queue carries one of these (grpc_call.h has them).
