@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/local_node.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +18,7 @@
 #include "dht/memory_record_store.h"
 #include "dht/rocksdb_record_store.h"
 #include "keys/key_store.h"
+#include "keys/onion_key_file.h"
 #include "keys/system_rng.h"
 #include "overlay/grpc_client.h"
 #include "overlay/grpc_event_loop.h"
@@ -79,9 +82,10 @@ std::string AnonymityOf(uint32_t size) {
 
 // In the order of life: the loop first, then its shells, then the cores' drivers.
 struct LocalNode::Parts {
-  Parts(const LocalNodeOptions& from, keys::SigningKey key, std::unique_ptr<dht::RecordStore> opened)
+  Parts(const LocalNodeOptions& from, keys::SigningKey key, keys::OnionKeys kept, std::unique_ptr<dht::RecordStore> opened)
       : options(from),
         node_key(std::move(key)),
+        kept_onion_keys(std::move(kept)),
         identity(keys::MakeTlsIdentity(node_key, rng)),
         loop({.serves = true, .workers = from.workers}),
         directory(from.network),
@@ -93,12 +97,14 @@ struct LocalNode::Parts {
   base::Bytes OwnDescriptor() const { return ring ? ring->descriptor().encoded : base::Bytes(); }
   absl::Status Listen();
   void BuildDrivers();
+  void KeepOnionKeys(const keys::OnionKeys& onion_keys);
   dht::DhtPorts StorePorts();
   circuits::CircuitsOptions CircuitsOptions();
 
   const LocalNodeOptions options;
   keys::SystemRng rng;
   const keys::SigningKey node_key;
+  keys::OnionKeys kept_onion_keys;  // of an earlier run; the ring driver's from BuildDrivers on
   const keys::TlsIdentity identity;
   overlay::GrpcEventLoop loop;
   overlay::Directory directory;
@@ -168,10 +174,24 @@ circuits::CircuitsOptions LocalNode::Parts::CircuitsOptions() {
           .onion_keys = [this] { return ring->onion_keys(); }};
 }
 
+// Without the file, clients notice a restart at their second try: no reason to stop for.
+void LocalNode::Parts::KeepOnionKeys(const keys::OnionKeys& onion_keys) {
+  auto saved = std::make_shared<absl::Status>();
+  loop.RunSlow([saved, onion_keys, directory = options.directory,
+                &rng = rng] { *saved = keys::SaveOnionKeys(directory, onion_keys, rng); },
+               [saved] {
+                 if (!saved->ok()) spdlog::warn("node: the onion keys were not written to disk: {}", saved->ToString());
+               });
+}
+
 void LocalNode::Parts::BuildDrivers() {
   ring = std::make_unique<overlay::RingDriver>(
-      overlay::RingDriver::Options{.network = options.network, .role = options.role, .address = advertised}, node_key, loop,
-      *server, client, directory, rng);
+      overlay::RingDriver::Options{.network = options.network,
+                                   .role = options.role,
+                                   .address = advertised,
+                                   .onion_keys = std::exchange(kept_onion_keys, {}),
+                                   .keep_onion_keys = [this](const keys::OnionKeys& kept) { KeepOnionKeys(kept); }},
+      node_key, loop, *server, client, directory, rng);
   dht = std::make_unique<dht::DhtDriver>(dht::ReplicatorOptions{.network = options.network}, node_key, kinds, *store, loop, rng,
                                          *server, client, StorePorts());
   ring->on_neighbourhood = [this](const overlay::Neighbourhood& neighbourhood) { dht->OnNeighbourhood(neighbourhood); };
@@ -192,8 +212,9 @@ LocalNode::~LocalNode() = default;
 absl::StatusOr<std::unique_ptr<LocalNode>> LocalNode::Create(const LocalNodeOptions& options) {
   keys::SystemRng rng;
   ASSIGN_OR_RETURN(keys::SigningKey key, keys::LoadOrCreateNodeKey(options.directory, rng));
+  ASSIGN_OR_RETURN(keys::OnionKeys onion_keys, keys::LoadOnionKeys(options.directory));
   ASSIGN_OR_RETURN(std::unique_ptr<dht::RecordStore> store, OpenStore(options));
-  auto parts = std::make_unique<Parts>(options, std::move(key), std::move(store));
+  auto parts = std::make_unique<Parts>(options, std::move(key), std::move(onion_keys), std::move(store));
   RETURN_IF_ERROR(parts->Listen());
   parts->BuildDrivers();
   parts->started = parts->loop.Now();

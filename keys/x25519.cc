@@ -8,8 +8,14 @@
 namespace keys {
 
 X25519KeyPair X25519KeyPair::Generate(base::Rng& rng) {
+  WipedArray<32> secret_key;
+  rng.Fill(secret_key.mutable_view());
+  return FromSecret(secret_key.view());
+}
+
+X25519KeyPair X25519KeyPair::FromSecret(std::span<const uint8_t, 32> secret_key) {
   X25519KeyPair pair;
-  rng.Fill(pair.secret_key.mutable_view());
+  pair.secret_key = WipedArray<32>(secret_key);
   CHECK(crypto_scalarmult_base(pair.public_key.data(), pair.secret_key.view().data()) == 0);
   return pair;
 }

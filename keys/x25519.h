@@ -17,6 +17,7 @@ struct X25519KeyPair {
   X25519Public public_key;
 
   static X25519KeyPair Generate(base::Rng& rng);
+  static X25519KeyPair FromSecret(std::span<const uint8_t, 32> secret_key);
 };
 
 // Unauthenticated if the peer's point is degenerate.

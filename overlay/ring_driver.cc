@@ -23,6 +23,7 @@ RingDriver::RingDriver(Options options, const keys::SigningKey& node_key, base::
       client_(client),
       directory_(directory),
       rng_(rng),
+      onion_keys_(std::exchange(options_.onion_keys, {})),
       ring_(MakePeer(options_.network, node_key.public_key(), 0, options_.role, options_.address, options_.admission),
             Ring::Options::Of(options_.network, options_.role), rng),
       tick_(loop, [this] { Apply(ring_.OnTick(loop_.Now())); }),

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "base/event_loop.h"
-#include "keys/x25519.h"
+#include "keys/onion_key_file.h"
 #include "overlay/directory.h"
 #include "overlay/ring.h"
 #include "overlay/routing_table.h"
@@ -39,6 +39,8 @@ class RingDriver {
     Role role = Role::kStoring;
     std::string address;     // advertised: "IP:port"
     base::Bytes admission{};
+    keys::OnionKeys onion_keys{};                                         // kept from an earlier run; may be none, or too old
+    std::function<void(const keys::OnionKeys&)> keep_onion_keys = nullptr;  // told of new ones, from the constructor on
   };
 
   // Registers its methods. Everything referred to must outlive the driver; no server may call it once it is gone.
@@ -73,7 +75,7 @@ class RingDriver {
   Neighbourhood neighbourhood() const { return ring_.neighbourhood(); }
   const RoutingTable& table() const;  // signed; good until the next call. Of a non-member it names nobody but us
   const Descriptor& descriptor() const { return descriptor_; }
-  std::span<const keys::X25519KeyPair> onion_keys() const { return onion_keys_; }  // the current one first, then the previous
+  std::span<const keys::X25519KeyPair> onion_keys() const { return onion_keys_.pairs; }  // the current one first, then the previous
 
  private:
   // What the driver does for the core.
@@ -96,6 +98,7 @@ class RingDriver {
 
   // What it publishes, and knows of others.
   void Renew();
+  void RenewOnionKeys();
   void RefreshDirectory();
   bool NeedsDescriptor(const Peer& peer) const;
   void Describe(const Peer& peer);
@@ -110,14 +113,13 @@ class RingDriver {
   void CheckJoinDeadline();
   void FinishJoin(absl::Status status);
 
-  const Options options_;
+  Options options_;
   const keys::SigningKey& node_key_;
   base::EventLoop& loop_;
   RpcClient& client_;
   Directory& directory_;
   base::Rng& rng_;
-  std::vector<keys::X25519KeyPair> onion_keys_;
-  absl::Time onion_key_made_;
+  keys::OnionKeys onion_keys_;
   Descriptor descriptor_;
   Ring ring_;
   std::optional<Peer> traced_successor_, traced_predecessor_;

@@ -92,16 +92,26 @@ void RingDriver::OnHealthWatch(std::shared_ptr<RpcStream> stream) {
 
 // Onion keys at the end of their life, the descriptor at half of its own.
 void RingDriver::Renew() {
-  if (onion_keys_.empty() || loop_.WallNow() - onion_key_made_ >= options_.network.onion_key_lifetime) {
-    onion_keys_.insert(onion_keys_.begin(), keys::X25519KeyPair::Generate(rng_));
-    if (onion_keys_.size() > 2) onion_keys_.pop_back();
-    onion_key_made_ = loop_.WallNow();
-  }
-  descriptor_ = SignDescriptor(options_.network, node_key_, onion_keys_.front().public_key, options_.role, options_.address,
+  RenewOnionKeys();
+  descriptor_ = SignDescriptor(options_.network, node_key_, onion_keys_.pairs.front().public_key, options_.role, options_.address,
                                options_.admission, loop_.WallNow());
   directory_.Keep(descriptor_);
-  const absl::Duration key_left = onion_key_made_ + options_.network.onion_key_lifetime - loop_.WallNow();
+  const absl::Duration key_left = onion_keys_.made + options_.network.onion_key_lifetime - loop_.WallNow();
   renew_timer_.Reset(loop_.Now() + std::min(options_.network.descriptor_lifetime / 2, key_left));
+}
+
+// The key before stays for those who still hold the last descriptor. Two lives after its making nobody does; one that was made
+// in the future is of a clock that was wrong.
+void RingDriver::RenewOnionKeys() {
+  const absl::Duration age = loop_.WallNow() - onion_keys_.made;
+  const absl::Duration life = options_.network.onion_key_lifetime;
+  std::vector<keys::X25519KeyPair>& pairs = onion_keys_.pairs;
+  if (age < absl::ZeroDuration() || age >= 2 * life) pairs.clear();
+  if (!pairs.empty() && age < life) return;
+  pairs.insert(pairs.begin(), keys::X25519KeyPair::Generate(rng_));
+  if (pairs.size() > 2) pairs.pop_back();
+  onion_keys_.made = loop_.WallNow();
+  if (options_.keep_onion_keys) options_.keep_onion_keys(onion_keys_);
 }
 
 const RoutingTable& RingDriver::table() const {

@@ -17,14 +17,19 @@ namespace {
 
 // What the root builds of a node, as far as the ring goes.
 struct TestNode {
-  TestNode(MemoryNet& net, base::Rng& rng, int port, Network on, Role role = Role::kStoring)
+  TestNode(MemoryNet& net, base::Rng& rng, int port, Network on, Role role = Role::kStoring, keys::OnionKeys onion_keys = {})
       : network(std::move(on)),
         key(keys::SigningKey::Generate(rng)),
         address(absl::StrCat("127.0.0.1:", port)),
         server(net, address, key.public_key()),
         client(net, key.public_key()),
         directory(network),
-        ring({.network = network, .role = role, .address = address}, key, net.loop, server, client, directory, rng) {}
+        ring({.network = network,
+              .role = role,
+              .address = address,
+              .onion_keys = std::move(onion_keys),
+              .keep_onion_keys = [this](const keys::OnionKeys& made) { kept.push_back(made); }},
+             key, net.loop, server, client, directory, rng) {}
 
   const Network network;
   const keys::SigningKey key;
@@ -32,6 +37,7 @@ struct TestNode {
   MemoryServer server;
   MemoryClient client;
   Directory directory;
+  std::vector<keys::OnionKeys> kept;  // each time there were new onion keys
   RingDriver ring;
 };
 
@@ -267,6 +273,30 @@ TEST_F(RingDriverTest, ADescriptorOfAMemberIsAskedForEveryMinuteAndNoMoreOften) 
   loop_.RunFor(absl::Minutes(10));
   EXPECT_GE(asked, 4u * 9);
   EXPECT_LE(asked, 4u * 10);
+}
+
+TEST_F(RingDriverTest, OnionKeysOfAnEarlierRunLiveOutTheirDay) {
+  const absl::Time now = loop_.WallNow();
+  const auto run = [&](absl::Duration age, size_t pairs) {
+    keys::OnionKeys before{.pairs = {}, .made = now - age};
+    for (size_t i = 0; i < pairs; ++i) before.pairs.push_back(keys::X25519KeyPair::Generate(rng_));
+    const TestNode node(net_, rng_, 20001 + static_cast<int>(nodes_.size()), network_, Role::kStoring, before);
+    std::string seen;
+    for (const keys::X25519KeyPair& pair : node.ring.onion_keys()) {
+      const auto same = std::find_if(before.pairs.begin(), before.pairs.end(),
+                                     [&](const keys::X25519KeyPair& old) { return old.public_key == pair.public_key; });
+      seen += same == before.pairs.end() ? "new " : same == before.pairs.begin() ? "current " : "previous ";
+    }
+    EXPECT_EQ(node.ring.descriptor().onion_key, node.ring.onion_keys().front().public_key);
+    EXPECT_EQ(node.kept.size(), seen.rfind("new", 0) == 0 ? 1u : 0u) << "told exactly when there is something to keep";
+    return seen;
+  };
+  EXPECT_EQ(run(absl::ZeroDuration(), 0), "new ");
+  EXPECT_EQ(run(absl::Hours(1), 1), "current ");
+  EXPECT_EQ(run(absl::Hours(23), 2), "current previous ");
+  EXPECT_EQ(run(absl::Hours(25), 2), "new current ");
+  EXPECT_EQ(run(absl::Hours(49), 2), "new ") << "nobody holds a descriptor with it any more";
+  EXPECT_EQ(run(-absl::Hours(1), 2), "new ") << "made by a clock that was wrong";
 }
 
 TEST_F(RingDriverTest, ALeaverIsMissedAtOnceAndStillAnswersAsNoMember) {
