@@ -60,7 +60,7 @@ bool RelayCircuit::OnBackward(Cell& cell, absl::Time now, RelayCircuitActions& a
 
 RelayCircuitActions RelayCircuit::OnRecognised(CellCommand command, RelayBodyView body, absl::Time now) {
   absl::StatusOr<RelayCell> cell = DecodeRelayCell(body);
-  if (!cell.ok()) return Destroy();
+  if (!cell.ok() || (command == CellCommand::kRelayEarly) != (cell->command == RelayCommand::kExtend)) return Destroy();
   if (cell->command == RelayCommand::kSendme) return OnSendme(*cell, now);
   if (request_pending_) return Destroy();  // one thing at a time
   RelayCircuitActions actions;
@@ -69,7 +69,7 @@ RelayCircuitActions RelayCircuit::OnRecognised(CellCommand command, RelayBodyVie
   RelayCircuitActions more;
   switch (cell->command) {
     case RelayCommand::kExtend:
-      more = OnExtend(command, *cell);
+      more = OnExtend(*cell);
       break;
     case RelayCommand::kTable:
       more = OnTableQuestion(*cell, now);
@@ -95,9 +95,9 @@ RelayCircuitActions RelayCircuit::OnRecognised(CellCommand command, RelayBodyVie
   return actions;
 }
 
-RelayCircuitActions RelayCircuit::OnExtend(CellCommand command, const RelayCell& cell) {
+RelayCircuitActions RelayCircuit::OnExtend(const RelayCell& cell) {
   absl::StatusOr<ExtendRequest> request = DecodeExtend(cell.payload);
-  if (!request.ok() || command != CellCommand::kRelayEarly) return Destroy();
+  if (!request.ok()) return Destroy();
   RelayCircuitActions actions;
   if (state_ == State::kRelaying) actions.push_back(DropNext{});
   next_skin_ = std::move(request->onion_skin);

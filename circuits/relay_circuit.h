@@ -81,7 +81,7 @@ class RelayCircuit {
 
  private:
   RelayCircuitActions OnRecognised(overlay::CellCommand command, RelayBodyView body, absl::Time now);
-  RelayCircuitActions OnExtend(overlay::CellCommand command, const RelayCell& cell);
+  RelayCircuitActions OnExtend(const RelayCell& cell);
   RelayCircuitActions OnSendme(const RelayCell& cell, absl::Time now);
   RelayCircuitActions OnDescriptorQuestion(const RelayCell& cell, absl::Time now);
   RelayCircuitActions OnTableQuestion(const RelayCell& cell, absl::Time now);

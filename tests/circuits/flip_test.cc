@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // One flipped bit at any hop, offset, direction and moment: what protocol.md 5 says a flip must do. 10,000 flips over all shards.
+// And one cell at any of these places dropped, replayed, swapped with the next one, or spliced with another.
 #include "tests/support/onion_fixture.h"
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 
 #include "tests/support/status_matchers.h"
 
@@ -42,6 +44,15 @@ Conversation Converse(OnionFixture& onion) {
   return run;
 }
 
+// Nothing wrong was delivered, and nothing twice, on either side.
+void ExpectNothingWrong(const OnionFixture& onion, const Conversation& run) {
+  ASSERT_LE(onion.delivered.size(), run.asked.size());
+  for (size_t i = 0; i < onion.delivered.size(); ++i) ASSERT_EQ(onion.delivered[i], run.asked[i]);
+  for (size_t i = 0; i < run.answered.size(); ++i) {
+    ASSERT_EQ(run.answered[i], base::Bytes(run.asked[i].rbegin(), run.asked[i].rend()));
+  }
+}
+
 class Flip : public testing::TestWithParam<int> {};
 
 TEST_P(Flip, DeliversNothingAndKillsTheCircuit) {
@@ -75,12 +86,7 @@ TEST_P(Flip, DeliversNothingAndKillsTheCircuit) {
     ASSERT_TRUE(run.broken) << "flip " << flip << " cell " << target << " bit " << bit;
     ASSERT_TRUE(onion.origin().closed());
     ASSERT_TRUE(onion.AllRelaysEmpty()) << "flip " << flip << " cell " << target << " bit " << bit;
-    // Nothing wrong was delivered, and nothing twice, on either side.
-    ASSERT_LE(onion.delivered.size(), run.asked.size());
-    for (size_t i = 0; i < onion.delivered.size(); ++i) ASSERT_EQ(onion.delivered[i], run.asked[i]);
-    for (size_t i = 0; i < run.answered.size(); ++i) {
-      ASSERT_EQ(run.answered[i], base::Bytes(run.asked[i].rbegin(), run.asked[i].rend()));
-    }
+    ExpectNothingWrong(onion, run);
     if (in_body) {
       ++body_flips;
       ASSERT_FALSE(onion.timed_out) << "a flip in the body ends the circuit with that cell, not with time; cell " << target;
@@ -90,6 +96,63 @@ TEST_P(Flip, DeliversNothingAndKillsTheCircuit) {
   RecordProperty("flips", FlipsPerShard());  // counted by the soak
 }
 
+class Tamper : public testing::TestWithParam<int> {};
+
+TEST_P(Tamper, DeliversNothingAndKillsTheCircuit) {
+  enum Kind { kDrop, kReplayBefore, kReplayInstead, kSwap, kSplice, kKinds };
+  OnionFixture onion(4, static_cast<uint64_t>(GetParam()));
+  support::SeededRng rng(9000 + static_cast<uint64_t>(GetParam()));
+  size_t relay_cells = 0;
+  onion.tamper = [&](size_t, size_t, const Cell& cell) {
+    relay_cells += IsRelayCell(cell);
+    return std::vector{cell};
+  };
+  ASSERT_FALSE(Converse(onion).broken);
+  const size_t cells_per_run = relay_cells;
+  int tampered = 0;
+  for (int attack = 0; attack < FlipsPerShard(); ++attack) {
+    const size_t target = rng.Below(cells_per_run);
+    const auto kind = static_cast<Kind>(attack % kKinds);
+    const size_t cut = 1 + rng.Below(overlay::kCellBodySize - 1);
+    size_t seen = 0;
+    bool done = false;
+    std::map<std::pair<size_t, size_t>, Cell> last;  // of every wire and direction
+    std::optional<Cell> held;                        // waits to be overtaken
+    std::pair<size_t, size_t> held_on;
+    onion.tamper = [&](size_t from, size_t to, const Cell& cell) {
+      if (!IsRelayCell(cell)) return std::vector{cell};
+      const std::pair<size_t, size_t> wire{from, to};
+      if (held.has_value() && wire == held_on) return std::vector{cell, *std::exchange(held, std::nullopt)};
+      const auto before = last.find(wire);
+      const std::optional<Cell> earlier = before == last.end() ? std::nullopt : std::optional<Cell>(before->second);
+      last[wire] = cell;
+      if (seen++ != target) return std::vector{cell};
+      done = true;
+      if (kind == kSwap) {
+        held = cell;
+        held_on = wire;
+        return std::vector<Cell>{};
+      }
+      if (kind == kDrop || !earlier.has_value()) return std::vector<Cell>{};
+      if (kind == kReplayBefore) return std::vector{*earlier, cell};
+      if (kind == kReplayInstead) return std::vector{*earlier};
+      Cell spliced = cell;
+      std::copy(earlier->body().begin() + static_cast<ptrdiff_t>(cut), earlier->body().end(),
+                spliced.body().begin() + static_cast<ptrdiff_t>(cut));
+      return std::vector{spliced};
+    };
+    const Conversation run = Converse(onion);
+    ASSERT_TRUE(done);
+    ASSERT_TRUE(run.broken) << "attack " << attack << " cell " << target;
+    ASSERT_TRUE(onion.origin().closed());
+    ASSERT_TRUE(onion.AllRelaysEmpty()) << "attack " << attack << " cell " << target;
+    ExpectNothingWrong(onion, run);
+    ++tampered;
+  }
+  RecordProperty("flips", tampered);  // counted by the soak
+}
+
+INSTANTIATE_TEST_SUITE_P(Shards, Tamper, testing::Range(0, kShards));
 INSTANTIATE_TEST_SUITE_P(Shards, Flip, testing::Range(0, kShards));
 
 }  // namespace
