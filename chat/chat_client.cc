@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "base/byte_writer.h"
 #include "base/overloaded.h"
 
 namespace chat {
@@ -33,7 +34,15 @@ struct ChatClient::State {
   base::Rng& rng;
   std::set<std::shared_ptr<SendSession>> sends;
   std::set<std::shared_ptr<PollSession>> polls;
+  const std::array<uint8_t, 32> isolation_secret = rng.Array<32>();
 
+  // No two identities share a circuit (protocol.md 6).
+  Poller::Options PollerOptions(const PollRequest& request) const {
+    Poller::Options poller = options.poller;
+    poller.today_only = request.today_only;
+    poller.isolation_secret = base::ByteWriter().Append(isolation_secret).Append(request.identity->public_key().view()).Take();
+    return poller;
+  }
   size_t sessions() const { return sends.size() + polls.size(); }
 };
 
@@ -52,9 +61,7 @@ struct ChatClient::SendSession : std::enable_shared_from_this<SendSession> {
   void OnOpened(uint64_t ticket, absl::StatusOr<circuits::OpenedOperation> opened) {
     Apply(sender.OnOpened(ticket, std::move(opened), state.loop.Now()));
   }
-  void OnAnswer(uint64_t ticket, absl::StatusOr<base::Bytes> answer) {
-    Apply(sender.OnAnswer(ticket, answer, state.loop.Now()));
-  }
+  void OnAnswer(uint64_t ticket, absl::StatusOr<base::Bytes> answer) { Apply(sender.OnAnswer(ticket, answer, state.loop.Now())); }
   void Apply(const OperationActions& actions) {
     const auto self = shared_from_this();
     for (const OperationAction& action : actions) {
@@ -81,7 +88,7 @@ struct ChatClient::PollSession : std::enable_shared_from_this<PollSession> {
               std::function<void(absl::StatusOr<PollResult>)> callback)
       : state(owner),
         request(poll_request),
-        poller(owner.options.poller, *poll_request.identity, owner.rng),
+        poller(owner.PollerOptions(poll_request), *poll_request.identity, owner.rng),
         timer(owner.loop, [this] { Apply(poller.OnTick(state.loop.Now())); }),
         on_message(std::move(message_callback)),
         done(std::move(callback)) {}
@@ -103,9 +110,7 @@ struct ChatClient::PollSession : std::enable_shared_from_this<PollSession> {
   void OnOpened(uint64_t ticket, absl::StatusOr<circuits::OpenedOperation> opened) {
     Apply(poller.OnOpened(ticket, std::move(opened), state.loop.Now()));
   }
-  void OnAnswer(uint64_t ticket, absl::StatusOr<base::Bytes> answer) {
-    Apply(poller.OnAnswer(ticket, answer, state.loop.Now()));
-  }
+  void OnAnswer(uint64_t ticket, absl::StatusOr<base::Bytes> answer) { Apply(poller.OnAnswer(ticket, answer, state.loop.Now())); }
   void Apply(const PollActions& actions) {
     const auto self = shared_from_this();
     for (const PollAction& action : actions) {

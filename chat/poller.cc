@@ -35,8 +35,9 @@ absl::StatusOr<PollActions> Poller::Start(PollHistory history, const InboxState&
   started_at_ = wall_now;
   deadline_ = now + options_.deadline;
   history.last_complete = state.last_complete_poll;
-  const auto secret = rng_.Array<32>();
-  for (const Day day : DaysToPoll(history, wall_now)) RETURN_IF_ERROR(AddDay(day, secret));
+  const base::Bytes secret = options_.isolation_secret.empty() ? base::ToBytes(rng_.Array<32>()) : options_.isolation_secret;
+  const std::vector<Day> days = options_.today_only ? std::vector<Day>{DayOf(wall_now)} : DaysToPoll(history, wall_now);
+  for (const Day day : days) RETURN_IF_ERROR(AddDay(day, secret));
   totals_.parts_asked = static_cast<int>(parts_.size());
   Recall(state, wall_now);
   for (size_t part = 0; part < parts_.size(); ++part) SubmitList(part);
@@ -277,7 +278,7 @@ PollActions Poller::AfterEvent(const OperationActions& operations) {
     closing_ = true;
     lanes_.Abort(fatal_);
   }
-  const bool complete = fatal_.ok() && totals_.parts_answered == totals_.parts_asked;
+  const bool complete = fatal_.ok() && !options_.today_only && totals_.parts_answered == totals_.parts_asked;
   if (lanes_.Idle() && keeping_.empty() && complete && !marked_) {
     marked_ = true;
     InboxChange change;

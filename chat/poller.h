@@ -5,6 +5,8 @@
 // listed (or failed), its envelopes are opened and put together; what is new goes to the inbox, and only when that is durable
 // the messages are shown and the envelopes deleted at all three places. Whatever does not open is junk and deleted too. A crash
 // between any two steps loses nothing and shows nothing twice: the inbox knows what was finished.
+// A poll of today alone (Options::today_only) is for whoever waits for a note between whole polls: a note sent now lies in today's
+// door, whatever else there is the next whole poll finds.
 // A core: one object is one poll. Drive it with the returned actions until done().
 #pragma once
 
@@ -56,6 +58,8 @@ class Poller : private OperationOwner {
     std::string network = "local";
     absl::Duration deadline = absl::Minutes(4);  // 51 parts of an imported identity, some of them with dead replicas
     OperationLanes::Options lanes;
+    bool today_only = false;      // never counts as a complete poll
+    base::Bytes isolation_secret;  // polls of one identity that share it share circuits, place by place; empty: a fresh one
   };
 
   // `identity` outlives the poller.

@@ -63,6 +63,9 @@ void ControlOperations::Open(const overlay::NodeId& point, base::Bytes isolation
 }
 
 absl::StatusOr<circuits::OpenedOperation> ControlOperations::OnOpened(absl::StatusOr<overlay::RpcAnswer> answer) {
+  if (absl::IsPermissionDenied(answer.status()) || absl::IsUnimplemented(answer.status())) {
+    return absl::FailedPreconditionError(kNodeRefuses);
+  }
   if (!answer.ok()) return answer.status();
   OpenOperationReply reply;
   if (!reply.ParseFromString(answer->message)) return Malformed();

@@ -16,6 +16,10 @@ namespace cli {
 inline constexpr absl::Duration kControlOpenTimeout = absl::Seconds(35), kControlRunTimeout = absl::Seconds(15);
 inline constexpr size_t kOpenHandlesMax = 256;  // opened and never run; the node forgets them after 10 s anyway
 
+// What Open says of a node that serves no client commands: a relay, or an older program. FailedPrecondition: asking again is no
+// use.
+inline constexpr char kNodeRefuses[] = "the node serves no client commands";
+
 class ControlOperations : public circuits::Operations {
  public:
   ControlOperations(overlay::RpcClient& client, std::string socket);

@@ -153,6 +153,7 @@ class Grammar {
     send.add_flag("--sign", flags.sign);
     send.add_flag("--anon", flags.anonymous);
     send.add_flag("--reply", flags.reply);
+    send.add_flag("--now", flags.now);
     AddPassphrase(send, flags.passphrase_fd, flags.passphrase_file);
     for (const char* name : {"poll", "recv", "receive"}) {
       CLI::App& poll = Add(app_, name, Command::kPoll);

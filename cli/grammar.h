@@ -62,7 +62,7 @@ struct TalkFlags {
   std::string to;
   std::optional<std::string> message;
   std::string wait;
-  bool sign = false, anonymous = false, reply = false, watch = false;
+  bool sign = false, anonymous = false, reply = false, watch = false, now = false;
   std::string passphrase_fd, passphrase_file;
 };
 struct LookFlags {

@@ -117,6 +117,7 @@ options
   --sign                 put your address and signature inside the seal; cannot be denied later
   --anon                 no sender at all (the default)
   --reply                a one-conversation reply key; not available yet
+  --now                  send at once and say what that shows; without it, too, nothing is held back yet
   --as NAME              sign as this identity (BULBIL_IDENTITY)
 )"},
     {Command::kPoll, "poll", R"(usage: bulbil poll [--wait TIME | --watch]      (also: recv, receive)
@@ -125,7 +126,7 @@ Fetches new messages of an identity, shows each once, and removes them from the 
 
 options
   --as NAME              read as this identity (BULBIL_IDENTITY)
-  --wait TIME            until the first message or for TIME, then exit 6
+  --wait TIME            until the first message or for TIME, then exit 6; asks often at first, less the longer it waits
   --watch                go on reading until Ctrl-C
 )"},
     {Command::kKeysNew, "keys new", R"(usage: bulbil keys new [--name NAME] [--no-passphrase]      (also: keygen)

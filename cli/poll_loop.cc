@@ -15,8 +15,8 @@
 
 namespace cli {
 
-absl::Duration PauseBetweenPolls(const PollPlan& plan, base::Rng& rng) {
-  if (!plan.watch) return kWaitPauseMin + rng.Unit() * (kWaitPauseMax - kWaitPauseMin);
+absl::Duration PauseBetweenPolls(const PollPlan& plan, absl::Duration waited, base::Rng& rng) {
+  if (!plan.watch) return std::clamp(waited / kWaitedPerPause, kWaitPauseMin, kWaitPauseMax) * (0.5 + rng.Unit() / 2);
   return std::clamp(-std::log(1.0 - rng.Unit()) * kWatchMean, kWatchMin, kWatchMax);
 }
 
@@ -24,14 +24,21 @@ PollLoop::PollLoop(PollPlan plan, TalkSession& session, const keys::LoadedKey& i
     : plan_(std::move(plan)), session_(session), identity_(identity), inbox_(inbox), timer_(session.loop(), [this] { Poll(); }) {}
 
 absl::Status PollLoop::Run() {
-  end_ = session_.loop().Now() + plan_.wait.value_or(absl::ZeroDuration());
+  start_ = whole_poll_due_ = session_.loop().Now();
+  end_ = start_ + plan_.wait.value_or(absl::ZeroDuration());
   RETURN_IF_ERROR(session_.Run([this] { Poll(); }));
   return outcome_;
 }
 
 void PollLoop::Poll() {
-  const chat::PollRequest request{
-      .identity = &identity_.key, .inbox = &inbox_, .created = identity_.info.created, .imported = identity_.info.imported};
+  const absl::Time now = session_.loop().Now();
+  const bool whole = plan_.watch || now >= std::min(whole_poll_due_, end_);
+  if (whole) whole_poll_due_ = now + kWholePollEvery;
+  const chat::PollRequest request{.identity = &identity_.key,
+                                  .inbox = &inbox_,
+                                  .created = identity_.info.created,
+                                  .imported = identity_.info.imported,
+                                  .today_only = !whole};
   session_.client().Poll(
       request, [this](const chat::Message& message) { return OnMessage(message); },
       [this](absl::StatusOr<chat::PollResult> result) { OnDone(std::move(result)); });
@@ -64,7 +71,7 @@ void PollLoop::AgainOr(absl::Status outcome) {
   const bool goes_on = plan_.watch || (plan_.wait && session_.loop().Now() < end_);
   if (!may_go_on || !goes_on) return Finish(std::move(outcome));
   if (!outcome.ok() && plan_.watch) Report(outcome, plan_.json);
-  const absl::Time next = session_.loop().Now() + PauseBetweenPolls(plan_, session_.rng());
+  const absl::Time next = session_.loop().Now() + PauseBetweenPolls(plan_, session_.loop().Now() - start_, session_.rng());
   timer_.Reset(plan_.wait ? std::min(next, end_) : next);
 }
 

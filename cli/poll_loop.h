@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // cli/poll_loop.h — one poll, polls until something comes (--wait), or polls without end (--watch), printing as messages arrive.
 //
-// A message is printed as soon as it is kept, before the inbox is told that it was shown: an end in between, or an output that
+// Waiting is a whole poll at the start and every kWholePollEvery, and between them polls of today's door alone, over the same
+// circuits. The pause between two grows with the time waited, a fiftieth of it, so that a note is read soon if it comes soon,
+// and a long wait costs the network little. When a poll happens never depends on what is in the mailbox, until something is. A
+// message is printed as soon as it is kept, before the inbox is told that it was shown: an end in between, or an output that
 // cannot be written, shows it again rather than never.
 #pragma once
 
@@ -23,11 +26,14 @@ struct PollPlan {
   bool json = false;
 };
 
-inline constexpr absl::Duration kWaitPauseMin = absl::Seconds(1), kWaitPauseMax = absl::Seconds(3);
+inline constexpr absl::Duration kWaitPauseMin = absl::Milliseconds(40), kWaitPauseMax = absl::Seconds(3);
+inline constexpr int kWaitedPerPause = 50;
+inline constexpr absl::Duration kWholePollEvery = absl::Seconds(10);
 // Between polls of --watch: exponential, so that the moment of a poll tells nothing; cut on both sides.
 inline constexpr absl::Duration kWatchMean = absl::Seconds(45), kWatchMin = absl::Seconds(5), kWatchMax = absl::Minutes(3);
 
-absl::Duration PauseBetweenPolls(const PollPlan& plan, base::Rng& rng);
+// `waited`: since the first poll began.
+absl::Duration PauseBetweenPolls(const PollPlan& plan, absl::Duration waited, base::Rng& rng);
 
 class PollLoop {
  public:
@@ -48,7 +54,8 @@ class PollLoop {
   const keys::LoadedKey& identity_;
   chat::Inbox& inbox_;
   base::Timer timer_;
-  absl::Time end_;
+  absl::Time start_, end_;
+  absl::Time whole_poll_due_;
   absl::Status outcome_;
   absl::Status print_failed_;
 };

@@ -72,6 +72,11 @@ absl::StatusOr<std::optional<keys::LoadedKey>> Signer(const TalkFlags& flags, co
   return signer;
 }
 
+void SayWhatNowShows(const TalkFlags& flags, const Context& context) {
+  if (!flags.now || context.flags.quiet || context.flags.json) return;
+  WriteStderr("Sent at once: who watches this machine's link can see that something left now; not what, nor to whom.\n");
+}
+
 absl::StatusOr<chat::SendResult> SendAndWait(TalkSession& session, const chat::SendRequest& request) {
   absl::StatusOr<chat::SendResult> result = absl::InternalError("the send never ended");
   RETURN_IF_ERROR(session.Run([&] {
@@ -121,6 +126,7 @@ absl::Status SendNote(const Invocation& invocation, const Context& context) {
   ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, TalkSession::Open(invocation, context));
   ASSIGN_OR_RETURN(const chat::SendResult result, SendAndWait(*session, request));
   const absl::Time end = absl::Now();
+  SayWhatNowShows(flags, context);
   if (context.flags.json) return WriteStdout(SentJson(result, end - start));
   return context.flags.quiet ? absl::OkStatus() : WriteStdout(SentText(result, end - start, end));
 }

@@ -4,6 +4,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "cli/control_client.h"
+#include "cli/control_operations.h"
 #include "cli/errors.h"
 
 namespace cli {
@@ -30,6 +32,7 @@ absl::Status ExplainTalk(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kFailedPrecondition:
       if (message.find("other nodes") != std::string::npos) return TooFewNodes(message);
+      if (message == kNodeRefuses) return ExplainCall(absl::PermissionDeniedError(message));
       return Fail({.exit = Exit::kNetwork, .what = "the network cannot be used", .why = {message}});
     case absl::StatusCode::kUnavailable:
       return Fail({.exit = Exit::kNetwork,

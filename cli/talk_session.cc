@@ -9,7 +9,6 @@
 #include "cli/control_client.h"
 #include "cli/errors.h"
 #include "cli/run_options.h"
-#include "proto/control.pb.h"
 
 namespace cli {
 namespace {
@@ -18,15 +17,6 @@ namespace {
 absl::StatusOr<std::optional<std::string>> NodeFor(const Invocation& invocation, const Context& context) {
   if (!invocation.run.bootstrap.empty()) return std::optional<std::string>();
   return FindNode(context);
-}
-
-absl::Status RefuseRelay(const std::string& socket, absl::Duration timeout) {
-  ASSIGN_OR_RETURN(const std::string answer,
-                   CallNode(socket, "Status", bulbil::v1::StatusRequest().SerializeAsString(), timeout));
-  bulbil::v1::StatusReply status;
-  if (!status.ParseFromString(answer)) return absl::InternalError("the node's answer makes no sense");
-  if (status.role() != "relay") return absl::OkStatus();
-  return ExplainCall(absl::PermissionDeniedError("relay"));
 }
 
 absl::StatusOr<chat::ChatClient::Options> ChatOptions(const overlay::Network& network, const Context& context) {
@@ -49,8 +39,6 @@ absl::StatusOr<std::unique_ptr<TalkSession>> TalkSession::Open(const Invocation&
   ASSIGN_OR_RETURN(const std::optional<std::string> socket, NodeFor(invocation, context));
   std::unique_ptr<TalkSession> session;
   if (socket) {
-    ASSIGN_OR_RETURN(const absl::Duration timeout, TimeoutOf(context));
-    RETURN_IF_ERROR(RefuseRelay(*socket, timeout));
     session.reset(new TalkSession());
     session->UseNode(*socket);
   } else {

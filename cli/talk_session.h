@@ -22,7 +22,7 @@ namespace cli {
 
 class TalkSession {
  public:
-  // kRefused if the local node is a relay; kNetwork if the chosen node does not run.
+  // kNetwork if the chosen node does not run. That it is a relay is found out by the first operation (kNodeRefuses).
   static absl::StatusOr<std::unique_ptr<TalkSession>> Open(const Invocation& invocation, const Context& context);
 
   chat::ChatClient& client() { return *client_; }

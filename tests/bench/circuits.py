@@ -13,7 +13,7 @@ ratio is ours to the better of the two, the median over the rounds. Writes build
 not be taken is absent, and said so.
 
 Ours: tests/bench/circuits_bench.cc, the program's drivers, links and loop with a stream type for bulk added; idle_rss is of the
-program itself. Not measured here: note_warm.
+program itself, note_warm of whole processes (note.py).
 """
 import argparse
 import json
@@ -32,17 +32,19 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "peers", "tor"))
 sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
 import network as tornet
+import note
 
 GIB = 1 << 30
 CELL_PAYLOAD = 2000
 IN_FLIGHT = (1, 32, 128)
+NOTES = 7  # a round
 BUILDS, PINGS, LOADED_PINGS, RATE_SECONDS = 20, 300, 300, 3
 TUNED = ("cc_alg=2 cc_cwnd_init=500 cc_cwnd_min=500 circ_max_cell_queue_size=5000 circ_max_cell_queue_size_out=5000")
 RATES = tuple(f"build_rate_{at_once}" for at_once in IN_FLIGHT)
 METRICS = ("relay_cpu", "throughput_1", "throughput_8", "build_idle", "build_cpu", "build_rate", *RATES, "rtt_idle",
            "rtt_loaded_p99")
 BETTER_HIGH = ("throughput_1", "throughput_8", "build_rate", *RATES)
-PARTS = ("rounds", "rss", "memory", "costs")
+PARTS = ("rounds", "rss", "memory", "costs", "note")
 REPORT, ROUNDS = "build/reports/circuits-bench.json", "build/circuits-rounds.json"
 
 
@@ -248,13 +250,13 @@ def costs(build):
     return {run["name"]: run["cpu_time"] / 1000 for run in json.loads(text)["benchmarks"]}
 
 
-def own_loopback():
-    """Runs the rest in a network namespace of its own, where that is allowed."""
+def own_loopback(script=__file__):
+    """Runs the script anew in a network namespace of its own, where that is allowed."""
     if os.environ.get("BULBIL_OWN_LOOPBACK") or os.geteuid() != 0:
         return
     os.environ["BULBIL_OWN_LOOPBACK"] = "1"
     if subprocess.run(["unshare", "--net", "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0:
-        os.execvp("unshare", ["unshare", "--net", sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
+        os.execvp("unshare", ["unshare", "--net", sys.executable, os.path.abspath(script), *sys.argv[1:]])
 
 
 def ratios(report, rounds):
@@ -361,6 +363,8 @@ def main():
         report["bytes_per_circuit"] = bytes_per_circuit(options.build, options.circuits)
     if "costs" in options.parts:
         report["layer_us"] = costs(options.build)["Layer"]
+    if "note" in options.parts:
+        report.update(note.compare(options.build, options.rounds, NOTES, with_tor))
     print(json.dumps(report, indent=1))
     save(REPORT, report)
 

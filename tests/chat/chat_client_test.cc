@@ -70,8 +70,8 @@ class ChatClientTest : public testing::Test {
     operations_.open_now = 0;
     return polled.texts;
   }
-  void StartPoll(Person& who, Polled& polled) {
-    client_->Poll({&who.key, &who.inbox, loop_.WallNow(), imported_},
+  void StartPoll(Person& who, Polled& polled, bool today_only = false) {
+    client_->Poll({&who.key, &who.inbox, loop_.WallNow(), imported_, today_only},
                   [&](const Message& message) {
                     if (polled.texts.size() == shown_max_) return absl::UnavailableError("the output is closed");
                     polled.texts.push_back(base::ToString(message.text));
@@ -107,6 +107,38 @@ TEST_F(ChatClientTest, EveryKindOfTextArrivesExactlyOnceByteForByte) {
   polled = Poll(alice_);
   ASSERT_OK(polled.result);
   EXPECT_TRUE(polled.texts.empty());
+}
+
+// Between whole polls, one that waits asks for today alone: three places, the same circuits, nothing marked as complete.
+TEST_F(ChatClientTest, APollOfTodayReadsWhatWasSentNowAndCountsForNothingElse) {
+  ASSERT_OK(Send(alice_, "now"));
+  Polled polled;
+  StartPoll(alice_, polled, /*today_only=*/true);
+  loop_.RunFor(absl::Minutes(6));
+  ASSERT_OK(polled.result);
+  EXPECT_EQ(polled.texts, std::vector<std::string>{"now"});
+  EXPECT_EQ(polled.result->parts_asked, 3);
+  EXPECT_EQ(polled.result->parts_answered, 3);
+  ASSERT_OK_AND_ASSIGN(const InboxState state, alice_.inbox.Load(loop_.WallNow()));
+  EXPECT_FALSE(state.last_complete_poll.has_value());
+  polled = Poll(alice_);
+  ASSERT_OK(polled.result);
+  EXPECT_TRUE(polled.texts.empty()) << "shown once";
+  EXPECT_EQ(polled.result->parts_asked, 9);
+}
+
+TEST_F(ChatClientTest, PollsOfOneIdentityShareCircuitsPlaceByPlaceAndOfTwoNever) {
+  const auto isolations = [&](Person& who) {
+    operations_.points_of_isolation.clear();
+    EXPECT_OK(Poll(who).result);
+    std::set<base::Bytes> seen;
+    for (const auto& [isolation, points] : operations_.points_of_isolation) seen.insert(isolation);
+    return seen;
+  };
+  const std::set<base::Bytes> first = isolations(alice_), second = isolations(alice_), other = isolations(bob_);
+  EXPECT_EQ(first, second);
+  EXPECT_EQ(first.size(), 9u);
+  for (const base::Bytes& isolation : other) EXPECT_FALSE(first.contains(isolation));
 }
 
 TEST_F(ChatClientTest, SendTellsWhereEachEnvelopeLies) {

@@ -8,13 +8,20 @@
 namespace cli {
 namespace {
 
-TEST(PollPause, IsShortWhileWaitingForOneMessage) {
+TEST(PollPause, GrowsWithTheTimeWaitedForAMessage) {
   support::SeededRng rng(1);
-  for (int i = 0; i < 1000; ++i) {
-    const absl::Duration pause = PauseBetweenPolls({.wait = absl::Seconds(30)}, rng);
-    EXPECT_GE(pause, kWaitPauseMin);
-    EXPECT_LE(pause, kWaitPauseMax);
-  }
+  const auto bounds = [&](absl::Duration waited, absl::Duration most) {
+    for (int i = 0; i < 1000; ++i) {
+      const absl::Duration pause = PauseBetweenPolls({.wait = absl::Minutes(5)}, waited, rng);
+      ASSERT_GE(pause, most / 2) << waited;
+      ASSERT_LE(pause, most) << waited;
+    }
+  };
+  bounds(absl::ZeroDuration(), kWaitPauseMin);
+  bounds(absl::Milliseconds(500), kWaitPauseMin);
+  bounds(absl::Seconds(2), kWaitPauseMin);
+  bounds(absl::Seconds(50), absl::Seconds(1));
+  bounds(absl::Minutes(4), kWaitPauseMax);
 }
 
 TEST(PollPause, OfAWatchIsExponentialWithinBounds) {
@@ -22,7 +29,7 @@ TEST(PollPause, OfAWatchIsExponentialWithinBounds) {
   absl::Duration sum;
   int at_least = 0;
   for (int i = 0; i < 4000; ++i) {
-    const absl::Duration pause = PauseBetweenPolls({.watch = true}, rng);
+    const absl::Duration pause = PauseBetweenPolls({.watch = true}, absl::Hours(1), rng);
     ASSERT_GE(pause, kWatchMin);
     ASSERT_LE(pause, kWatchMax);
     sum += pause;

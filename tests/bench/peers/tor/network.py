@@ -344,6 +344,8 @@ class Net:
             self.add("exit%d" % k, "exit", i); i += 1
         for k in range(a.clients):
             self.add("client%d" % k, "client", i); i += 1
+        for k in range(getattr(a, "services", 0)):
+            self.add("service%d" % k, "service", i); i += 1
         self.srv_port = self.base + i * 10
         jobs = []
         for n in self.nodes.values():
@@ -383,6 +385,9 @@ class Net:
                 ex = AUTH.format(params=params, **n)
             elif role in ("relay", "exit"):
                 ex = RELAY.format(exit=EXIT if role == "exit" else NOEXIT, **n)
+            elif role == "service":
+                ex = ("SocksPort 0\nORPort 0\nHiddenServiceDir %s/service\nHiddenServicePort 80 %s:%d\n"
+                      % (n["dir"], HOST, self.srv_port))
             else:
                 ex = ("SocksPort 127.0.0.1:%d\nSocksPort unix:%s/socks.sock\nORPort 0\n"
                       "MaxCircuitDirtiness 86400\nLearnCircuitBuildTimeout 0\nCircuitBuildTimeout 60\n" % (n["socks"], n["dir"]))
@@ -408,7 +413,7 @@ class Net:
             with contextlib.suppress(RuntimeError):
                 k = len(re.findall(r"^r ", self.ctl("auth0").info("ns/all"), re.M))
         log("consensus lists %d of %d relays after %.0f s" % (k, want, time.time() - t))
-        for n in self.by("client"):
+        for n in self.by("client", "service"):
             go(n)
         log("started", len(self.proc), "processes")
 
