@@ -2,7 +2,9 @@
 // Relays and a client for tests/bench/circuits.py: the drivers, links and loop of the program over loopback, and a stream type
 // for bulk that the program does not have. A ring is not needed: the client is told its relays.
 //
-//   circuits_bench relay              prints its descriptor in hex; ends with its standard input
+//   circuits_bench relay              prints its descriptor in hex; ends with its standard input; of the lines it reads:
+//     stats              one JSON object: circuits carried, cells that wait on links, circuits evicted
+//     drop PERCENT       breaks each of its links with that chance
 //   circuits_bench client HEX...      builds circuits over those relays, in that order; one JSON object for each line it reads:
 //     build N            N circuits, one after the other: milliseconds of each
 //     rate N SECONDS     N at a time, closed as soon as they are built: circuits a second
@@ -11,12 +13,16 @@
 //     ping N             256 bytes to the last hop and back: microseconds of each
 //     loaded N           the same beside a bulk transfer over the same relays
 //     open N             N circuits that stay open; `close` ends them
+//     try N              the same over relays that may not answer: how many stood after all were settled
+//     steady SECONDS     one transfer after the other over a circuit that is built anew when it breaks: MB/s of those that came
+//                        through, circuits that broke
 #include <cstdio>
 #include <future>
 #include <iostream>
 #include <sstream>
 #include <thread>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -31,6 +37,8 @@ namespace {
 
 constexpr size_t kPingSize = 256;
 constexpr size_t kOpenMax = 20'000;
+constexpr uint32_t kSteadyCells = 128;  // of one transfer
+constexpr absl::Duration kBuildAgainAfter = absl::Milliseconds(50);
 constexpr size_t kCellsPerMiB = (1 << 20) / kRelayPayloadMax + 1;
 
 class Echo : public EndpointHandler {
@@ -63,8 +71,64 @@ struct Host {
   overlay::GrpcLinks links;
 };
 
+// The links of a host, that can be made to break.
+class BreakableLinks : public overlay::Links, overlay::LinkListener {
+ public:
+  BreakableLinks(overlay::Links& links, base::Rng& rng) : links_(links), rng_(rng) { links_.SetListener(this); }
+  ~BreakableLinks() override { links_.SetListener(nullptr); }
+
+  void Break(int percent) {
+    for (const overlay::LinkId link : std::vector<overlay::LinkId>(up_.begin(), up_.end())) {
+      if (rng_.Below(100) < static_cast<uint64_t>(percent)) links_.Close(link);
+    }
+  }
+  void SetListener(overlay::LinkListener* listener) override { listener_ = listener; }
+  overlay::LinkId Connect(const overlay::Descriptor& to) override { return links_.Connect(to); }
+  bool Send(overlay::LinkId link, const overlay::Cell& cell) override { return links_.Send(link, cell); }
+  void Close(overlay::LinkId link) override { links_.Close(link); }
+  const overlay::LinkInfo* Find(overlay::LinkId link) const override { return links_.Find(link); }
+
+ private:
+  void OnLinkUp(const overlay::LinkInfo& link) override {
+    up_.insert(link.id);
+    if (listener_ != nullptr) listener_->OnLinkUp(link);
+  }
+  void OnCell(overlay::LinkId link, const overlay::Cell& cell) override {
+    if (listener_ != nullptr) listener_->OnCell(link, cell);
+  }
+  void OnLinkDown(overlay::LinkId link) override {
+    up_.erase(link);
+    if (listener_ != nullptr) listener_->OnLinkDown(link);
+  }
+  void OnEvicted(overlay::LinkId link, overlay::CircuitId id) override {
+    if (listener_ != nullptr) listener_->OnEvicted(link, id);
+  }
+
+  overlay::Links& links_;
+  base::Rng& rng_;
+  overlay::LinkListener* listener_ = nullptr;
+  absl::flat_hash_set<overlay::LinkId> up_;
+};
+
+// Reads lines until there are no more, and has the loop obey them.
+void ObeyRelay(Host& host, BreakableLinks& links, const CircuitsDriver& driver) {
+  for (std::string line; std::getline(std::cin, line);) {
+    std::istringstream words(line);
+    std::string verb;
+    int percent = 0;
+    words >> verb >> percent;
+    host.loop.Post([&host, &links, &driver, verb, percent] {
+      if (verb == "drop") links.Break(percent);
+      std::cout << "{\"carried\": " << driver.stats().carried << ", \"queued\": " << host.links.queued()
+                << ", \"evicted\": " << host.links.counters().evicted << ", \"links\": " << host.links.size() << "}" << std::endl;
+    });
+  }
+  host.loop.Stop();
+}
+
 int RunRelay() {
   Host host(/*serves=*/true);
+  BreakableLinks links(host.links, host.rng);
   overlay::GrpcServer server(host.loop, {.address = "127.0.0.1:0", .socket_path = "", .identity = host.identity});
   host.links.ServeOn(server);
   Echo echo;
@@ -75,15 +139,12 @@ int RunRelay() {
   options.own_descriptor = [&host] { return host.descriptor.encoded; };
   options.own_table = [](uint8_t) { return nullptr; };
   options.onion_keys = [&host] { return std::span<const keys::X25519KeyPair>(&host.onion_key, 1); };
-  CircuitsDriver driver(std::move(options), host.loop, host.links, host.directory, host.rng);
+  CircuitsDriver driver(std::move(options), host.loop, links, host.directory, host.rng);
   const absl::StatusOr<int> port = server.Listen();
   if (!port.ok()) return 1;
   host.Describe(*port);
   std::cout << absl::BytesToHexString(base::ToString(host.descriptor.encoded)) << std::endl;
-  std::thread reader([&host] {
-    while (std::getchar() != EOF) continue;
-    host.loop.Stop();
-  });
+  std::thread reader([&] { ObeyRelay(host, links, driver); });
   host.loop.Run();
   reader.join();
   return 0;
@@ -181,6 +242,34 @@ class Client : overlay::LinkListener {
     }
     return absl::StrCat("{\"open\": ", held_.size(), "}");
   }
+  std::string Try(int count) {
+    std::atomic<int> stood = 0;
+    Await([&](auto done) {
+      auto left = std::make_shared<int>(count);
+      for (int i = 0; i < count; ++i) {
+        Extend(std::nullopt, 0, [this, &stood, left, done](uint64_t circuit) {
+          if (circuit != 0) {
+            ++stood;
+            held_.push_back(circuit);
+          }
+          if (--*left == 0) done(0);
+        });
+      }
+    });
+    return absl::StrCat("{\"open\": ", stood.load(), "}");
+  }
+
+  std::string Steady(int seconds) {
+    const absl::Time start = host_.loop.Now();
+    end_ = start + absl::Seconds(seconds);
+    built_ = failed_ = 0;
+    std::promise<void> all;
+    host_.loop.Post([&] { Transfer(0, all); });
+    all.get_future().wait();
+    const double bytes = static_cast<double>(built_) * kSteadyCells * kRelayPayloadMax;
+    return absl::StrCat("{\"mb_s\": ", bytes / absl::ToDoubleSeconds(host_.loop.Now() - start) / 1e6, ", \"broken\": ", failed_,
+                        "}");
+  }
   std::string CloseHeld() {
     Close(std::exchange(held_, {}));
     return "{}";
@@ -223,6 +312,24 @@ class Client : overlay::LinkListener {
       circuit != 0 ? ++built_ : ++failed_;
       if (circuit != 0) own_.Close(circuit);
       BuildAgain(all);
+    });
+  }
+  // `built_` counts transfers here, `failed_` circuits that broke. 0: a circuit has to be built first.
+  void Transfer(uint64_t circuit, std::promise<void>& all) {
+    if (host_.loop.Now() >= end_) {
+      if (circuit != 0) own_.Close(circuit);
+      return all.set_value();
+    }
+    if (circuit == 0) {
+      return Extend(std::nullopt, 0, [this, &all](uint64_t built) {
+        failed_ += built == 0 ? 1 : 0;
+        const absl::Duration wait = built == 0 ? kBuildAgainAfter : absl::ZeroDuration();
+        host_.loop.At(host_.loop.Now() + wait, [this, built, &all] { Transfer(built, all); });
+      });
+    }
+    own_.Run(circuit, BulkStep{kSteadyCells, 0}, [this, circuit, &all](auto result) {
+      ++(result.ok() ? built_ : failed_);
+      Transfer(result.ok() ? circuit : 0, all);
     });
   }
   std::vector<uint64_t> Open(int count) {
@@ -285,6 +392,8 @@ std::string Obey(Client& client, const std::string& line) {
   if (verb == "ping") return client.Ping(first);
   if (verb == "loaded") return client.Loaded(first);
   if (verb == "open") return client.Hold(first);
+  if (verb == "try") return client.Try(first);
+  if (verb == "steady") return client.Steady(first);
   if (verb == "close") return client.CloseHeld();
   return "{\"error\": \"verb\"}";
 }
