@@ -4,7 +4,7 @@
 # packages: tor libbenchmark-dev
 """Circuits of ours and of Tor, alternating in one run: three relays, one path, one machine, one loopback of their own.
 
-usage: circuits.py BUILD_FOLDER [--rounds N] [--parts rounds,rss,memory,costs] [--add] [--quick] [--mib N] [--circuits N] [--without-tor]
+usage: circuits.py BUILD_FOLDER [--rounds N] [--parts rounds,rss,memory,costs,note] [--add] [--quick] [--mib N] [--circuits N] [--without-tor]
 A round takes about two minutes. --parts takes only some of the figures; --add puts them to those of the runs before, and its
 rounds to theirs, so that the whole can be taken piece by piece on a machine that is quiet only now and then.
 

@@ -49,6 +49,18 @@ class FakeNetwork {
       NotifyDown(end.peer, end.peer_link);
     }
   }
+  // Takes cells and never sends one; its links stay up.
+  void Mute(size_t i) { members_[i]->mute = true; }
+  // Breaks each link with that chance, at both ends.
+  void BreakLinks(int percent) {
+    for (size_t i = 0; i < members_.size(); ++i) {
+      std::vector<overlay::LinkId> broken;
+      for (const auto& [id, end] : members_[i]->links.ends) {
+        if (id < end.peer_link && rng_.Below(100) < static_cast<uint64_t>(percent)) broken.push_back(id);
+      }
+      for (const overlay::LinkId id : broken) Close(i, id);
+    }
+  }
   // Comes back at its address, under its node key, with a new onion key.
   void Restart(size_t i) {
     Member& member = *members_[i];
@@ -165,7 +177,7 @@ class FakeNetwork {
     overlay::Directory directory;
     overlay::Descriptor descriptor;
     overlay::RoutingTable table;
-    bool is_node = false, alive = true, has_table = false;
+    bool is_node = false, alive = true, has_table = false, mute = false;
     size_t ready_circuits = 0;
     std::map<keys::PublicKey, absl::Time> heard{};
     FakeLinks links;
@@ -291,6 +303,7 @@ class FakeNetwork {
   bool Send(size_t from, overlay::LinkId link, const overlay::Cell& cell) {
     const auto found = members_[from]->links.ends.find(link);
     if (found == members_[from]->links.ends.end()) return false;
+    if (members_[from]->mute) return true;
     loop.Post([this, peer = found->second.peer, theirs = found->second.peer_link, cell = cell]() mutable {
       Member& member = *members_[peer];
       if (member.links.ends.contains(theirs) && member.links.listener != nullptr) member.links.listener->OnCell(theirs, cell);

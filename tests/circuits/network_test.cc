@@ -239,6 +239,48 @@ TEST(Network, AHandleIsGoodForOneRun) {
   EXPECT_STATUS(second, kUnavailable);
 }
 
+// Carried circuits that nobody stands behind any more, once the client is gone too.
+size_t LeftWithout(FakeNetwork& network, size_t client) {
+  network.Kill(client);
+  network.loop.RunFor(absl::Seconds(1));
+  size_t left = 0;
+  for (size_t i = 0; i < network.size(); ++i) {
+    if (i != client) left += network.stats(i).carried;
+  }
+  return left;
+}
+
+TEST(Network, ARelayThatForwardsNothingIsGoneAroundAndNothingIsLeftAMinuteAfter) {
+  FakeNetwork network(61);
+  network.AddNodes(8);
+  network.Mute(3);
+  const size_t client = network.AddClient({0});
+  int answered = 0;
+  for (int i = 0; i < 20; ++i) {
+    const auto outcome = network.Operate(client, NodeId::Random(network.rng()));
+    answered += outcome.answer.ok() ? 1 : 0;
+  }
+  EXPECT_GE(answered, 16);
+  network.loop.RunFor(absl::Minutes(1));
+  EXPECT_EQ(LeftWithout(network, client), 0u);
+}
+
+TEST(Network, OperationsGoOnWhileAThirdOfTheLinksBreaksEverySecond) {
+  FakeNetwork network(62);
+  network.AddNodes(10);
+  const size_t client = network.AddClient({0, 1});
+  int answered = 0;
+  for (int i = 0; i < 40; ++i) {
+    network.BreakLinks(30);
+    const auto outcome = network.Start(client, NodeId::Random(network.rng()), {static_cast<uint8_t>(i)});
+    network.loop.RunFor(absl::Seconds(1));
+    answered += outcome->answer.ok() ? 1 : 0;
+  }
+  EXPECT_GE(answered, 32);
+  network.loop.RunFor(absl::Minutes(1));
+  EXPECT_EQ(LeftWithout(network, client), 0u);
+}
+
 TEST(Network, NodesForgetCircuitsWhoseClientsAreGone) {
   FakeNetwork net(16);
   net.AddNodes(6);
