@@ -14,7 +14,7 @@ Parts, all of them by default; each can be run alone:
   day     24 hours' worth of cells of a busy client through a chain of three, under asan (builds circuits_bench there)
 Writes build/reports/circuits-soak.json. NAME_honest_rate: what an honest client over the same relays keeps of its rate while that
 goes on; before and after it is measured alone, and the attackers run at the lowest priority, for they would have machines of their
-own. NAME_rss_growth_kib: of the guard, at most. NAME_left: circuits that relays still carry a minute after; 0 is right.
+own. NAME_broken: circuits of the honest client that broke and were built anew. NAME_rss_growth_kib: of the guard, at most. NAME_left: circuits that relays still carry a minute after; 0 is right.
 rss_slope_bytes_per_million_cells: growth of the middle relay over the second half of the bulk. Exits 1 if a goal is missed.
 """
 import argparse
@@ -77,11 +77,11 @@ class Attacked(bench.Ours):
 
     def steady(self, seconds):
         figure = self.ask(f"steady {seconds}")
-        return figure["mb_s"]
+        return figure["mb_s"], figure["broken"]
 
     def beside(self, name, report, attack, end):
         """Figures of one attack: `attack` starts it and returns what `end` needs to end it."""
-        alone = [self.steady(ALONE_SECONDS)]
+        alone = [self.steady(ALONE_SECONDS)[0]]
         guard = self.relays[0]
         before = bench.tornet.proc_mem(guard.pid)["VmRSS_kib"]
         begun = attack()
@@ -93,13 +93,13 @@ class Attacked(bench.Ours):
 
         watcher = threading.Thread(target=watch)
         watcher.start()
-        during = self.steady(ATTACK_SECONDS)
+        during, report[name + "_broken"] = self.steady(ATTACK_SECONDS)
         done.set()
         watcher.join()
         report[name + "_evicted"] = self.relay_says(guard)["evicted"]
         end(begun)
         ended = time.monotonic()
-        alone.append(self.steady(ALONE_SECONDS))
+        alone.append(self.steady(ALONE_SECONDS)[0])
         time.sleep(max(0, AFTER_SECONDS - (time.monotonic() - ended)))
         report[name + "_honest_rate"] = during / (sum(alone) / len(alone))
         report[name + "_rss_growth_kib"] = max(most) - before
