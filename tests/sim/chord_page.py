@@ -21,8 +21,8 @@ PAPER_STRETCH = {1: ("7.8 (4.4, 19.8)", "7.2 (4.4, 36.0)", "4.5 (2.5, 11.5)", "4
 HEAD = """# Ours beside the Chord paper's figures
 Written by `./dev sim chord`; `build/reports/chord.json` has the metrics alone. Everything runs over the cores that ship (`Ring`, `FingerTable`,
 `Lookup`) in virtual time, seed 1. A ring starts ideal: each core joins and fills its fingers by its own code while its questions are answered
-as its true neighbours would (`tests/sim/chord_ideal.h`). The paper is Stoica et al., ToN 11(1), 2003; its tables II and III are quoted from memory and second
-sources (tables II to IV), so read them as the order of size.
+as its true neighbours would (`tests/sim/chord_ideal.h`). The paper is Stoica et al., ToN 11(1), 2003; its tables II to IV are quoted from memory and second
+sources, so read them as the order of size.
 How many lookups stand behind a row is in its column; a run that was cut short leaves rows out.
 """
 
