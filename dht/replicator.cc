@@ -7,6 +7,7 @@
 
 #include "base/overloaded.h"
 #include "dht/get_rounds.h"
+#include "dht/link_shares.h"
 #include "dht/offers.h"
 #include "dht/place_syncs.h"
 #include "dht/put_rounds.h"
@@ -32,6 +33,7 @@ struct Replicator::Impl {
 
   bool Serving() const { return replicas.IsMember() && replicas.IsStoring() && !offers.leaving(); }
   std::vector<Peer> Verified(const DhtCaller& caller) const;
+  bool HasShare(const keys::PublicKey& link, const Record& record, const Moment& moment);
   void Replicate(RequestId request, const std::vector<Peer>& caller, Record record, const Moment& moment);
   bool TakesCopyFrom(const std::vector<Peer>& caller, const overlay::NodeId& point) const;
   void Fetch(RequestId request, const std::vector<Peer>& caller, const FetchRequest& message, const Moment& moment);
@@ -55,6 +57,7 @@ struct Replicator::Impl {
   RangeSync sync;
   Repairer repairer;
   Offers offers;
+  LinkShares shares;
   PutRounds put_rounds;
   GetRounds get_rounds;
   PlaceSyncs places;
@@ -147,6 +150,11 @@ bool Replicator::Impl::TakesCopyFrom(const std::vector<Peer>& caller, const over
       std::any_of(caller.begin(), caller.end(), [&](const Peer& peer) { return replicas.MayHold(peer, point); });
   if (replicas.IsResponsible(point, count)) return is_holder || !replicas.Neighbours(key).empty();
   return replicas.IsResponsible(point, count + 1) && ContainsProcess(replicas.Responsible(point, count), key);
+}
+
+bool Replicator::Impl::HasShare(const keys::PublicKey& link, const Record& record, const Moment& moment) {
+  const uint64_t held = std::min(store.counts().bytes, options.bytes_max);
+  return shares.Take(link, record.body.size() + kRecordHeaderSize, options.bytes_max - held, moment.now);
 }
 
 void Replicator::Impl::Replicate(RequestId request, const std::vector<Peer>& caller, Record record, const Moment& moment) {
@@ -246,6 +254,9 @@ DhtActions Replicator::OnRequest(RequestId request, const DhtCaller& caller, Dht
   }
   std::visit(base::Overloaded{
                  [&](PutRequest& m) {
+                   if (!impl_->HasShare(caller.node_key, m.record, moment)) {
+                     return impl_->out.Reply(request, PutReply{.result = PutResult::kNoSpace});
+                   }
                    impl_->put_rounds.Start(request, std::move(m.record), impl_->Serving(), PutAsker::kNode, moment);
                  },
                  [&](GetRequest& m) { impl_->get_rounds.Start(request, m.name, impl_->Serving(), /*pass_on=*/false, moment); },

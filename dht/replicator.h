@@ -7,7 +7,8 @@
 // admitter (one way into the store). Promises, checked in simulation (tests/dht/replicator_sim_test.cc):
 //  - a record with W receipts is on W disks, and is never lost while fewer than W of its holders die before repair made R
 //    copies again;
-//  - nothing is stored that its kind does not accept, whoever brought it; a relay stores nothing;
+//  - nothing is stored that its kind does not accept, whoever brought it; a relay stores nothing; no neighbour's puts may take
+//    more space than is left to the others (link_shares.h);
 //  - a copy is given up only for receipts of all R nodes that are responsible for it.
 // Hostile peers: can withhold and refuse; cannot forge a record or a receipt, read ranges they may not hold, or push: a copy is
 // taken from neighbours and holders only, a put is judged as a client's. Not thread-safe: one event loop.

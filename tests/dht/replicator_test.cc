@@ -116,6 +116,24 @@ TEST_F(ReplicatorTest, NoSpaceAnywhereIsSaid) {
   EXPECT_TRUE(reply.receipts.empty());
 }
 
+TEST_F(ReplicatorTest, ANeighbourThatFloodsLeavesRoomForOthers) {
+  world_.set_bytes_max(100'000);
+  StartRing(3);
+  StoreWorld::Node& node = *world_.nodes()[0];
+  const auto put = [&](const StoreWorld::Node& caller, int number) {
+    base::Bytes body(1000);
+    body[0] = static_cast<uint8_t>(number);
+    const auto reply = RequestAt(node, CallerOf(caller), PutRequest{MakeBlob(body, world_.now() + absl::Hours(20))});
+    return AnswerAs<PutReply>(reply)->result;
+  };
+  int stored = 0;
+  for (int i = 0; i < 120; ++i) stored += put(*world_.nodes()[1], i) == PutResult::kStored ? 1 : 0;
+  EXPECT_GT(stored, 40);
+  EXPECT_LT(stored, 50);
+  EXPECT_EQ(put(*world_.nodes()[1], 200), PutResult::kNoSpace);
+  EXPECT_EQ(put(*world_.nodes()[2], 201), PutResult::kStored);
+}
+
 TEST_F(ReplicatorTest, TheWrongNodeSaysWhoIsResponsibleAndStoresNothing) {
   StartRing(8);
   const Record record = Blob("a");

@@ -32,7 +32,7 @@ class StoreWorld {
       Restart(world);
     }
     void Restart(StoreWorld& world) {
-      core = std::make_unique<Replicator>(ReplicatorOptions{.network = world.network_}, key, world.kinds_, *store, world.rng_);
+      core = std::make_unique<Replicator>(ReplicatorOptions{.network = world.network_, .bytes_max = world.bytes_max_}, key, world.kinds_, *store, world.rng_);
       alive = true;
       ++life;
     }
@@ -42,6 +42,7 @@ class StoreWorld {
     std::unique_ptr<MemoryRecordStore> store;
     std::unique_ptr<Replicator> core;
     bool alive = true;
+    absl::Duration skew;  // of its wall clock
     int life = 0;  // answers and ticks of an earlier life are dropped
     absl::Time tick_at = absl::InfiniteFuture();
     std::function<void(absl::Status)> on_joined;
@@ -50,6 +51,7 @@ class StoreWorld {
   using Answered = std::function<void(const absl::StatusOr<DhtReply>&)>;
 
   explicit StoreWorld(uint64_t seed) : rng_(seed) { RegisterNotes(kinds_); }
+  void set_bytes_max(uint64_t bytes_max) { bytes_max_ = bytes_max; }  // of nodes made from now on
 
   absl::Time now() const { return now_; }
   support::SeededRng& rng() { return rng_; }
@@ -179,7 +181,7 @@ class StoreWorld {
   template <typename Event>
   void Run(Node& node, Event event) {
     if (!node.alive) return;
-    Do(node, event(Moment{now_, now_}));
+    Do(node, event(Moment{now_, now_ + node.skew}));
     Arm(node);
   }
   void Arm(Node& node) {
@@ -246,6 +248,7 @@ class StoreWorld {
   support::SeededRng rng_;
   const overlay::Network network_ = overlay::Network::Local();
   RecordKinds kinds_;
+  uint64_t bytes_max_ = ReplicatorOptions().bytes_max;
   OracleRing ring_;
   absl::Time now_ = absl::FromUnixSeconds(1'795'000'000);
   std::map<std::pair<absl::Time, uint64_t>, std::function<void()>> tasks_;
