@@ -64,7 +64,6 @@ rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env) {
   options.max_background_jobs = 2;
   options.max_total_wal_size = 16 << 20;
   options.max_manifest_file_size = 4 << 20;
-  options.atomic_flush = true;                       // else a log cut between the two families would not open at all
   options.track_and_verify_wals_in_manifest = true;  // a log that is missing as a whole is noticed
   return options;
 }
@@ -214,7 +213,12 @@ absl::Status OpenInOrder(const RocksdbPlace& place, OpenEffort effort, OpenedRoc
   using Mode = rocksdb::WALRecoveryMode;
   const Parts parts = PartsIn(place.path);
   if (parts.LackLog()) RETURN_IF_ERROR(MarkSuspect(place));
-  if (effort == OpenEffort::kOpen && !parts.LackCurrent()) {
+  if (effort == OpenEffort::kReopen) {
+    const rocksdb::Status status = TryOpen(place, Mode::kPointInTimeRecovery, opened);
+    if (status.ok()) return absl::OkStatus();
+    if (!IsDamage(status)) return OpenError(status);
+  }
+  if (effort <= OpenEffort::kOpen && !parts.LackCurrent()) {
     RETURN_IF_ERROR(
         TryModes(place, {Mode::kAbsoluteConsistency, Mode::kPointInTimeRecovery, Mode::kSkipAnyCorruptedRecords}, opened));
     if (opened.db != nullptr) return absl::OkStatus();

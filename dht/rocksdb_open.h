@@ -55,8 +55,10 @@ struct RocksdbPlace {
   std::function<absl::Time()> clock;
 };
 
-// What to begin with: kRepair when a table turned out to be damaged, kStartAgain when a repair did not help.
-enum class OpenEffort { kOpen, kRepair, kStartAgain };
+// What to begin with. kReopen: this process had it open until a write was refused, so the watermark is exact, and what the log
+// lacks of a torn last write was never acknowledged; kRepair: a table turned out to be damaged; kStartAgain: a repair did not
+// help.
+enum class OpenEffort { kReopen, kOpen, kRepair, kStartAgain };
 
 // Errors as RocksdbRecordStore::Open says; DataLoss: opened, but damaged inside: try the next effort.
 absl::StatusOr<OpenedRocksdb> OpenRocksdb(const RocksdbPlace& place, OpenEffort effort);

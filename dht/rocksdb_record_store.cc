@@ -3,6 +3,7 @@
 
 #include <rocksdb/compaction_filter.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
@@ -23,6 +24,7 @@ constexpr size_t kKeySize = 32 + 1 + 32;
 constexpr size_t kChecksumSize = 8;
 constexpr size_t kValueOverhead = 8 + kChecksumSize;
 constexpr absl::Duration kResumeEvery = absl::Seconds(1);  // between tries to write again on a disk that refused
+constexpr uint64_t kRoomToResume = 32 << 20;               // twice the logs that may be there (max_total_wal_size)
 
 rocksdb::Slice AsSlice(base::ByteView bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 base::ByteView AsView(const rocksdb::Slice& slice) { return {reinterpret_cast<const uint8_t*>(slice.data()), slice.size()}; }
@@ -87,12 +89,14 @@ struct RocksdbRecordStore::Impl {
   // With the least effort that makes every record readable.
   absl::Status OpenAndCount(OpenEffort least) ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate);
   absl::Status TryOpenAndCount(OpenEffort effort) ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate);
-  void StartMending();
+  // On a thread of its own: closes the database and opens it with at least that effort.
+  void StartMending(OpenEffort least);
   void Mend();
   // Of something that RocksDB could not read or write.
   absl::Status Unreadable(const rocksdb::Status& status);
   absl::Status WriteBatchSynced(rocksdb::WriteBatch& batch) ABSL_SHARED_LOCKS_REQUIRED(gate);
   absl::Status ResumeIfRefused() ABSL_SHARED_LOCKS_REQUIRED(gate);
+  bool HasRoomToResume() const;
   // Whether this stored value is part of counts: what had expired long before opening may go by the filter unseen.
   bool IsCounted(const rocksdb::Slice& value) const { return ExpiryOf(value) > opened_at - kFilterGrace; }
   void Count(const rocksdb::Slice& value, int sign);
@@ -108,6 +112,7 @@ struct RocksdbRecordStore::Impl {
   StoreState state ABSL_GUARDED_BY(mutex) = StoreState::kOk;
   bool suspect ABSL_GUARDED_BY(mutex) = false;
   bool is_mending ABSL_GUARDED_BY(mutex) = false;
+  OpenEffort effort ABSL_GUARDED_BY(mutex) = OpenEffort::kReopen;  // of the mending under way, or of the next try
   absl::Time next_resume ABSL_GUARDED_BY(mutex) = absl::InfinitePast();
 };
 
@@ -164,9 +169,9 @@ absl::Status RocksdbRecordStore::Impl::TryOpenAndCount(OpenEffort effort) {
 
 absl::Status RocksdbRecordStore::Impl::OpenAndCount(OpenEffort least) {
   absl::Status status;
-  for (const OpenEffort effort : {OpenEffort::kOpen, OpenEffort::kRepair, OpenEffort::kStartAgain}) {
-    if (effort < least) continue;
-    status = TryOpenAndCount(effort);
+  for (const OpenEffort next : {OpenEffort::kReopen, OpenEffort::kOpen, OpenEffort::kRepair, OpenEffort::kStartAgain}) {
+    if (next < least) continue;
+    status = TryOpenAndCount(next);
     if (!absl::IsDataLoss(status)) break;
   }
   if (!status.ok()) opened.reset();
@@ -174,13 +179,14 @@ absl::Status RocksdbRecordStore::Impl::OpenAndCount(OpenEffort least) {
 }
 
 absl::Status RocksdbRecordStore::Impl::Unreadable(const rocksdb::Status& status) {
-  if (IsDamage(status)) StartMending();
+  if (IsDamage(status)) StartMending(OpenEffort::kRepair);
   return absl::DataLossError("part of the store cannot be read");
 }
 
-void RocksdbRecordStore::Impl::StartMending() {
+void RocksdbRecordStore::Impl::StartMending(OpenEffort least) {
   absl::MutexLock lock(&mutex);
-  suspect = true;
+  effort = std::max(effort, least);
+  suspect |= effort > OpenEffort::kOpen;
   if (is_mending) return;
   is_mending = true;
   if (mender.joinable()) mender.join();  // an earlier one, done but for its end
@@ -189,9 +195,15 @@ void RocksdbRecordStore::Impl::StartMending() {
 
 void RocksdbRecordStore::Impl::Mend() {
   absl::WriterMutexLock alone(&gate);
-  const absl::Status status = OpenAndCount(OpenEffort::kRepair);
+  OpenEffort least;
+  {
+    absl::MutexLock lock(&mutex);
+    least = effort;
+  }
+  const absl::Status status = OpenAndCount(least);
   absl::MutexLock lock(&mutex);
-  suspect = true;
+  suspect |= effort > OpenEffort::kOpen;
+  if (status.ok()) effort = OpenEffort::kReopen;
   is_mending = false;
   state = status.ok() ? StoreState::kOk : absl::IsResourceExhausted(status) ? StoreState::kFull : StoreState::kFailing;
   next_resume = place.clock() + kResumeEvery;
@@ -267,20 +279,22 @@ absl::Status RocksdbRecordStore::Impl::ResumeIfRefused() {
     if (is_mending || place.clock() < next_resume) return refused;
     next_resume = place.clock() + kResumeEvery;
   }
-  if (!opened) {
-    StartMending();
-    return refused;
-  }
-  // Busy while RocksDB recovers by itself (it looks for space every five seconds): then the write tells.
-  opened->db->Resume().PermitUncheckedError();
-  return absl::OkStatus();
+  if (HasRoomToResume()) StartMending(OpenEffort::kReopen);
+  return refused;
+}
+
+// What is in the log becomes tables when it is opened. Where nobody can tell, it is tried.
+bool RocksdbRecordStore::Impl::HasRoomToResume() const {
+  uint64_t free = 0;
+  rocksdb::Env* env = place.env != nullptr ? place.env : rocksdb::Env::Default();
+  return !env->GetFreeSpace(place.path, &free).ok() || free >= kRoomToResume;
 }
 
 absl::Status RocksdbRecordStore::Impl::WriteBatchSynced(rocksdb::WriteBatch& batch) {
   rocksdb::WriteOptions synced;
   synced.sync = true;
   const rocksdb::Status status = opened->db->Write(synced, &batch);
-  if (!status.ok() && IsDamage(status)) StartMending();  // found when tables were merged
+  if (!status.ok() && IsDamage(status)) StartMending(OpenEffort::kRepair);  // found when tables were merged
   absl::MutexLock lock(&mutex);
   state = status.ok() ? StoreState::kOk : status.IsNoSpace() ? StoreState::kFull : StoreState::kFailing;
   if (status.ok()) return absl::OkStatus();

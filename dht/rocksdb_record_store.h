@@ -12,6 +12,9 @@
 // reads give DataLoss and writes wait. So DataLoss of Scan is over soon, and what is gone is fetched from replicas. Nothing is
 // deleted.
 // Expired records are never returned; the replicator sweeps them, and a compaction filter drops what it missed for a day.
+// A disk that refused a write: the store goes on reading, refuses further ones, and when there is space again (32 MiB) closes the
+// database and opens it, by the same thread; reads give DataLoss for that moment. RocksDB's own way of resuming is not taken:
+// after a manifest that could not be written it deleted tables in use, or waited for ever.
 // RocksDB writes no log file of its own. About 20 MiB of memory when busy.
 #pragma once
 
@@ -38,7 +41,7 @@ class RocksdbRecordStore : public RecordStore {
 
   // FailedPrecondition: the directory is locked by another process; Unimplemented: its format is of another version;
   // PermissionDenied: not ours to write, or a read-only disk; ResourceExhausted: no space to open it; Internal otherwise. The text
-  // is for the user; nothing was changed.
+  // is for the user.
   static absl::StatusOr<std::unique_ptr<RocksdbRecordStore>> Open(const Options& options);
   ~RocksdbRecordStore() override;
 

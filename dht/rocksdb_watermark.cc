@@ -87,6 +87,10 @@ class WatchingFileSystem : public rocksdb::FileSystemWrapper {
     if (status.ok() && number) *result = std::make_unique<WatchedManifest>(std::move(*result), *number, watermark_);
     return status;
   }
+  // Asked by RocksDB when it looks for space to recover by itself, which it may not (rocksdb_record_store.h).
+  rocksdb::IOStatus GetFreeSpace(const std::string&, const rocksdb::IOOptions&, uint64_t*, rocksdb::IODebugContext*) override {
+    return rocksdb::IOStatus::NotSupported("recovery is the store's");
+  }
 
  private:
   const std::shared_ptr<Watermark> watermark_;

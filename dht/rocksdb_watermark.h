@@ -60,7 +60,7 @@ class Watermark {
   Mark mark_ ABSL_GUARDED_BY(mutex_);
 };
 
-// A file system on which syncs of manifests go into the mark.
+// A file system on which syncs of manifests go into the mark, and which does not tell RocksDB how much space is free.
 std::shared_ptr<rocksdb::FileSystem> WatchManifests(std::shared_ptr<rocksdb::FileSystem> under,
                                                     std::shared_ptr<Watermark> watermark);
 

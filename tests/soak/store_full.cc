@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// A disk that fills up and gets space again, under an open store. usage: store_full FOLDER, on a file system of 64 MiB. (RocksDB
-// wants 16 MiB free before it writes again.)
+// A disk that fills up and gets space again, under an open store. usage: store_full FOLDER, on a file system of 64 MiB. (The
+// store wants 32 MiB free before it writes again.)
 //
 // A ballast file takes most of the space. Records are put until the store refuses; then everything acknowledged is read, the
-// ballast goes, and puts go on without opening again. Several rounds, with values of several sizes, so that logs, flushes and
-// compactions meet the end of the space. Prints "acknowledged=N refusals=N lost=N untyped=N unresumed=N".
+// ballast goes, and puts go on; in the end the store is opened again, and all of it must be there. Several rounds, with values of
+// several sizes, so that logs, flushes and compactions meet the end of the space. Prints "acknowledged=N refusals=N lost=N
+// untyped=N unresumed=N".
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -24,8 +25,8 @@ struct Totals {
 
 class FullDisk {
  public:
-  explicit FullDisk(const std::string& folder) : ballast_(folder + "/ballast") {
-    store_ = *dht::RocksdbRecordStore::Open({.path = folder + "/store"});
+  explicit FullDisk(const std::string& folder) : ballast_(folder + "/ballast"), path_(folder + "/store") {
+    store_ = *dht::RocksdbRecordStore::Open({.path = path_});
   }
 
   Totals Run() {
@@ -37,6 +38,10 @@ class FullDisk {
       totals_.unresumed += Resumes(body_size) ? 0 : 1;
       RemoveMost();
     }
+    CheckAll();
+    store_.reset();
+    store_ = *dht::RocksdbRecordStore::Open({.path = path_});
+    totals_.lost += store_->suspect() ? 1 : 0;
     CheckAll();
     return totals_;
   }
@@ -87,7 +92,7 @@ class FullDisk {
     totals_.untyped += store_->Apply(batch).ok() ? 0 : 1;
   }
 
-  const std::string ballast_;
+  const std::string ballast_, path_;
   const absl::Time expiry_ = absl::FromUnixSeconds(absl::ToUnixSeconds(absl::Now()) + 24 * 3600);
   keys::SystemRng rng_;
   std::unique_ptr<dht::RocksdbRecordStore> store_;
