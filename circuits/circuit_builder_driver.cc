@@ -17,36 +17,68 @@ struct CircuitBuilder::Task {
   Peer guard;
   uint64_t circuit = 0;
   Done done;
+  size_t hops = 0;
 };
 
 CircuitBuilder::CircuitBuilder(const overlay::Network& network, std::optional<keys::PublicKey> own_key, base::EventLoop& loop,
-                               OwnCircuits& own, RingView& view, PeerBook& book, IntroduceFunction introduce, base::Rng& rng)
+                               OwnCircuits& own, RingView& view, PeerBook& book, RelayPool& pool, GuardSet& guards,
+                               IntroduceFunction introduce, base::Rng& rng)
     : network_(network),
       own_key_(own_key),
       loop_(loop),
       own_(own),
       view_(view),
       book_(book),
+      pool_(pool),
+      guards_(guards),
       introduce_(std::move(introduce)),
       rng_(rng) {}
 
-void CircuitBuilder::Build(const Request& request, const std::vector<const RoutingTable*>& start_tables, Done done) {
-  const auto refuse = [&](absl::Status why) { loop_.Post([done = std::move(done), why] { done(why); }); };
-  if (building_ >= kBuildsMax) return refuse(absl::ResourceExhaustedError("enough circuits are being built"));
+// Their descriptors are put where the walk looks for them: the directory may have made room with them meanwhile.
+std::vector<Peer> CircuitBuilder::PooledPeers() {
+  std::vector<Peer> peers;
+  for (const RelayPool::Relay& relay : pool_.relays()) {
+    peers.push_back(relay.descriptor.ToPeer(network_));
+    if (!book_.FindAny(peers.back().node_key, loop_.WallNow()).has_value()) {
+      book_.Add(relay.descriptor.encoded, loop_.Now(), loop_.WallNow());
+    }
+  }
+  return peers;
+}
+
+TableWalk::Options CircuitBuilder::OptionsFor(const Request& request) {
   TableWalk::Options options{.rules = {.never = request.never,
                                        .shun = book_.Blamed(loop_.Now()),
                                        .distinct_prefixes = network_.distinct_prefixes,
                                        .prefixes = {}},
+                             .mean_gap = view_.density().MeanGap(loop_.Now()),
                              .holders = request.holders,
                              .not_last = request.not_last};
   if (own_key_.has_value()) options.rules.never.insert(*own_key_);
+  if (const RoutingTable* covering = view_.Covering(loop_.Now())) {
+    options.choices = covering->Members();
+    options.is_ring = true;
+  } else if (pool_.IsUsable()) {
+    options.choices = PooledPeers();
+    guards_.DropProvisional();
+  }
+  return options;
+}
+
+void CircuitBuilder::Build(const Request& request, const std::vector<const RoutingTable*>& start_tables, Done done) {
+  const auto refuse = [&](absl::Status why) { loop_.Post([done = std::move(done), why] { done(why); }); };
+  if (building_ >= kBuildsMax) return refuse(absl::ResourceExhaustedError("enough circuits are being built"));
+  TableWalk::Options options = OptionsFor(request);
+  const bool walks = options.choices.empty();
+  std::vector<Peer> guard_choices = options.choices;
+  if (walks && !start_tables.empty()) guard_choices = ChoicesOf(*start_tables.front());
   TableWalk walk(std::move(options), book_, rng_);
-  std::optional<Peer> guard = walk.ChooseGuard(guards_, start_tables);
+  std::optional<Peer> guard = guards_.Choose(guard_choices, walk.GuardRules(), /*provisional=*/walks, loop_.Now(), loop_.WallNow());
   if (!guard.has_value()) return refuse(absl::UnavailableError("no guard to be had"));
   const std::optional<uint64_t> circuit = own_.New();
   if (!circuit.has_value()) return refuse(absl::ResourceExhaustedError("too many circuits"));
   ++building_;
-  const TaskRef task(new Task{std::move(walk), *std::move(guard), *circuit, std::move(done)});
+  const TaskRef task(new Task{.walk = std::move(walk), .guard = *std::move(guard), .circuit = *circuit, .done = std::move(done)});
   const std::optional<Descriptor> held = book_.Find(task->guard.node_key, loop_.Now(), loop_.WallNow());
   if (held.has_value()) return StartAt(task, *held);
   IntroduceGuard(task);
@@ -57,8 +89,7 @@ void CircuitBuilder::IntroduceGuard(const TaskRef& task) {
              [this, task, alive = std::weak_ptr(alive_)](absl::StatusOr<overlay::Introduction> answer) {
                if (alive.expired()) return;
                if (!answer.ok()) {
-                 book_.Blame(task->guard.node_key, loop_.Now());
-                 std::erase(guards_, task->guard);
+                 OnSilent(task->guard.node_key, /*is_guard=*/true);
                  return Finish(task, absl::UnavailableError("the guard does not answer"));
                }
                book_.Add(answer->descriptor.encoded, loop_.Now(), loop_.WallNow());
@@ -89,13 +120,15 @@ void CircuitBuilder::OnResult(const TaskRef& task, const CircuitStep& step, absl
   const absl::Time now = loop_.Now(), wall_now = loop_.WallNow();
   const auto* extend = std::get_if<ExtendStep>(&step);
   if (!result.ok()) {
-    if (extend != nullptr) book_.Blame(extend->target.node_key, now);
-    if (extend != nullptr && extend->hops_before == 0) std::erase(guards_, task->guard);
+    if (extend != nullptr) OnSilent(extend->target.node_key, extend->hops_before == 0);
     return Finish(task, result.status());
   }
   if (extend != nullptr) {
     book_.Absolve(extend->target.node_key);
-    return Do(task, task->walk.OnHop(extend->target.node_key, extend->target.address));
+    view_.OnMet(extend->target.node_key, now);
+    if (extend->hops_before == 0) guards_.OnAnswer(extend->target.node_key);
+    task->hops = extend->hops_before + 1;
+    return Do(task, task->walk.OnHop(extend->target.node_key, extend->target.address, now, wall_now));
   }
   if (const auto* table = std::get_if<TableFetched>(&*result)) {
     const absl::StatusOr<RoutingTable> accepted = Accept(*table);
@@ -121,20 +154,20 @@ void CircuitBuilder::Accept(const DescriptorsFetched& fetched) {
 void CircuitBuilder::Finish(const TaskRef& task, absl::Status status) {
   --building_;
   const Done done = std::exchange(task->done, nullptr);
+  if (task->hops > 0) guards_.OnBuilt(task->guard.node_key, status.ok(), loop_.WallNow());
   if (!status.ok()) {
     ++failed_;
     own_.Close(task->circuit);
     return done(status);
   }
   ++built_;
-  KeepGuard(task->guard);
   done(task->circuit);
 }
 
-void CircuitBuilder::KeepGuard(const Peer& guard) {
-  const auto held = std::find(guards_.begin(), guards_.end(), guard);
-  if (held != guards_.end() || guards_.size() >= kGuardsKept) return;
-  guards_.push_back(guard);
+void CircuitBuilder::OnSilent(const keys::PublicKey& node_key, bool is_guard) {
+  book_.Blame(node_key, loop_.Now());
+  view_.OnLost(node_key);
+  if (is_guard) guards_.OnSilence(node_key, loop_.Now());
 }
 
 }  // namespace circuits

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// circuits/circuit_builder_driver.h — drives table walks: from start tables to a circuit of three relays that is ready for use.
+// circuits/circuit_builder_driver.h — drives table walks: from guard to a circuit of three relays that is ready for use.
 //
+// Relays come out of all members where a believed table covers the ring; else out of the secret pool, once it is usable; before that
+// out of finger tables, and guards from that time are provisional.
 // Every table and descriptor that comes back is verified and kept (ring view, peer book). A hop that could not be reached is
-// blamed; trying again is for the caller. Guards that worked stay first choice while they work: each further guard is one more
-// relay that sees this client.
+// blamed; trying again is for the caller.
 #pragma once
 
 #include "base/event_loop.h"
+#include "circuits/guard_set.h"
 #include "circuits/own_circuits_driver.h"
+#include "circuits/relay_pool.h"
 #include "circuits/ring_view.h"
 #include "circuits/table_walk.h"
 #include "overlay/introduce.h"
@@ -15,7 +18,6 @@
 namespace circuits {
 
 inline constexpr size_t kBuildsMax = 8;  // at a time
-inline constexpr size_t kGuardsKept = 3;
 
 // overlay::Introduce over TLS, or a test's: descriptor and table of the node there.
 using IntroduceFunction =
@@ -31,7 +33,7 @@ class CircuitBuilder {
   };
 
   CircuitBuilder(const overlay::Network& network, std::optional<keys::PublicKey> own_key, base::EventLoop& loop, OwnCircuits& own,
-                 RingView& view, PeerBook& book, IntroduceFunction introduce, base::Rng& rng);
+                 RingView& view, PeerBook& book, RelayPool& pool, GuardSet& guards, IntroduceFunction introduce, base::Rng& rng);
 
   // `start_tables`: where the walk begins. ResourceExhausted beyond kBuildsMax, Unavailable: worth another try. `done` is posted.
   void Build(const Request& request, const std::vector<const overlay::RoutingTable*>& start_tables, Done done);
@@ -53,7 +55,9 @@ class CircuitBuilder {
   void Run(const TaskRef& task, CircuitStep step);
   void OnResult(const TaskRef& task, const CircuitStep& step, absl::StatusOr<StepResult> result);
   void Finish(const TaskRef& task, absl::Status status);
-  void KeepGuard(const overlay::Peer& guard);
+  TableWalk::Options OptionsFor(const Request& request);
+  std::vector<overlay::Peer> PooledPeers();
+  void OnSilent(const keys::PublicKey& node_key, bool is_guard);
 
   const overlay::Network network_;
   const std::optional<keys::PublicKey> own_key_;
@@ -61,9 +65,10 @@ class CircuitBuilder {
   OwnCircuits& own_;
   RingView& view_;
   PeerBook& book_;
+  RelayPool& pool_;
+  GuardSet& guards_;
   IntroduceFunction introduce_;
   base::Rng& rng_;
-  std::vector<overlay::Peer> guards_;
   size_t building_ = 0;
   uint64_t built_ = 0, failed_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -191,10 +191,12 @@ void CircuitOperations::OnReached(const OperationRef& operation, uint64_t circui
                                   const absl::StatusOr<StepResult>& result) {
   if (!result.ok()) {
     book_.Blame(target, loop_.Now());
+    view_.OnLost(target);
     operation->tried.insert(target);
     return Retry(operation, result.status());
   }
   book_.Absolve(target);
+  view_.OnMet(target, loop_.Now());
   if (!operation->done) return Release(circuit);
   OpenedOperation opened{.handle = ++last_handle_,
                          .channel_binding = std::get<HopAdded>(*result).channel_binding,
@@ -290,7 +292,10 @@ void CircuitOperations::OnLookupResult(const LookupRef& task, const CircuitStep&
   const absl::Time now = loop_.Now(), wall_now = loop_.WallNow();
   const auto* extend = std::get_if<ExtendStep>(&step);
   if (!result.ok()) {
-    if (extend != nullptr) book_.Blame(extend->target.node_key, now);
+    if (extend != nullptr) {
+      book_.Blame(extend->target.node_key, now);
+      view_.OnLost(extend->target.node_key);
+    }
     return Lookup(task->operation);
   }
   if (extend != nullptr) return DoLookup(task, task->core.OnHop());

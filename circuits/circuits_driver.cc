@@ -19,9 +19,11 @@ CircuitsDriver::CircuitsDriver(CircuitsOptions options, base::EventLoop& loop, o
       rng_(rng),
       view_(options_.network),
       book_(directory),
+      pool_(rng),
+      guards_(rng),
       relay_(RelayOptions(), table_, rng),
       own_(options_.network, loop, links, table_, rng),
-      builder_(options_.network, options_.own_key, loop, own_, view_, book_, options_.introduce, rng),
+      builder_(options_.network, options_.own_key, loop, own_, view_, book_, pool_, guards_, options_.introduce, rng),
       start_(options_.own_table, options_.bootstrap, loop, view_, book_, options_.introduce),
       operations_({options_.network, options_.own_key, options_.ready_circuits}, loop, own_, builder_, start_, view_, book_, rng),
       timer_(loop, [this] { Apply(relay_.OnTick(loop_.Now())); }) {

@@ -75,6 +75,8 @@ class CircuitsDriver : private overlay::LinkListener {
   CircuitTable table_;
   RingView view_;
   PeerBook book_;
+  RelayPool pool_;
+  GuardSet guards_;
   Relay relay_;
   OwnCircuits own_;
   CircuitBuilder builder_;

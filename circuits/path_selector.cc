@@ -30,15 +30,24 @@ std::optional<Peer> OneOf(const std::vector<Peer>& peers, base::Rng& rng) {
 
 }  // namespace
 
+std::optional<Peer> ChooseHop(const std::vector<Peer>& choices, const HopRules& rules, base::Rng& rng) {
+  const std::vector<Peer> good = AllowedProcesses(choices, rules, /*shunning=*/true);
+  if (!good.empty()) return OneOf(good, rng);
+  return OneOf(AllowedProcesses(choices, rules, /*shunning=*/false), rng);
+}
+
+std::vector<Peer> ChoicesOf(const overlay::RoutingTable& table) {
+  std::vector<Peer> fingers;
+  for (const overlay::Finger& finger : table.fingers) fingers.push_back(finger.peer);
+  return AllowedProcesses(fingers, {}, /*shunning=*/false).size() >= kChoicesMin ? fingers : table.Members();
+}
+
 std::optional<Peer> ChooseHop(const overlay::RoutingTable& table, const HopRules& rules, base::Rng& rng) {
   std::vector<Peer> fingers;
   for (const overlay::Finger& finger : table.fingers) fingers.push_back(finger.peer);
   const std::vector<Peer> good_fingers = AllowedProcesses(fingers, rules, /*shunning=*/true);
   if (good_fingers.size() >= kChoicesMin) return OneOf(good_fingers, rng);
-  const std::vector<Peer> members = table.Members();
-  const std::vector<Peer> good_members = AllowedProcesses(members, rules, /*shunning=*/true);
-  if (!good_members.empty()) return OneOf(good_members, rng);
-  return OneOf(AllowedProcesses(members, rules, /*shunning=*/false), rng);
+  return ChooseHop(table.Members(), rules, rng);
 }
 
 }  // namespace circuits

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "circuits/table_check.h"
+
 namespace circuits {
 namespace {
 
@@ -33,20 +35,40 @@ std::optional<std::vector<Peer>> ResponsibleBy(const RoutingTable& table, const 
   return std::nullopt;
 }
 
-void RingView::Add(const RoutingTable& table, absl::Time now) {
+RingView::Seen& RingView::Keep(const RoutingTable& table, absl::Time now) {
   const auto held = tables_.find(table.owner.point);
   if (held != tables_.end()) {
+    Seen& seen = held->second;
     // An answer that was under way for long must not undo a newer one.
-    if (table.issued < held->second.table.issued) return;
-    if (held->second.table.encoded != table.encoded) held->second.table = table;
-    held->second.when = now;
-    return;
+    if (table.issued < seen.table.issued) return seen;
+    if (seen.table.encoded != table.encoded) {
+      seen.table = table;
+      density_.Add(table, now);
+    }
+    seen.when = now;
+    return seen;
   }
+  density_.Add(table, now);
   if (tables_.size() >= kTablesMax) {
     tables_.erase(std::min_element(tables_.begin(), tables_.end(),
                                    [](const auto& a, const auto& b) { return a.second.when < b.second.when; }));
   }
-  tables_.emplace(table.owner.point, Seen{table, now});
+  return tables_.emplace(table.owner.point, Seen{table, now}).first->second;
+}
+
+void RingView::Add(const RoutingTable& table, absl::Time now) { Keep(table, now); }
+
+void RingView::AddStart(const RoutingTable& table, bool trusted, absl::Time now) {
+  Seen& seen = Keep(table, now);
+  seen.start = true;
+  seen.trusted |= trusted;
+}
+
+void RingView::OnMet(const keys::PublicKey& node_key, absl::Time now) {
+  if (met_.size() >= kMetMax && !met_.contains(node_key)) {
+    met_.erase(std::min_element(met_.begin(), met_.end(), [](const auto& a, const auto& b) { return a.second < b.second; }));
+  }
+  met_[node_key] = now;
 }
 
 const RoutingTable* RingView::Find(const NodeId& owner, absl::Time now) const {
@@ -54,16 +76,27 @@ const RoutingTable* RingView::Find(const NodeId& owner, absl::Time now) const {
   return found == tables_.end() || !IsFresh(found->second, now) ? nullptr : &found->second.table;
 }
 
+bool RingView::IsBelieved(const Seen& seen, absl::Time now) const {
+  if (!seen.table.CoversRing()) return false;
+  const std::vector<Peer> members = seen.table.Members();
+  if (const std::optional<double> gap = density_.MeanGap(now); gap.has_value() && !CheckTable(seen.table, *gap).ok()) return false;
+  if (seen.trusted) return true;
+  return std::all_of(met_.begin(), met_.end(), [&](const auto& met) {
+    return now - met.second > kMetLately ||
+           std::any_of(members.begin(), members.end(), [&](const Peer& peer) { return peer.node_key == met.first; });
+  });
+}
+
 const RoutingTable* RingView::Covering(absl::Time now) const {
   const Seen* newest = nullptr;
   for (const auto& [owner, seen] : tables_) {
-    if (!IsFresh(seen, now) || !seen.table.CoversRing()) continue;
+    if (!seen.start || !IsFresh(seen, now)) continue;
     if (newest == nullptr || seen.when > newest->when ||
         (seen.when == newest->when && seen.table.issued > newest->table.issued)) {
       newest = &seen;
     }
   }
-  return newest == nullptr ? nullptr : &newest->table;
+  return newest == nullptr || !IsBelieved(*newest, now) ? nullptr : &newest->table;
 }
 
 std::vector<Peer> RingView::Members(absl::Time now) const {
@@ -79,7 +112,7 @@ std::vector<Peer> RingView::Members(absl::Time now) const {
     return members;
   }
   for (const auto& [owner, seen] : tables_) {
-    if (IsFresh(seen, now)) add(seen.table);
+    if (IsFresh(seen, now) && !seen.table.CoversRing()) add(seen.table);
   }
   return members;
 }
@@ -90,7 +123,7 @@ std::optional<std::vector<Peer>> RingView::Responsible(const NodeId& point, absl
   const Seen* newest = nullptr;
   std::optional<std::vector<Peer>> best;
   for (const auto& [owner, seen] : tables_) {
-    if (!IsFresh(seen, now) || (newest != nullptr && seen.when <= newest->when)) continue;
+    if (!IsFresh(seen, now) || seen.table.CoversRing() || (newest != nullptr && seen.when <= newest->when)) continue;
     std::optional<std::vector<Peer>> found = ResponsibleBy(seen.table, point, count);
     if (!found.has_value()) continue;
     newest = &seen;

@@ -26,7 +26,7 @@ std::vector<const overlay::RoutingTable*> StartTables::tables() const {
 
 bool StartTables::RefreshOwn() {
   const overlay::RoutingTable* table = own_table_(0);
-  if (table != nullptr) view_.Add(*table, loop_.Now());
+  if (table != nullptr) view_.AddStart(*table, /*trusted=*/true, loop_.Now());
   return table != nullptr;
 }
 
@@ -61,9 +61,11 @@ void StartTables::TryNext(std::shared_ptr<Attempt> attempt) {
       return TryNext(attempt);
     }
     const auto found = std::find(bootstrap_.begin(), bootstrap_.end(), target.address);
-    if (found != bootstrap_.end()) std::rotate(bootstrap_.begin(), found, found + 1);
+    const bool named_by_user = found != bootstrap_.end();
+    if (named_by_user) std::rotate(bootstrap_.begin(), found, found + 1);
     book_.Add(answer->descriptor.encoded, loop_.Now(), loop_.WallNow());
-    view_.Add(answer->table, loop_.Now());
+    view_.OnMet(answer->descriptor.node_key, loop_.Now());
+    view_.AddStart(answer->table, named_by_user, loop_.Now());
     fetched_ = answer->table;
     fetched_at_ = loop_.Now();
     Finish(absl::OkStatus());

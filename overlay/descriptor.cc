@@ -51,7 +51,7 @@ absl::StatusOr<Descriptor> DecodeDescriptor(const Network& network, base::ByteVi
   descriptor.issued = absl::FromUnixSeconds(static_cast<int64_t>(issued));
   descriptor.expires = absl::FromUnixSeconds(static_cast<int64_t>(expires));
   RETURN_IF_ERROR(CheckAddress(network, descriptor.address));
-  RETURN_IF_ERROR(CheckLifetime(network, descriptor.issued, descriptor.expires, wall_now));
+  RETURN_IF_ERROR(CheckLifetime(network.descriptor_lifetime, descriptor.issued, descriptor.expires, wall_now));
   RETURN_IF_ERROR(VerifyRecord(kLabel, descriptor.node_key, bytes));
   descriptor.encoded = base::ToBytes(bytes);
   return descriptor;

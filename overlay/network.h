@@ -22,6 +22,7 @@ struct Network {
   absl::Duration stabilize_max = absl::Seconds(5);         // doubling up to this while quiet
   absl::Duration call_timeout = absl::Seconds(2);          // of a maintenance call, then the peer counts as dead
   absl::Duration descriptor_lifetime = absl::Hours(2);     // renewed at half of it
+  absl::Duration table_lifetime = absl::Minutes(10);       // renewed at half of it; short: what a table says soon stops being so
   absl::Duration onion_key_lifetime = absl::Hours(24);     // current and previous are kept
   bool private_addresses = true;   // loopback and private addresses allowed
   bool distinct_prefixes = false;  // relays of a path in distinct /16 (v6: /32)

@@ -125,7 +125,7 @@ const RoutingTable& RingDriver::table() const {
   if (now.fingers.size() > kTableFingersMax) now.fingers.erase(now.fingers.begin(), now.fingers.end() - kTableFingersMax);
   const bool same = SameFingers(now.fingers, table_.fingers) && SamePeers(now.successors, table_.successors) &&
                     SamePeers(now.predecessors, table_.predecessors);
-  const bool young = !table_.encoded.empty() && loop_.WallNow() < table_.issued + options_.network.descriptor_lifetime / 2;
+  const bool young = !table_.encoded.empty() && loop_.WallNow() < table_.issued + options_.network.table_lifetime / 2;
   if (!same || !young) {
     table_ = std::move(now);
     SignTable(options_.network, node_key_, table_, loop_.WallNow());

@@ -92,7 +92,7 @@ void SignTable(const Network& network, const keys::SigningKey& node_key, Routing
   CHECK(table.successors.size() <= kTableNeighbours && table.predecessors.size() <= kTableNeighbours);
   CHECK(table.fingers.size() <= kTableFingersMax);
   const int64_t issued = absl::ToUnixSeconds(wall_now);
-  const int64_t expires = issued + absl::ToInt64Seconds(network.descriptor_lifetime);
+  const int64_t expires = issued + absl::ToInt64Seconds(network.table_lifetime);
   table.issued = absl::FromUnixSeconds(issued);
   table.expires = absl::FromUnixSeconds(expires);
   base::ByteWriter writer;
@@ -129,7 +129,7 @@ absl::StatusOr<RoutingTable> DecodeTable(const Network& network, base::ByteView 
   }
   table.issued = absl::FromUnixSeconds(static_cast<int64_t>(issued));
   table.expires = absl::FromUnixSeconds(static_cast<int64_t>(expires));
-  RETURN_IF_ERROR(CheckLifetime(network, table.issued, table.expires, wall_now));
+  RETURN_IF_ERROR(CheckLifetime(network.table_lifetime, table.issued, table.expires, wall_now));
   RETURN_IF_ERROR(VerifyRecord(kLabel, table.owner.node_key, bytes));
   table.encoded = base::ToBytes(bytes);
   return table;

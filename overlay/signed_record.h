@@ -23,7 +23,7 @@ base::Bytes SignRecord(std::string_view label, const keys::SigningKey& key, base
 // `encoded` ends in a signature of `key`; Unauthenticated if not.
 absl::Status VerifyRecord(std::string_view label, const keys::PublicKey& key, base::ByteView encoded);
 
-// Unavailable if it has expired, InvalidArgument if it is from the future or lives longer than the network's descriptors do.
-absl::Status CheckLifetime(const Network& network, absl::Time issued, absl::Time expires, absl::Time wall_now);
+// Unavailable if it has expired, InvalidArgument if it is from the future or lives longer than records of its sort may.
+absl::Status CheckLifetime(absl::Duration longest, absl::Time issued, absl::Time expires, absl::Time wall_now);
 
 }  // namespace overlay

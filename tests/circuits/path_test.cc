@@ -88,12 +88,12 @@ TEST(TableWalk, HopsAreDistinctAndAllowedOverRandomRings) {
     const keys::PublicKey own = ring.peers[0].node_key, storage = ring.peers[1].node_key;
     HopRules rules{.never = {own, storage}, .shun = {}, .distinct_prefixes = seed % 2 == 0, .prefixes = {}};
     TableWalk walk({.rules = rules}, ring.book, ring.rng);
-    const std::optional<Peer> guard = walk.ChooseGuard({}, {&ring.tables[0]});
+    const std::optional<Peer> guard = ChooseHop(ring.tables[0], walk.GuardRules(), ring.rng);
     if (!guard.has_value()) continue;
-    WalkStep step = walk.OnHop(guard->node_key, guard->address);
+    WalkStep step = walk.OnHop(guard->node_key, guard->address, kNow, kNow);
     while (!std::holds_alternative<WalkReady>(step) && !std::holds_alternative<WalkFailed>(step)) {
       if (const auto* extend = std::get_if<ExtendStep>(&step)) {
-        step = walk.OnHop(extend->target.node_key, extend->target.address);
+        step = walk.OnHop(extend->target.node_key, extend->target.address, kNow, kNow);
       } else {
         ASSERT_EQ(std::get<TableStep>(step).hop + 1, walk.path().size());
         step = walk.OnTable(ring.TableOf(walk.path().back()), kNow, kNow);
@@ -116,18 +116,14 @@ TEST(TableWalk, LeavesTheHoldersOfThePlaceOutWhereItCan) {
   for (size_t i = 5; i < 9; ++i) holders.insert(ring.peers[i].node_key);
   for (int round = 0; round < 100; ++round) {
     const TableWalk::Options options{.rules = {.never = {ring.peers[0].node_key}}, .holders = holders};
-    // A kept guard that holds the place gives way to one that does not, and stays the guard where there is no such one.
-    EXPECT_EQ(TableWalk(options, ring.book, ring.rng).ChooseGuard({ring.peers[6], ring.peers[1]}, {&ring.tables[0]})->point,
-              ring.peers[1].point);
-    EXPECT_EQ(TableWalk(options, ring.book, ring.rng).ChooseGuard({ring.peers[6]}, {&ring.tables[0]})->point, ring.peers[6].point);
     TableWalk walk(options, ring.book, ring.rng);
-    const Peer guard = *walk.ChooseGuard({}, {&ring.tables[0]});
+    const Peer guard = *ChooseHop(ring.tables[0], walk.GuardRules(), ring.rng);
     EXPECT_FALSE(holders.contains(guard.node_key));
-    WalkStep step = walk.OnHop(guard.node_key, guard.address);
+    WalkStep step = walk.OnHop(guard.node_key, guard.address, kNow, kNow);
     while (!std::holds_alternative<WalkReady>(step)) {
       if (const auto* extend = std::get_if<ExtendStep>(&step)) {
         EXPECT_FALSE(holders.contains(extend->target.node_key));
-        step = walk.OnHop(extend->target.node_key, extend->target.address);
+        step = walk.OnHop(extend->target.node_key, extend->target.address, kNow, kNow);
       } else {
         step = walk.OnTable(ring.TableOf(walk.path().back()), kNow, kNow);
       }
@@ -135,10 +131,36 @@ TEST(TableWalk, LeavesTheHoldersOfThePlaceOutWhereItCan) {
   }
 }
 
+TEST(TableWalk, TakesHopsOutOfTheChoicesAndFetchesNoTable) {
+  Ring ring(40, 18);
+  std::map<NodeId, int> chosen;
+  const std::vector<Peer> pool(ring.peers.begin(), ring.peers.begin() + 10);
+  for (int round = 0; round < 3000; ++round) {
+    TableWalk walk({.rules = {.never = {ring.peers[0].node_key}}, .choices = pool}, ring.book, ring.rng);
+    WalkStep step = walk.OnHop(ring.peers[1].node_key, ring.peers[1].address, kNow, kNow);
+    while (!std::holds_alternative<WalkReady>(step)) {
+      const auto& target = std::get<ExtendStep>(step).target;
+      ++chosen[target.ToPeer(ring.network).point];
+      step = walk.OnHop(target.node_key, target.address, kNow, kNow);
+    }
+  }
+  EXPECT_EQ(chosen.size(), 8u);  // neither the own node nor the guard
+  for (const auto& [point, times] : chosen) EXPECT_NEAR(times, 750, 120);
+}
+
+TEST(TableWalk, ATableThatTheRingsDensityForbidsEndsIt) {
+  Ring ring(200, 19);
+  RoutingTable table = ring.tables[7];
+  TableWalk walk({.mean_gap = 1.0 / 200}, ring.book, ring.rng);
+  walk.OnHop(ring.peers[7].node_key, ring.peers[7].address, kNow, kNow);
+  for (size_t i = 0; i < 16; ++i) table.successors[i] = ring.peers[(7 + 5 * (i + 1)) % 200];
+  EXPECT_TRUE(std::holds_alternative<WalkFailed>(walk.OnTable(table, kNow, kNow)));
+}
+
 TEST(TableWalk, RefusesATableThatIsNotTheHops) {
   Ring ring(8, 5);
   TableWalk walk({}, ring.book, ring.rng);
-  walk.OnHop(ring.peers[1].node_key, ring.peers[1].address);
+  walk.OnHop(ring.peers[1].node_key, ring.peers[1].address, kNow, kNow);
   EXPECT_TRUE(std::holds_alternative<WalkFailed>(walk.OnTable(ring.tables[2], kNow, kNow)));
 }
 
@@ -147,7 +169,7 @@ TEST(TableWalk, AsksForAllMissingDescriptorsWhereTheTableCoversTheRing) {
   overlay::Directory empty(ring.network);
   PeerBook book(empty);
   TableWalk walk({}, book, ring.rng);
-  walk.OnHop(ring.peers[1].node_key, ring.peers[1].address);
+  walk.OnHop(ring.peers[1].node_key, ring.peers[1].address, kNow, kNow);
   const WalkStep step = walk.OnTable(ring.tables[1], kNow, kNow);
   EXPECT_EQ(std::get<DescriptorsStep>(step).node_keys.size(), 12u);
   EXPECT_EQ(std::get<DescriptorsStep>(step).hop, 0u);
@@ -158,6 +180,7 @@ TEST(RingView, AgreesWithTheWholeRingWhereItCanTell) {
     Ring ring(30, 7, neighbours);
     RingView view(ring.network);
     for (size_t i = 0; i < 30; ++i) view.Add(ring.tables[i], kNow);
+    if (neighbours == 16) view.AddStart(ring.tables[0], /*trusted=*/true, kNow);
     for (int i = 0; i < 500; ++i) {
       const NodeId point = NodeId::Random(ring.rng);
       const auto found = view.Responsible(point, kNow);
@@ -165,6 +188,50 @@ TEST(RingView, AgreesWithTheWholeRingWhereItCanTell) {
       EXPECT_EQ(*found, overlay::ResponsibleFor(point, ring.peers, 3));
     }
   }
+}
+
+// The known hole: a relay signs a table over its own keys alone, which "covers the ring".
+TEST(RingView, ATableThatCoversTheRingIsBelievedOfWhereTheClientBeganAlone) {
+  Ring ring(20, 27), hostile(12, 28);
+  RingView view(ring.network);
+  view.AddStart(ring.tables[0], /*trusted=*/true, kNow);
+  view.OnMet(ring.peers[0].node_key, kNow);
+  view.Add(hostile.tables[0], kNow + absl::Seconds(1));  // newer than the true one
+  ASSERT_NE(view.Covering(kNow + absl::Seconds(1)), nullptr);
+  EXPECT_EQ(view.Covering(kNow + absl::Seconds(1))->owner.point, ring.peers[0].point);
+  for (int i = 0; i < 200; ++i) {
+    const NodeId point = NodeId::Random(ring.rng);
+    EXPECT_EQ(*view.Responsible(point, kNow + absl::Seconds(1)), overlay::ResponsibleFor(point, ring.peers, 3));
+  }
+  EXPECT_EQ(view.Members(kNow + absl::Seconds(1)).size(), 20u);
+}
+
+TEST(RingView, AnIntroducerNobodyNamedHasToNameWhomTheClientMet) {
+  Ring ring(20, 27), hostile(12, 28);
+  RingView view(ring.network);
+  view.OnMet(ring.peers[3].node_key, kNow);
+  view.AddStart(hostile.tables[0], /*trusted=*/false, kNow);
+  EXPECT_EQ(view.Covering(kNow), nullptr);
+  EXPECT_TRUE(view.Members(kNow).empty());
+  EXPECT_FALSE(view.Responsible(NodeId::Random(ring.rng), kNow).has_value());
+  const absl::Time later = kNow + absl::Seconds(1);
+  view.AddStart(ring.tables[5], /*trusted=*/false, later);
+  EXPECT_NE(view.Covering(later), nullptr);
+  // Whom it met and could not reach any more, or long ago, may be missing.
+  view.OnMet(hostile.peers[1].node_key, kNow);
+  EXPECT_EQ(view.Covering(later), nullptr);
+  view.OnLost(hostile.peers[1].node_key);
+  EXPECT_NE(view.Covering(later), nullptr);
+  view.OnMet(hostile.peers[1].node_key, kNow);
+  EXPECT_NE(view.Covering(kNow + kMetLately + absl::Seconds(1)), nullptr);
+}
+
+TEST(RingView, ATableThatCoversASmallRingDoesNotFitALargeOne) {
+  Ring ring(400, 29), hostile(12, 28);
+  RingView view(ring.network);
+  for (size_t i = 0; i < 400; i += 10) view.Add(ring.tables[i], kNow);
+  view.AddStart(hostile.tables[0], /*trusted=*/true, kNow);
+  EXPECT_EQ(view.Covering(kNow), nullptr);
 }
 
 TEST(RingView, SaysNothingOfWhatItDoesNotKnowOrNoLongerKnows) {

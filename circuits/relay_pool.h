@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// circuits/relay_pool.h — the secret pool of relays: who may become a hop of one's own circuits. A core.
+//
+// Source: design.md 7; facts after Castro et al. (OSDI 2002), Danezis and Clayton (P2P 2006), Mittal and Borisov (CCS 2008).
+//   draw a random point x and the coin that decides later -> the driver resolves x (point_lookup.h) -> kept with probability
+//   min(1, kAcceptShare * mean gap / arc): so relays come out nearly uniform although long arcs catch more points
+// Point and coin are drawn together and never again: a failed try is repeated with both, over another circuit, kDrawTries times;
+// who makes tries fail gains nothing but that this point is dropped. Draws begin at Poisson times, whatever else happens.
+// Nobody is told what stands here: it is kept sealed (Encode), never shown, never sent; no relay here is taken as a ring neighbour.
+// A real lookup is hidden among kDummiesPerLookup others of random points, which look the same and feed the pool.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/rng.h"
+#include "circuits/path_selector.h"
+#include "overlay/descriptor.h"
+
+namespace circuits {
+
+inline constexpr size_t kPoolSize = 64;
+inline constexpr size_t kPoolUsable = 16;  // from here on circuits come out of the pool alone
+inline constexpr double kAcceptShare = 0.5;  // keeps 39 of 100 finds; the heaviest relay has 1.27 times its fair share
+inline constexpr int kDrawTries = 3;
+inline constexpr size_t kDrawsMax = 4;  // under way or waiting for another try
+inline constexpr int kDummiesPerLookup = 3, kDummiesOwedMax = 64;
+inline constexpr absl::Duration kDrawFirst = absl::Seconds(10);   // mean time between draws until the pool is usable,
+inline constexpr absl::Duration kDrawFilling = absl::Minutes(2);  // until it is full,
+inline constexpr absl::Duration kDrawFull = absl::Minutes(10);    // and from then on
+inline constexpr absl::Duration kDrawOwed = absl::Seconds(20);    // while dummies are owed
+inline constexpr absl::Duration kRelayAge = absl::Hours(24);      // then a pooled relay gives its place to a newer one
+
+// The chance that a found successor of a random point is kept. `arc` and `mean_gap` as shares of the circle.
+double AcceptChance(double arc, double mean_gap);
+
+class RelayPool {
+ public:
+  struct Draw {
+    uint64_t id;
+    overlay::NodeId point;
+  };
+  struct Relay {
+    overlay::Descriptor descriptor;
+    absl::Time since;  // wall clock
+  };
+
+  explicit RelayPool(base::Rng& rng) : rng_(rng) {}
+
+  // Draws that are due, new ones and those to be tried again. Each ends in one of the three below.
+  std::vector<Draw> OnTick(absl::Time now);
+  absl::Time NextTick() const;
+  // Its successor was found and has this descriptor. True if it is in the pool now.
+  bool OnFound(uint64_t id, double arc, double mean_gap, const overlay::Descriptor& descriptor, absl::Time wall_now);
+  // It could not be resolved over that circuit. False if that was the last try.
+  bool OnFailed(uint64_t id, absl::Time now);
+  // What was found can be no relay of ours (the own node). Costs nothing.
+  void OnUnfit(uint64_t id) { End(id); }
+  // A lookup of one's own has been made.
+  void OnRealLookup(absl::Time now);
+
+  // A newer descriptor of a pooled relay; others are not kept.
+  void Renew(const overlay::Descriptor& descriptor);
+  void Remove(const keys::PublicKey& node_key);
+  // Those whose time is over; called now and then.
+  void DropExpired(absl::Time wall_now);
+
+  const std::vector<Relay>& relays() const { return relays_; }
+  bool Contains(const keys::PublicKey& node_key) const;
+  bool IsUsable() const { return relays_.size() >= kPoolUsable; }
+  int dummies_owed() const { return owed_; }
+
+  //   count 1 ‖ relays, each: since 8 ‖ len 2 descriptor ‖ count 1 ‖ draws, each: point 32 ‖ coin 8 ‖ tries left 1
+  base::Bytes Encode() const;
+  // What Encode wrote, read back into an empty pool. Descriptors that expired meanwhile are left out. DataLoss if it is something else.
+  absl::Status Decode(const overlay::Network& network, base::ByteView bytes, absl::Time now, absl::Time wall_now);
+
+ private:
+  struct Committed {
+    uint64_t id;
+    overlay::NodeId point;
+    double coin;
+    int tries_left;
+    absl::Time again;  // InfiniteFuture while it is being resolved
+  };
+  Committed* Find(uint64_t id);
+  void End(uint64_t id);
+  absl::Duration Pause();  // exponential, with the mean of the present state
+
+  base::Rng& rng_;
+  std::vector<Relay> relays_;
+  std::vector<Committed> draws_;
+  uint64_t last_draw_ = 0;
+  int owed_ = 0;
+  absl::Time next_draw_ = absl::InfinitePast();
+};
+
+}  // namespace circuits

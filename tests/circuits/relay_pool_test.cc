@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: Apache-2.0
+// The secret pool, the guards, and the lookup that fills the pool, over drawn rings with and without liars.
+#include "circuits/relay_pool.h"
+
+#include <map>
+
+#include "circuits/guard_set.h"
+#include "circuits/point_lookup.h"
+#include "tests/support/drawn_ring.h"
+#include "tests/support/status_matchers.h"
+
+namespace circuits {
+namespace {
+
+using overlay::Descriptor;
+using overlay::NodeId;
+using overlay::Peer;
+using overlay::RoutingTable;
+using support::DrawnRing;
+
+const absl::Time kNow = absl::FromUnixSeconds(1'795'000'000);
+
+Descriptor NewDescriptor(base::Rng& rng, absl::Time when = kNow) {
+  const std::string address = absl::StrCat("127.", rng.Below(200), ".0.1:7");
+  return overlay::SignDescriptor({}, keys::SigningKey::Generate(rng), {}, overlay::Role::kStoring, address, {}, when);
+}
+
+// Runs a lookup against honest members; `table_of` may lie.
+template <class TableOf>
+PointStep RunLookup(PointLookup& lookup, const DrawnRing& ring, TableOf table_of) {
+  PointStep step = lookup.Next();
+  while (const auto* fetch = std::get_if<FetchTable>(&step)) {
+    const size_t index = ring.SuccessorOf(fetch->peer.point);
+    if (const std::optional<RoutingTable> table = table_of(index)) {
+      lookup.OnTable(*table);
+    } else {
+      lookup.OnNoTable();
+    }
+    step = lookup.Next();
+  }
+  return step;
+}
+
+TEST(PointLookup, FindsTheSuccessorInRingsOfAnySize) {
+  for (size_t n : {size_t{5}, size_t{20}, size_t{40}, size_t{300}, size_t{5000}}) {
+    support::SeededRng rng(n);
+    const DrawnRing ring(n, rng);
+    int fetches = 0, refused = 0;
+    for (int i = 0; i < 200; ++i) {
+      const NodeId x = NodeId::Random(rng);
+      PointLookup lookup({.point = x, .mean_gap = 1.0 / static_cast<double>(n)}, rng);
+      const size_t start = rng.Below(n);
+      const double gap = 1.0 / static_cast<double>(n);
+      if (!CheckTable(ring.TableOf(start), gap).ok()) ++refused;  // one in a thousand: nowhere to begin
+      lookup.Learn(ring.TableOf(CheckTable(ring.TableOf(start), gap).ok() ? start : (start + n / 2) % n));
+      const PointStep step = RunLookup(lookup, ring, [&](size_t who) { return std::optional(ring.TableOf(who)); });
+      ASSERT_TRUE(std::holds_alternative<PointFound>(step)) << n << ": " << std::get<PointFailed>(step).why;
+      EXPECT_EQ(std::get<PointFound>(step).table.owner.point, ring.peers[ring.SuccessorOf(x)].point);
+      EXPECT_DOUBLE_EQ(std::get<PointFound>(step).arc, ring.ArcOf(ring.SuccessorOf(x)));
+      fetches += lookup.fetches();
+    }
+    EXPECT_LE(fetches, 200 * 12) << n;
+    EXPECT_LE(refused, 2) << n;
+  }
+}
+
+TEST(PointLookup, GoesRoundThoseThatDoNotAnswerAndEndsWhereTheSuccessorDoesNot) {
+  support::SeededRng rng(4);
+  const DrawnRing ring(500, rng);
+  int found = 0;
+  for (int i = 0; i < 100; ++i) {
+    const NodeId x = NodeId::Random(rng);
+    const size_t owner = ring.SuccessorOf(x);
+    PointLookup lookup({.point = x, .mean_gap = 1.0 / 500}, rng);
+    lookup.Learn(ring.TableOf(rng.Below(500)));
+    found += std::holds_alternative<PointFound>(RunLookup(lookup, ring, [&](size_t who) {
+      return who == owner || who % 5 != 0 ? std::optional(ring.TableOf(who)) : std::nullopt;
+    }));
+    PointLookup in_vain({.point = x, .mean_gap = 1.0 / 500}, rng);
+    in_vain.Learn(ring.TableOf((owner + 250) % 500));
+    const auto all_but_owner = [&](size_t who) { return who == owner ? std::nullopt : std::optional(ring.TableOf(who)); };
+    PointStep step = RunLookup(in_vain, ring, all_but_owner);
+    ASSERT_TRUE(std::holds_alternative<PointFailed>(step));
+    EXPECT_TRUE(absl::IsUnavailable(std::get<PointFailed>(step).why));
+    in_vain.Restart({});
+    step = RunLookup(in_vain, ring, [&](size_t who) { return std::optional(ring.TableOf(who)); });
+    ASSERT_TRUE(std::holds_alternative<PointFound>(step)) << "the same point over another circuit";
+    EXPECT_EQ(std::get<PointFound>(step).table.owner.point, ring.peers[owner].point);
+  }
+  EXPECT_GE(found, 97);
+}
+
+// Every fifth member leaves out honest ones as far as the bounds let it.
+TEST(PointLookup, FindsTheTrueSuccessorAmongTablesThatHideIt) {
+  support::SeededRng rng(6);
+  const size_t n = 1000;
+  const DrawnRing ring(n, rng);
+  const auto is_hostile = [](size_t who) { return who * 2654435761u % 5 == 0; };
+  const auto table_of = [&](size_t who) {
+    RoutingTable table = ring.TableOf(who);
+    if (!is_hostile(who)) return std::optional(table);
+    for (const bool after : {true, false}) {
+      std::vector<Peer>& list = after ? table.successors : table.predecessors;
+      list.clear();
+      for (size_t k = 1, honest = 0; list.size() < 16; ++k) {
+        const size_t at = after ? (who + k) % n : (who + n - k) % n;
+        if (!is_hostile(at) && ++honest % 2 == 0) continue;
+        list.push_back(ring.peers[at]);
+      }
+    }
+    return std::optional(table);
+  };
+  int right = 0, wrong = 0;
+  for (int i = 0; i < 500; ++i) {
+    const NodeId x = NodeId::Random(rng);
+    PointLookup lookup({.point = x, .mean_gap = 1.0 / n}, rng);
+    lookup.Learn(*table_of(rng.Below(n)));
+    const PointStep step = RunLookup(lookup, ring, table_of);
+    if (const auto* found = std::get_if<PointFound>(&step)) {
+      const bool is_right = found->table.owner.point == ring.peers[ring.SuccessorOf(x)].point;
+      right += is_right;
+      wrong += !is_right;
+    }
+  }
+  EXPECT_LE(wrong, 5) << right;
+  EXPECT_GE(right, 450);
+}
+
+TEST(PointLookup, NeverAsksWhoStandsOnTheCircuit) {
+  support::SeededRng rng(7);
+  const DrawnRing ring(300, rng);
+  for (int i = 0; i < 100; ++i) {
+    const NodeId x = NodeId::Random(rng);
+    const size_t owner = ring.SuccessorOf(x);
+    const NodeKeys never = {ring.peers[owner].node_key, ring.peers[(owner + 299) % 300].node_key};
+    PointLookup lookup({.point = x, .mean_gap = 1.0 / 300, .never = never}, rng);
+    lookup.Learn(ring.TableOf(rng.Below(300)));
+    const PointStep step = RunLookup(lookup, ring, [&](size_t who) {
+      EXPECT_FALSE(never.contains(ring.peers[who].node_key));
+      return std::optional(ring.TableOf(who));
+    });
+    ASSERT_TRUE(std::holds_alternative<PointFailed>(step));
+    EXPECT_TRUE(absl::IsFailedPrecondition(std::get<PointFailed>(step).why)) << std::get<PointFailed>(step).why << lookup.fetches();
+  }
+}
+
+TEST(RelayPool, RetriesNeverChangeThePointAndEndAfterThree) {
+  support::SeededRng rng(1);
+  RelayPool pool(rng);
+  absl::Time now = kNow;
+  std::vector<RelayPool::Draw> first;
+  while (first.empty()) {
+    first = pool.OnTick(now);
+    now = pool.NextTick();
+  }
+  const RelayPool::Draw draw = first[0];
+  int tries = 1;
+  while (pool.OnFailed(draw.id, now)) {
+    for (bool again = false; !again;) {
+      now = pool.NextTick();
+      for (const RelayPool::Draw& due : pool.OnTick(now)) {
+        if (due.id == draw.id) {
+          EXPECT_EQ(due.point, draw.point);
+          again = true;
+        } else {
+          pool.OnUnfit(due.id);
+        }
+      }
+    }
+    ++tries;
+  }
+  EXPECT_EQ(tries, kDrawTries);
+  EXPECT_FALSE(pool.OnFound(draw.id, 0, 1, NewDescriptor(rng), kNow));
+}
+
+// Two pools with the same randomness: in one every first try is made to fail. The same relays are kept: the coin is drawn with the point.
+TEST(RelayPool, ARefusalDoesNotBuyAnotherCoin) {
+  support::SeededRng keys_rng(2);
+  std::vector<bool> kept[2];
+  for (const bool refuse : {false, true}) {
+    support::SeededRng rng(3);
+    RelayPool pool(rng);
+    absl::Time now = kNow;
+    support::SeededRng arcs(4);
+    for (int i = 0; i < 30; ++i) {
+      std::vector<RelayPool::Draw> due;
+      while (due.empty()) {
+        due = pool.OnTick(now);
+        now = pool.NextTick();
+      }
+      const bool again = refuse && i == 0;
+      if (again) pool.OnFailed(due[0].id, now);
+      if (again) continue;
+      kept[refuse].push_back(pool.OnFound(due[0].id, arcs.Unit() / 100, 0.01, NewDescriptor(keys_rng), kNow));
+    }
+    EXPECT_EQ(std::count(kept[refuse].begin(), kept[refuse].end(), true), static_cast<int>(pool.relays().size()));
+  }
+}
+
+TEST(RelayPool, AcceptsByArcSoThatRelaysComeOutNearlyUniform) {
+  support::SeededRng rng(5);
+  const DrawnRing ring(2000, rng);
+  double total = 0, heaviest = 0;
+  for (size_t i = 0; i < 2000; ++i) {
+    const double weight = ring.ArcOf(i) * AcceptChance(ring.ArcOf(i), 1.0 / 2000);
+    total += weight;
+    heaviest = std::max(heaviest, weight);
+  }
+  EXPECT_NEAR(total, 0.39, 0.02);
+  EXPECT_LT(heaviest / (total / 2000), 1.3);
+}
+
+TEST(RelayPool, FillsToItsSizeAtPoissonTimesAndTurnsOverInADay) {
+  support::SeededRng rng(6);
+  RelayPool pool(rng);
+  absl::Time now = kNow;
+  std::vector<absl::Duration> pauses;
+  absl::Time last = kNow;
+  while (pool.relays().size() < kPoolSize) {
+    for (const RelayPool::Draw& draw : pool.OnTick(now)) {
+      pauses.push_back(now - last);
+      last = now;
+      pool.OnFound(draw.id, 0.01, 0.01, NewDescriptor(rng, now), now);
+    }
+    now = pool.NextTick();
+  }
+  EXPECT_TRUE(pool.IsUsable());
+  EXPECT_LT(now - kNow, absl::Hours(12));
+  EXPECT_GT(*std::max_element(pauses.begin(), pauses.end()), 3 * kDrawFilling);
+  const keys::PublicKey oldest = pool.relays().front().descriptor.node_key;
+  pool.DropExpired(kNow + absl::Hours(25));
+  EXPECT_FALSE(pool.Contains(oldest));
+}
+
+TEST(RelayPool, ARealLookupOwesDummiesThatComeSoon) {
+  support::SeededRng rng(7);
+  RelayPool pool(rng);
+  for (size_t i = 0; i < kPoolSize; ++i) {
+    for (absl::Time now = kNow;; now = pool.NextTick()) {
+      const auto due = pool.OnTick(now);
+      if (due.empty()) continue;
+      pool.OnFound(due[0].id, 0, 1, NewDescriptor(rng), kNow);
+      break;
+    }
+  }
+  pool.OnRealLookup(kNow);
+  EXPECT_EQ(pool.dummies_owed(), kDummiesPerLookup);
+  absl::Time now = kNow;
+  int drawn = 0;
+  while (pool.dummies_owed() > 0) {
+    now = std::max(now, pool.NextTick());
+    for (const auto& draw : pool.OnTick(now)) {
+      ++drawn;
+      pool.OnUnfit(draw.id);
+    }
+  }
+  EXPECT_GE(drawn, kDummiesPerLookup);
+  EXPECT_LT(now - kNow, absl::Minutes(5));
+}
+
+TEST(RelayPool, ComesBackFromItsBytesAndTakesNoOthers) {
+  support::SeededRng rng(8);
+  RelayPool pool(rng);
+  absl::Time now = kNow;
+  while (pool.relays().size() < 5) {
+    for (const auto& draw : pool.OnTick(now)) pool.OnFound(draw.id, 0, 1, NewDescriptor(rng), kNow);
+    now = pool.NextTick();
+  }
+  std::vector<RelayPool::Draw> open;
+  while (open.empty()) {
+    now = pool.NextTick();
+    open = pool.OnTick(now);
+  }
+  const base::Bytes bytes = pool.Encode();
+  RelayPool read(rng);
+  ASSERT_OK(read.Decode({}, bytes, now, kNow));
+  EXPECT_EQ(read.relays().size(), 5u);
+  EXPECT_TRUE(read.Contains(pool.relays()[2].descriptor.node_key));
+  EXPECT_EQ(read.OnTick(now)[0].point, open[0].point) << "a committed point survives a restart";
+  RelayPool late(rng);
+  ASSERT_OK(late.Decode({}, bytes, now, kNow + absl::Hours(20)));
+  EXPECT_TRUE(late.relays().empty());
+  for (size_t cut = 0; cut < bytes.size(); cut += 7) {
+    EXPECT_TRUE(absl::IsDataLoss(late.Decode({}, base::ByteView(bytes).first(cut), now, kNow))) << cut;
+  }
+}
+
+std::vector<Peer> Peers(size_t count, base::Rng& rng) {
+  std::vector<Peer> peers;
+  for (size_t i = 0; i < count; ++i) peers.push_back(NewDescriptor(rng).ToPeer({}));
+  return peers;
+}
+
+TEST(GuardSet, KeepsTheFirstAndTakesASpareOnlyWhileItIsSilent) {
+  support::SeededRng rng(1);
+  const std::vector<Peer> choices = Peers(30, rng);
+  GuardSet guards(rng);
+  const Peer first = *guards.Choose(choices, {}, false, kNow, kNow);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(guards.Choose(choices, {}, false, kNow, kNow)->point, first.point);
+  guards.OnSilence(first.node_key, kNow);
+  const Peer spare = *guards.Choose(choices, {}, false, kNow, kNow);
+  EXPECT_NE(spare.point, first.point);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(guards.Choose(choices, {}, false, kNow, kNow)->point, spare.point);
+  EXPECT_EQ(guards.Choose(choices, {}, false, kNow + kGuardAgain, kNow)->point, first.point) << "it is tried again";
+  guards.OnAnswer(first.node_key);
+  EXPECT_EQ(guards.Choose(choices, {}, false, kNow, kNow)->point, first.point);
+  EXPECT_EQ(guards.guards().size(), 2u);
+}
+
+TEST(GuardSet, TheRulesAreKeptAndAHolderIsBetterThanANewOne) {
+  support::SeededRng rng(2);
+  const std::vector<Peer> choices = Peers(30, rng);
+  GuardSet guards(rng);
+  const Peer first = *guards.Choose(choices, {}, false, kNow, kNow);
+  EXPECT_EQ(guards.Choose(choices, {.shun = {first.node_key}}, false, kNow, kNow)->point, first.point);
+  const Peer other = *guards.Choose(choices, {.never = {first.node_key}}, false, kNow, kNow);
+  EXPECT_NE(other.point, first.point);
+  EXPECT_EQ(guards.Choose(choices, {.shun = {first.node_key}}, false, kNow, kNow)->point, other.point);
+  EXPECT_FALSE(GuardSet(rng).Choose({first}, {.never = {first.node_key}}, false, kNow, kNow).has_value());
+}
+
+TEST(GuardSet, LivesTwentyToFortyDays) {
+  support::SeededRng rng(3);
+  const std::vector<Peer> choices = Peers(5, rng);
+  double shortest = 1e9, longest = 0;
+  for (int i = 0; i < 200; ++i) {
+    GuardSet guards(rng);
+    const Peer first = *guards.Choose(choices, {}, false, kNow, kNow);
+    const double days = absl::ToDoubleHours(guards.guards()[0].until - kNow) / 24;
+    shortest = std::min(shortest, days);
+    longest = std::max(longest, days);
+    guards.Choose(choices, {}, false, kNow, kNow + absl::Hours(24 * 41));
+    EXPECT_GT(guards.guards()[0].until, kNow + absl::Hours(24 * 41));
+  }
+  EXPECT_GE(shortest, 20);
+  EXPECT_LE(longest, 40);
+  EXPECT_GT(longest - shortest, 15);
+}
+
+TEST(GuardSet, ABiasedGuardGoesButOneInTenDaysAtMost) {
+  support::SeededRng rng(4);
+  const std::vector<Peer> choices = Peers(30, rng);
+  GuardSet guards(rng);
+  absl::Time wall = kNow;
+  const auto run = [&](double dies) {
+    const Peer guard = *guards.Choose(choices, {}, false, kNow, wall);
+    for (int i = 0; i < 60; ++i) guards.OnBuilt(guard.node_key, rng.Unit() >= dies, wall);
+    return guard;
+  };
+  const Peer honest = run(0.36);
+  EXPECT_EQ(guards.Choose(choices, {}, false, kNow, wall)->point, honest.point);
+  run(0.95);
+  EXPECT_TRUE(guards.guards().empty());
+  const Peer second = run(0.95);
+  EXPECT_EQ(guards.Choose(choices, {}, false, kNow, wall)->point, second.point) << "not a second one so soon";
+  wall += kBiasDropEvery;
+  run(0.95);
+  EXPECT_TRUE(guards.guards().empty());
+}
+
+TEST(GuardSet, ProvisionalOnesGoAndTheRestComesBackFromItsBytes) {
+  support::SeededRng rng(5);
+  const std::vector<Peer> choices = Peers(30, rng);
+  GuardSet guards(rng);
+  const Peer provisional = *guards.Choose(choices, {}, /*provisional=*/true, kNow, kNow);
+  guards.Choose(choices, {.never = {provisional.node_key}}, false, kNow, kNow);
+  GuardSet read(rng);
+  ASSERT_OK(read.Decode({}, guards.Encode()));
+  ASSERT_EQ(read.guards().size(), 2u);
+  EXPECT_TRUE(read.guards()[0].provisional);
+  EXPECT_EQ(read.guards()[1].peer.point, guards.guards()[1].peer.point);
+  read.DropProvisional();
+  EXPECT_EQ(read.guards().size(), 1u);
+  const base::Bytes bytes = guards.Encode();
+  for (size_t cut = 0; cut < bytes.size(); ++cut) EXPECT_TRUE(absl::IsDataLoss(read.Decode({}, base::ByteView(bytes).first(cut)))) << cut;
+  EXPECT_EQ(read.guards().size(), 1u);
+}
+
+}  // namespace
+}  // namespace circuits
