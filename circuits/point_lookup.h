@@ -22,7 +22,7 @@ namespace circuits {
 
 inline constexpr int kFetchesMax = 24;            // of one try; 10 are usual in a ring of 10,000
 inline constexpr int kWitnessesMax = 3;           // asked about one candidate
-inline constexpr size_t kBeforeAskedMin = 2;      // members before x whose tables were listened to, before a candidate counts
+inline constexpr size_t kBeforeAskedMin = 3;      // members before x whose tables were listened to, before a candidate counts
 inline constexpr size_t kNearestKept = 24;        // peers on each side of x
 
 // Get this member's own table. Its descriptor is known to the one that named it.
