@@ -22,7 +22,7 @@ namespace circuits {
 
 inline constexpr size_t kPoolSize = 64;
 inline constexpr size_t kPoolUsable = 16;  // from here on circuits come out of the pool alone
-// Keeps 14 of 100 finds; the heaviest relay has 1.08 times its fair share. With one half it would be 39 and 1.27, but whoever may choose
+// Keeps 14 of 100 finds; the heaviest relay has 1.07 times its fair share. With one half it would be 39 and 1.27, but whoever may choose
 // among 16 places for each of a fifth of the ids would be 28 % of the relays, by standing right before others; here it is 23 %.
 inline constexpr double kAcceptShare = 0.15;
 inline constexpr int kDrawTries = 3;

@@ -6,7 +6,7 @@
 // for the witness, who here is asked afterwards and chosen by the client, so that nobody can be eclipsed by refusing to sign.
 // The members of a ring stand at hashes, so distances between neighbours are exponential, those between a random point and its
 // n-th neighbour Gamma(n): each bound is a quantile of these, in mean gaps, chosen so that all of one table together refuse fewer
-// than 1 honest one in 1,000 (measured on live rings under churn: docs/anonymity.md).
+// than 1 honest one in 1,000 (measured: docs/anonymity.md).
 #pragma once
 
 #include <optional>
