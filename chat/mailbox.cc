@@ -26,14 +26,18 @@ MailboxDecision JudgeRequest(base::ByteView bytes, const ListContext& context, c
   const auto request = DecodeMailboxRequest(bytes);
   if (!request.ok()) return RefuseRequest{};
   return std::visit(
-      base::Overloaded{
-          [&](const PutRequest& put) { return JudgeRecord(MakeEnvelopeRecord(put.envelope), kinds, wall_now); },
-          [&](const ListRequest& list) { return JudgeList(list, context); },
-          [&](const DeleteRequest& del) { return JudgeRecord(MakeTombstoneRecord(del.tombstone), kinds, wall_now); }},
+      base::Overloaded{[&](const PutRequest& put) { return JudgeRecord(MakeEnvelopeRecord(put.envelope), kinds, wall_now); },
+                       [&](const ListRequest& list) { return JudgeList(list, context); },
+                       [&](const DeleteRequest& del) { return JudgeRecord(MakeTombstoneRecord(del.tombstone), kinds, wall_now); },
+                       [&](const ReadRequest& read) {
+                         return MailboxDecision(ReadPlace{read.kind, read.point});
+                       },
+                       [&](const PutBoxRequest& put) { return JudgeRecord(MakeBoxRecord(put.box), kinds, wall_now); },
+                       [&](const PutBundleRequest& put) { return JudgeRecord(MakeBundleRecord(put.bundle), kinds, wall_now); }},
       *request);
 }
 
-MailboxAnswer MakePage(const ListPlace& list, bool complete, const EnvelopeSource& envelopes) {
+MailboxAnswer MakePage(const ListPlace& list, bool complete, const RecordSource& envelopes) {
   std::optional<Rank> behind;
   if (list.cursor) behind = RankOf(list.day, list.cursor->effort, list.cursor->id);
   std::optional<Rank> first;
@@ -55,6 +59,13 @@ MailboxAnswer MakePage(const ListPlace& list, bool complete, const EnvelopeSourc
   if (!envelope.ok()) return MailboxAnswer{MailboxStatus::kUnavailable};  // the own store is damaged: ask another replica
   answer.item = ItemOf(*envelope);
   answer.more = left > 1;
+  return answer;
+}
+
+MailboxAnswer MakeReading(bool complete, const RecordSource& records) {
+  MailboxAnswer answer{MailboxStatus::kRecord};
+  answer.complete = complete;
+  records([&](const dht::Record& record) { answer.record = record.body; });
   return answer;
 }
 

@@ -16,6 +16,7 @@ struct MailboxEndpoint::State : std::enable_shared_from_this<State> {
   void Start(circuits::EndpointRequest request);
   void Act(MailboxDecision decision, Answer answer);
   void List(const ListPlace& list, Answer answer);
+  void Read(const ReadPlace& read, Answer answer);
   void Reply(const Answer& answer, const MailboxAnswer& reply) {
     --pending;
     answer(EncodeMailboxAnswer(reply));
@@ -49,14 +50,15 @@ void MailboxEndpoint::State::Start(circuits::EndpointRequest request) {
 }
 
 void MailboxEndpoint::State::Act(MailboxDecision decision, Answer answer) {
-  std::visit(base::Overloaded{[&](RefuseRequest) { Reply(answer, {MailboxStatus::kRefused}); },
-                              [&](ListPlace& list) { List(list, std::move(answer)); },
-                              [&](StoreRecord& put) {
-                                store.Put(std::move(put.record), [weak = weak_from_this(), answer = std::move(answer)](
-                                                                     const absl::StatusOr<dht::PutReply>& outcome) {
-                                  if (auto state = weak.lock()) state->Reply(answer, AnswerOfPut(outcome));
-                                });
-                              }},
+  std::visit(base::Overloaded{
+                 [&](RefuseRequest) { Reply(answer, {MailboxStatus::kRefused}); },
+                 [&](ListPlace& list) { List(list, std::move(answer)); }, [&](ReadPlace& read) { Read(read, std::move(answer)); },
+                 [&](StoreRecord& put) {
+                   store.Put(std::move(put.record),
+                             [weak = weak_from_this(), answer = std::move(answer)](const absl::StatusOr<dht::PutReply>& outcome) {
+                               if (auto state = weak.lock()) state->Reply(answer, AnswerOfPut(outcome));
+                             });
+                 }},
              decision);
 }
 
@@ -64,10 +66,20 @@ void MailboxEndpoint::State::List(const ListPlace& list, Answer answer) {
   store.SyncPlace(list.point, [weak = weak_from_this(), list, answer = std::move(answer)](bool complete) {
     const auto state = weak.lock();
     if (!state || state->stopped) return;
-    const EnvelopeSource envelopes = [&](const std::function<void(const dht::Record&)>& visit) {
-      state->store.ForEachEnvelope(list.point, visit);
+    const RecordSource envelopes = [&](const std::function<void(const dht::Record&)>& visit) {
+      state->store.ForEach(list.point, dht::Kind::kEnvelope, visit);
     };
     state->Reply(answer, MakePage(list, complete, envelopes));
+  });
+}
+
+void MailboxEndpoint::State::Read(const ReadPlace& read, Answer answer) {
+  store.SyncPlace(read.point, [weak = weak_from_this(), read, answer = std::move(answer)](bool complete) {
+    const auto state = weak.lock();
+    if (!state || state->stopped) return;
+    state->Reply(answer, MakeReading(complete, [&](const std::function<void(const dht::Record&)>& visit) {
+                   state->store.ForEach(read.point, read.kind, visit);
+                 }));
   });
 }
 

@@ -15,14 +15,16 @@ namespace chat {
 
 namespace {
 
-enum class Op : uint8_t { kPut = 1, kList = 2, kDelete = 3 };
+enum class Op : uint8_t { kPut = 1, kList = 2, kDelete = 3, kRead = 4, kPutBox = 5, kPutBundle = 6 };
 
 constexpr uint8_t kFlagComplete = 1, kFlagMore = 2, kFlagItem = 4;
+constexpr uint8_t kFlagRecord = 2;  // of kRecord
 constexpr size_t kTombstoneHeadSize = 38;
 
 static_assert(1 + kEnvelopeBodySize <= kMailboxMessageSize);
 static_assert(1 + kTombstoneHeadSize + 32 * kTombstoneIdsMax + 64 <= kMailboxMessageSize);
 static_assert(1 + 1 + 4 + kStampSize + kSealedSize <= kMailboxMessageSize);
+static_assert(1 + 1 + 2 + std::max(kBoxBodySize, kBundleBodySize) <= kMailboxMessageSize);
 
 absl::Status Malformed() { return absl::InvalidArgumentError("malformed mailbox message"); }
 
@@ -67,6 +69,14 @@ absl::StatusOr<DeleteRequest> ReadDelete(base::ByteReader& in, base::ByteView re
   return DeleteRequest{std::move(tombstone)};
 }
 
+absl::StatusOr<ReadRequest> ReadRead(base::ByteReader& in) {
+  ReadRequest read;
+  read.kind = static_cast<dht::Kind>(in.U8());
+  read.point.bytes = in.Array<32>();
+  if (read.kind != dht::Kind::kBundle && read.kind != dht::Kind::kBox) return Malformed();
+  return read;
+}
+
 keys::Digest ListDigest(const ListRequest& request, const ListContext& context) {
   base::ByteWriter fields;
   AppendListFields(fields, request);
@@ -88,6 +98,18 @@ void AppendPutOutcome(base::ByteWriter& out, const MailboxAnswer& answer) {
   const size_t count = std::min(answer.receipts.size(), kAnswerReceiptsMax);
   out.U32(answer.detail).U8(static_cast<uint8_t>(count));
   for (size_t i = 0; i < count; ++i) out.Append(dht::EncodeReceipt(answer.receipts[i]));
+}
+
+void AppendRecord(base::ByteWriter& out, const MailboxAnswer& answer) {
+  out.U8(static_cast<uint8_t>((answer.complete ? kFlagComplete : 0) | (answer.record ? kFlagRecord : 0)));
+  if (answer.record) out.Long(*answer.record);
+}
+
+bool ReadRecord(base::ByteReader& in, MailboxAnswer& answer) {
+  const uint8_t flags = in.U8();
+  answer.complete = (flags & kFlagComplete) != 0;
+  if ((flags & kFlagRecord) != 0) answer.record = base::ToBytes(in.Long());
+  return flags <= (kFlagComplete | kFlagRecord);
 }
 
 bool ReadPage(base::ByteReader& in, MailboxAnswer& answer) {
@@ -123,6 +145,8 @@ bool ReadAnswerBody(base::ByteReader& in, MailboxAnswer& answer) {
       return ReadPutOutcome(in, answer);
     case MailboxStatus::kPage:
       return ReadPage(in, answer);
+    case MailboxStatus::kRecord:
+      return ReadRecord(in, answer);
     case MailboxStatus::kRefused:
     case MailboxStatus::kUnavailable:
       return true;
@@ -135,12 +159,16 @@ bool ReadAnswerBody(base::ByteReader& in, MailboxAnswer& answer) {
 base::Bytes EncodeMailboxRequest(const MailboxRequest& request) {
   base::ByteWriter out;
   const auto op = [&](Op value) -> base::ByteWriter& { return out.U8(static_cast<uint8_t>(value)); };
-  std::visit(base::Overloaded{[&](const PutRequest& put) { op(Op::kPut).Append(EncodeEnvelope(put.envelope)); },
-                              [&](const ListRequest& list) {
-                                AppendListFields(op(Op::kList), list);
-                                out.Append(list.signature);
-                              },
-                              [&](const DeleteRequest& del) { op(Op::kDelete).Append(EncodeTombstone(del.tombstone)); }},
+  std::visit(base::Overloaded{
+                 [&](const PutRequest& put) { op(Op::kPut).Append(EncodeEnvelope(put.envelope)); },
+                 [&](const ListRequest& list) {
+                   AppendListFields(op(Op::kList), list);
+                   out.Append(list.signature);
+                 },
+                 [&](const DeleteRequest& del) { op(Op::kDelete).Append(EncodeTombstone(del.tombstone)); },
+                 [&](const ReadRequest& read) { op(Op::kRead).U8(static_cast<uint8_t>(read.kind)).Append(read.point.view()); },
+                 [&](const PutBoxRequest& put) { op(Op::kPutBox).Append(EncodeBox(put.box)); },
+                 [&](const PutBundleRequest& put) { op(Op::kPutBundle).Append(EncodeBundle(put.bundle)); }},
              request);
   return Pad(std::move(out));
 }
@@ -163,6 +191,20 @@ absl::StatusOr<MailboxRequest> DecodeMailboxRequest(base::ByteView bytes) {
       ASSIGN_OR_RETURN(request, ReadDelete(in, bytes.subspan(1)));
       break;
     }
+    case Op::kRead: {
+      ASSIGN_OR_RETURN(request, ReadRead(in));
+      break;
+    }
+    case Op::kPutBox: {
+      ASSIGN_OR_RETURN(Box box, DecodeBox(in.Take(kBoxBodySize)));
+      request = PutBoxRequest{std::move(box)};
+      break;
+    }
+    case Op::kPutBundle: {
+      ASSIGN_OR_RETURN(Bundle bundle, DecodeBundle(in.Take(kBundleBodySize)));
+      request = PutBundleRequest{std::move(bundle)};
+      break;
+    }
     default:
       return Malformed();
   }
@@ -170,11 +212,10 @@ absl::StatusOr<MailboxRequest> DecodeMailboxRequest(base::ByteView bytes) {
   return request;
 }
 
-absl::StatusOr<ListRequest> SignList(const keys::SigningKey& identity, const ListContext& context, const Door& door, uint8_t place,
-                                     std::optional<ListCursor> cursor, base::Rng& rng) {
+absl::StatusOr<ListRequest> SignList(const keys::SigningKey& identity, const ListContext& context, const Door& door,
+                                     uint8_t place, std::optional<ListCursor> cursor, base::Rng& rng) {
   ListRequest request{door, place, cursor, {}};
-  ASSIGN_OR_RETURN(request.signature,
-                   keys::SignBlinded(identity, context.network, door.day, ListDigest(request, context), rng));
+  ASSIGN_OR_RETURN(request.signature, keys::SignBlinded(identity, context.network, door.day, ListDigest(request, context), rng));
   return request;
 }
 
@@ -186,6 +227,7 @@ base::Bytes EncodeMailboxAnswer(const MailboxAnswer& answer) {
   base::ByteWriter out;
   out.U8(static_cast<uint8_t>(answer.status));
   if (answer.status == MailboxStatus::kPage) AppendPage(out, answer);
+  if (answer.status == MailboxStatus::kRecord) AppendRecord(out, answer);
   if (answer.status == MailboxStatus::kStored || answer.status == MailboxStatus::kFull) AppendPutOutcome(out, answer);
   return Pad(std::move(out));
 }

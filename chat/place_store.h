@@ -18,11 +18,12 @@ class PlaceStore {
 
   // A client's record with all its copies, only if this node is responsible for its point.
   virtual void Put(dht::Record record, std::function<void(absl::StatusOr<dht::PutReply>)> done) = 0;
-  // Brings in what another responsible replica holds at a door place. False: no other one answered, or this node is not
+  // Brings in what another responsible replica holds at a place. False: no other one answered, or this node is not
   // responsible, so a listing would be incomplete.
   virtual void SyncPlace(const overlay::NodeId& point, std::function<void(bool complete)> done) = 0;
-  // The envelopes held here at a point, in any order, those expired left out.
-  virtual void ForEachEnvelope(const overlay::NodeId& point, const std::function<void(const dht::Record&)>& visit) const = 0;
+  // The records of a kind held here at a point, in any order, those expired left out.
+  virtual void ForEach(const overlay::NodeId& point, dht::Kind kind,
+                       const std::function<void(const dht::Record&)>& visit) const = 0;
 };
 
 }  // namespace chat

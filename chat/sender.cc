@@ -110,6 +110,7 @@ OperationOwner::Next Sender::TakeAnswer(const Operation& operation, const circui
       put.effort_needed = answer->detail;
       return ++put.refusals >= kRefusalsToBelieve ? Next::kDone : Next::kElsewhere;
     case MailboxStatus::kPage:
+    case MailboxStatus::kRecord:
     case MailboxStatus::kUnavailable:
       break;
   }

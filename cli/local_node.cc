@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "chat/conversation_kinds.h"
 #include "chat/door_kinds.h"
 #include "chat/mailbox_endpoint.h"
 #include "circuits/circuits_driver.h"
@@ -45,8 +46,9 @@ class DhtPlaceStore : public chat::PlaceStore {
   void SyncPlace(const overlay::NodeId& point, std::function<void(bool)> done) override {
     dht_.SyncPlace(point, std::move(done));
   }
-  void ForEachEnvelope(const overlay::NodeId& point, const std::function<void(const dht::Record&)>& visit) const override {
-    dht_.store().ForEach(point, dht::Kind::kEnvelope, loop_.WallNow(), visit);
+  void ForEach(const overlay::NodeId& point, dht::Kind kind,
+               const std::function<void(const dht::Record&)>& visit) const override {
+    dht_.store().ForEach(point, kind, loop_.WallNow(), visit);
   }
 
  private:
@@ -63,6 +65,7 @@ absl::StatusOr<std::unique_ptr<dht::RecordStore>> OpenStore(const LocalNodeOptio
 dht::RecordKinds MakeKinds(const overlay::Network& network) {
   dht::RecordKinds kinds;
   chat::RegisterDoorKinds(kinds, network.name);
+  chat::RegisterConversationKinds(kinds, network.name);
   return kinds;
 }
 

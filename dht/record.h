@@ -23,8 +23,8 @@ namespace dht {
 enum class Kind : uint8_t {
   kBlob = 1,       // id = point = H("blob", body)
   kEnvelope = 2,   // chat/: a sealed note in a door
-  kBundle = 3,     // reserved: signed prekeys
-  kBox = 4,        // reserved: single-use private place
+  kBundle = 3,     // chat/: signed prekeys
+  kBox = 4,        // chat/: single-use private place
   kTombstone = 5,  // chat/: signed deletion of envelopes of one door place and day
 };
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/event_loop.h"
+#include "chat/conversation_kinds.h"
 #include "chat/door_kinds.h"
 #include "chat/place_store.h"
 #include "dht/receipt.h"
@@ -60,9 +61,10 @@ class StoringNode : public chat::PlaceStore {
 
   void Put(dht::Record record, std::function<void(absl::StatusOr<dht::PutReply>)> done) override;
   void SyncPlace(const overlay::NodeId& point, std::function<void(bool)> done) override;
-  void ForEachEnvelope(const overlay::NodeId& point, const std::function<void(const dht::Record&)>& visit) const override {
+  void ForEach(const overlay::NodeId& point, dht::Kind kind,
+               const std::function<void(const dht::Record&)>& visit) const override {
     const auto it = places.find(point);
-    if (it != places.end()) it->second.ForEach(dht::Kind::kEnvelope, visit);
+    if (it != places.end()) it->second.ForEach(kind, visit);
   }
 
   keys::SigningKey key;
@@ -79,6 +81,7 @@ class FakePlaces {
   FakePlaces(base::EventLoop& event_loop, std::string network_name, int node_count, base::Rng& rng)
       : loop(event_loop), network(std::move(network_name)) {
     chat::RegisterDoorKinds(kinds, network);
+    chat::RegisterConversationKinds(kinds, network);
     for (int i = 0; i < node_count; ++i) {
       nodes.push_back(std::make_unique<StoringNode>(*this, keys::SigningKey::Generate(rng)));
     }

@@ -39,6 +39,9 @@ class MailboxTest : public testing::Test {
     rng_.Fill(envelope.sealed);
     return envelope;
   }
+  Box NewBox(const keys::WipedArray<32>& seed, uint8_t fill) {
+    return MakeBox(seed, "local", base::Bytes(kBoxSealedSize, fill), BoxExpiry(loop_.WallNow()));
+  }
   ListContext ContextOf(int node) { return {"local", binding_, places_.nodes[static_cast<size_t>(node)]->key.public_key()}; }
   ListRequest List(const keys::SigningKey& who, std::optional<ListCursor> cursor = {}, int node = 0) {
     return *SignList(who, ContextOf(node), *DoorOf(who.public_key(), "local", door_.day), 0, cursor, rng_);
@@ -212,6 +215,44 @@ TEST_F(MailboxTest, AnswersComeBackAsTheyWereWritten) {
     ASSERT_OK_AND_ASSIGN(const MailboxAnswer read, DecodeMailboxAnswer(EncodeMailboxAnswer(answer)));
     EXPECT_EQ(read, answer);
   }
+}
+
+TEST_F(MailboxTest, ABoxIsWrittenOnceAndReadByItsPoint) {
+  const keys::WipedArray<32> seed(rng_.Array<32>());
+  const Box box = NewBox(seed, 1), second = NewBox(seed, 2);
+  const ReadRequest read{dht::Kind::kBox, BoxPoint(box.key, 0)};
+  const MailboxAnswer absent = AskFor(read);
+  EXPECT_EQ(absent.status, MailboxStatus::kRecord);
+  EXPECT_TRUE(absent.complete);
+  EXPECT_FALSE(absent.record.has_value());
+  const MailboxAnswer stored = AskFor(PutBoxRequest{box}, 1);
+  EXPECT_EQ(stored.status, MailboxStatus::kStored);
+  EXPECT_EQ(stored.receipts.size(), 3u);
+  EXPECT_EQ(AskFor(PutBoxRequest{box}, 2), stored) << "repeating is harmless and looks the same";
+  EXPECT_EQ(AskFor(PutBoxRequest{second}).status, MailboxStatus::kFull) << "taken";
+  for (int node = 0; node < 3; ++node) EXPECT_EQ(AskFor(read, node).record, EncodeBox(box));
+  EXPECT_FALSE(AskFor(ReadRequest{dht::Kind::kBundle, read.point}).record.has_value());
+  Box forged = second;
+  forged.expiry += absl::Hours(24);
+  EXPECT_EQ(AskFor(PutBoxRequest{forged}).status, MailboxStatus::kRefused);
+  places_.nodes[1]->alive = places_.nodes[2]->alive = false;
+  EXPECT_FALSE(AskFor(read).complete) << "one replica alone is no witness";
+}
+
+TEST_F(MailboxTest, ABundleGivesWayToANewerOneOnly) {
+  BundleContents contents;
+  contents.signed_prekey = rng_.Array<32>();
+  const uint64_t now = static_cast<uint64_t>(absl::ToUnixSeconds(loop_.WallNow()));
+  const auto put = [&](uint64_t version) {
+    const auto bundle = SealBundle(owner_, "local", door_.day, 1, version, contents, rng_);
+    EXPECT_EQ(AskFor(PutBundleRequest{*bundle}).status, MailboxStatus::kStored);
+    return EncodeBundle(*bundle);
+  };
+  const ReadRequest read{dht::Kind::kBundle, BundlePoint(door_, 1)};
+  put(now - 2);
+  const base::Bytes newest = put(now);
+  put(now - 1);
+  EXPECT_EQ(AskFor(read).record, newest);
 }
 
 TEST_F(MailboxTest, TooManyRequestsAtOnceAreTurnedAwayAndAnswered) {

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "chat/mailbox_messages.h"
 #include "chat/note.h"
+#include "chat/ratchet.h"
 #include "chat/tombstone.h"
 #include "circuits/relay_cell.h"
 #include "dht/dht_wire.h"
@@ -256,6 +257,51 @@ std::vector<Bytes> ValidReconcileReply() {
 void RunReceipt(ByteView bytes) { (void)dht::DecodeReceipt(bytes); }
 std::vector<Bytes> ValidReceipt() { return {Random(96)}; }
 
+chat::Box ABox() {
+  return chat::MakeBox(keys::WipedArray<32>(), kNetwork.name, Random(chat::kBoxSealedSize), chat::BoxExpiry(kNow));
+}
+chat::Bundle ABundle() { return *chat::SealBundle(Key(), kNetwork.name, chat::DayOf(kNow), 2, 7, {}, Rng()); }
+
+void RunBox(ByteView bytes) {
+  const auto decoded = chat::DecodeBox(bytes);
+  if (!decoded.ok()) return;
+  CHECK(Same(chat::EncodeBox(*decoded), bytes));
+  CHECK(chat::ReadBoxRecord(chat::MakeBoxRecord(*decoded)).ok());
+}
+std::vector<Bytes> ValidBox() { return {chat::EncodeBox(ABox())}; }
+
+void RunBundle(ByteView bytes) {
+  const auto decoded = chat::DecodeBundle(bytes);
+  if (!decoded.ok()) return;
+  CHECK(Same(chat::EncodeBundle(*decoded), bytes));
+  (void)chat::OpenBundle(Key().public_key(), kNetwork.name, *decoded);
+}
+std::vector<Bytes> ValidBundle() { return {chat::EncodeBundle(ABundle())}; }
+
+struct ASession {
+  ASession() {
+    const keys::X25519KeyPair prekey = keys::X25519KeyPair::Generate(Rng());
+    const auto start = chat::StartX3dh(Key(), kNetwork.name, Key().public_key(), prekey.public_key, {}, {}, Rng());
+    state = chat::Ratchet::Responder(start->secrets, prekey).Serialize();
+    auto sender = chat::Ratchet::Initiator(start->secrets, prekey.public_key, Rng());
+    message = sender->Seal({}, Random(30), Rng());
+  }
+  Bytes state, message;
+};
+
+void RunRatchetMessage(ByteView bytes) {
+  static const ASession session;
+  auto ratchet = chat::Ratchet::Parse(session.state);
+  if (!ratchet->Open({}, bytes, Rng()).ok()) CHECK(ratchet->Serialize() == session.state);
+}
+std::vector<Bytes> ValidRatchetMessage() { return {ASession().message}; }
+
+void RunRatchetState(ByteView bytes) {
+  const auto ratchet = chat::Ratchet::Parse(bytes);
+  if (ratchet.ok()) CHECK(ratchet->Serialize().size() == bytes.size());
+}
+std::vector<Bytes> ValidRatchetState() { return {ASession().state}; }
+
 void RunMailboxRequest(ByteView bytes) {
   const auto decoded = chat::DecodeMailboxRequest(bytes);
   if (decoded.ok()) CHECK(chat::DecodeMailboxRequest(chat::EncodeMailboxRequest(*decoded)).ok());
@@ -264,8 +310,12 @@ std::vector<Bytes> ValidMailboxRequest() {
   const chat::Envelope envelope = AnEnvelope();
   const auto list = chat::SignList(Key(), {kNetwork.name, {}, Key().public_key()}, envelope.door, 2, std::nullopt, Rng());
   CHECK(list.ok());
-  return {chat::EncodeMailboxRequest(chat::PutRequest{envelope}), chat::EncodeMailboxRequest(*list),
-          chat::EncodeMailboxRequest(chat::DeleteRequest{ATombstone()})};
+  return {chat::EncodeMailboxRequest(chat::PutRequest{envelope}),
+          chat::EncodeMailboxRequest(*list),
+          chat::EncodeMailboxRequest(chat::DeleteRequest{ATombstone()}),
+          chat::EncodeMailboxRequest(chat::PutBoxRequest{ABox()}),
+          chat::EncodeMailboxRequest(chat::PutBundleRequest{ABundle()}),
+          chat::EncodeMailboxRequest(chat::ReadRequest{dht::Kind::kBox, chat::BoxPoint(ABox().key, 1)})};
 }
 
 void RunMailboxAnswer(ByteView bytes) {
@@ -276,7 +326,9 @@ std::vector<Bytes> ValidMailboxAnswer() {
   chat::MailboxAnswer page;
   page.status = chat::MailboxStatus::kPage;
   page.item = chat::MailboxAnswer::Item{0, {}, Random(chat::kSealedSize)};
-  return {chat::EncodeMailboxAnswer(page), chat::EncodeMailboxAnswer({})};
+  chat::MailboxAnswer record{chat::MailboxStatus::kRecord};
+  record.record = chat::EncodeBox(ABox());
+  return {chat::EncodeMailboxAnswer(page), chat::EncodeMailboxAnswer({}), chat::EncodeMailboxAnswer(record)};
 }
 
 void RunFragment(ByteView bytes) {
@@ -306,7 +358,8 @@ void RunAddress(ByteView bytes) {
   (void)keys::ParseSecretKey(text);
 }
 std::vector<Bytes> ValidAddress() {
-  return {base::ToBytes(base::AsBytes(keys::FormatAddress(Key().public_key()))), base::ToBytes(base::AsBytes(keys::FormatSecretKey(Key())))};
+  return {base::ToBytes(base::AsBytes(keys::FormatAddress(Key().public_key()))),
+          base::ToBytes(base::AsBytes(keys::FormatSecretKey(Key())))};
 }
 
 void RunCertificate(ByteView bytes) { (void)keys::KeyOfCertificate(base::AsText(bytes)); }
@@ -338,6 +391,10 @@ const std::vector<Target>& Targets() {
       {"mailbox_answer", RunMailboxAnswer, ValidMailboxAnswer},
       {"fragment", RunFragment, ValidFragment},
       {"envelope", RunEnvelope, ValidEnvelope},
+      {"box", RunBox, ValidBox},
+      {"bundle", RunBundle, ValidBundle},
+      {"ratchet_message", RunRatchetMessage, ValidRatchetMessage},
+      {"ratchet_state", RunRatchetState, ValidRatchetState},
       {"address", RunAddress, ValidAddress},
       {"certificate", RunCertificate, ValidCertificate},
       {"onion_skin", RunOnionSkin, ValidOnionSkin},
