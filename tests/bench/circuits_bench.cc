@@ -93,7 +93,7 @@ class BreakableLinks : public overlay::Links, overlay::LinkListener {
     up_.insert(link.id);
     if (listener_ != nullptr) listener_->OnLinkUp(link);
   }
-  void OnCell(overlay::LinkId link, const overlay::Cell& cell) override {
+  void OnCell(overlay::LinkId link, overlay::Cell& cell) override {
     if (listener_ != nullptr) listener_->OnCell(link, cell);
   }
   void OnLinkDown(overlay::LinkId link) override {

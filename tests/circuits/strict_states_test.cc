@@ -303,8 +303,8 @@ struct ClientSide {
     const auto reply = keys::ServerReply({}, target.node_key, {&onion_key, 1}, skin, rng);
     Cell created(1, CellCommand::kCreated);
     std::copy(reply->reply.begin(), reply->reply.end(), created.body().begin());
-    OriginActions got = hops_.empty() ? origin.OnCell(created, kStart)
-                                      : origin.OnCell(Say(hops_.size() - 1, RelayCommand::kExtended, reply->reply), kStart);
+    Cell answer = hops_.empty() ? created : Say(hops_.size() - 1, RelayCommand::kExtended, reply->reply);
+    OriginActions got = origin.OnCell(answer, kStart);
     auto& finish = std::get<FinishHandshake>(got.at(0));
     got = origin.OnFinished(keys::ClientFinish({}, finish.state, finish.reply));
     ASSERT_TRUE(std::holds_alternative<StepDone>(got.at(0)));
@@ -322,7 +322,7 @@ struct ClientSide {
     for (size_t i = hop + 1; i-- > 0;) hops_[i].EncryptBackward(CellCommand::kRelay, cell.body());
     return cell;
   }
-  bool ClosesOn(const Cell& cell) {
+  bool ClosesOn(Cell cell) {
     origin.OnCell(cell, kStart);
     return origin.closed();
   }
@@ -371,7 +371,8 @@ TEST(StrictStates, AClientTakesCreatedOnceAndFromItsGuardOnly) {
   target.onion_key = onion_key.public_key;
   side.origin.Run(ExtendStep{target, 0}, kStart);
   side.origin.OnStarted(keys::ClientStart({}, target.node_key, target.onion_key, side.rng), kStart);
-  side.origin.OnCell(Cell(1, CellCommand::kCreated), kStart);
+  Cell created(1, CellCommand::kCreated);
+  side.origin.OnCell(created, kStart);
   EXPECT_FALSE(side.origin.closed()) << "its handshake is being looked at";
   EXPECT_TRUE(side.ClosesOn(Cell(1, CellCommand::kCreated))) << "a second one";
 }
