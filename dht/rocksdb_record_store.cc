@@ -88,7 +88,7 @@ struct RocksdbRecordStore::Impl {
 
   // With the least effort that makes every record readable.
   absl::Status OpenAndCount(OpenEffort least) ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate);
-  absl::Status TryOpenAndCount(OpenEffort effort) ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate);
+  absl::Status TryOpenAndCount(OpenEffort allowed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(gate);
   // On a thread of its own: closes the database and opens it with at least that effort.
   void StartMending(OpenEffort least);
   void Mend();
@@ -152,9 +152,9 @@ void RocksdbRecordStore::Impl::Count(const rocksdb::Slice& value, int sign) {
   totals.bytes += sign > 0 ? size : -size;
 }
 
-absl::Status RocksdbRecordStore::Impl::TryOpenAndCount(OpenEffort effort) {
+absl::Status RocksdbRecordStore::Impl::TryOpenAndCount(OpenEffort allowed) {
   opened.reset();
-  ASSIGN_OR_RETURN(OpenedRocksdb found, OpenRocksdb(place, effort));
+  ASSIGN_OR_RETURN(OpenedRocksdb found, OpenRocksdb(place, allowed));
   opened.emplace(std::move(found));
   opened_at = place.clock();
   {

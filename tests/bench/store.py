@@ -94,7 +94,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--ops", type=int, default=2000)
+    parser.add_argument("--ops", type=int, default=1000)
     parser.add_argument("--fresh-ops", type=int, default=400)
     parser.add_argument("--keys", type=int, default=600)
     parser.add_argument("--quick", action="store_true", help="one round of 300 operations")

@@ -37,13 +37,13 @@ class LinkSharesTest : public testing::Test {
 };
 
 TEST_F(LinkSharesTest, OneThatFloodsGetsHalfAndOthersStillFindRoom) {
-  EXPECT_NEAR(Flood({1}, kStart)[0], kSpace / 2, kRecord);
+  EXPECT_NEAR(static_cast<double>(Flood({1}, kStart)[0]), kSpace / 2, kRecord);
   EXPECT_TRUE(shares_.Take(Link(2), kSpace / 4, kSpace - used_, kStart));
 }
 
 TEST_F(LinkSharesTest, ManyThatFloodShareAlikeAndLeaveAsMuchAsOneOfThemGot) {
-  for (const uint64_t stored : Flood({1, 2, 3, 4}, kStart)) EXPECT_NEAR(stored, kSpace / 5, kRecord);
-  EXPECT_NEAR(kSpace - used_, kSpace / 5, 4 * kRecord);
+  for (const uint64_t stored : Flood({1, 2, 3, 4}, kStart)) EXPECT_NEAR(static_cast<double>(stored), kSpace / 5, kRecord);
+  EXPECT_NEAR(static_cast<double>(kSpace - used_), kSpace / 5, 4 * kRecord);
 }
 
 TEST_F(LinkSharesTest, WhatWasBroughtIsForgottenByHalves) {

@@ -446,8 +446,8 @@ TEST_P(EveryWrite, ThatFindsNoSpaceIsRefusedAndLosesNothing) {
   EXPECT_FALSE(store->suspect());
 }
 
-INSTANTIATE_TEST_SUITE_P(Files, EveryWrite, testing::Values(".log", ".sst", "MANIFEST-"), [](const auto& info) {
-  return info.index == 0 ? "Log" : info.index == 1 ? "Table" : "Manifest";
+INSTANTIATE_TEST_SUITE_P(Files, EveryWrite, testing::Values(".log", ".sst", "MANIFEST-"), [](const auto& write) {
+  return write.index == 0 ? "Log" : write.index == 1 ? "Table" : "Manifest";
 });
 
 TEST_F(RocksdbRecordStoreTest, WithoutSpaceToOpenItIsSaidAndNothingIsLost) {

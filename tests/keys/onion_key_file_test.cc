@@ -74,14 +74,18 @@ TEST_F(OnionKeyFile, OnlyWhatWouldBeWrittenAgainIsTaken) {
   for (size_t cut = 0; cut < text.size(); ++cut) {
     const absl::StatusOr<OnionKeys> shorter = DecodeOnionKeys(std::string_view(text).substr(0, cut));
     // Whole lines are a file of their own: the current key without the previous one.
-    if (shorter.ok()) EXPECT_EQ(EncodeOnionKeys(*shorter), text.substr(0, cut));
+    if (shorter.ok()) {
+      EXPECT_EQ(EncodeOnionKeys(*shorter), text.substr(0, cut));
+    }
   }
   support::SeededRng rng(7);
   for (int i = 0; i < 2000; ++i) {
     std::string altered = text;
     altered[rng.Below(altered.size())] = static_cast<char>(rng.Below(256));
     const absl::StatusOr<OnionKeys> read = DecodeOnionKeys(altered);
-    if (read.ok()) EXPECT_EQ(EncodeOnionKeys(*read), altered);
+    if (read.ok()) {
+      EXPECT_EQ(EncodeOnionKeys(*read), altered);
+    }
   }
 }
 
