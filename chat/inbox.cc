@@ -15,6 +15,7 @@ namespace chat {
 namespace {
 
 constexpr uint8_t kPoll = 's', kFragment = 'f', kFinished = 'n', kUnshown = 'u', kMessage = 'm';
+constexpr uint8_t kSigned = 1, kConversation = 2, kLate = 4;  // origin of a message
 
 absl::Status Damaged() { return absl::DataLossError("an entry of the inbox does not open: damaged, or of another identity"); }
 
@@ -32,7 +33,9 @@ base::Bytes FragmentName(const NoteId& id, uint8_t index) { return base::ByteWri
 
 base::Bytes EncodeMessage(const Message& message) {
   base::ByteWriter out;
-  out.Append(message.id).U64(Seconds(message.received)).U32(message.sent_hour).U8(message.from ? 1 : 0);
+  const int origin = (message.from && !message.in_conversation ? kSigned : 0) | (message.in_conversation ? kConversation : 0) |
+                     (message.late ? kLate : 0);
+  out.Append(message.id).U64(Seconds(message.received)).U32(message.sent_hour).U8(static_cast<uint8_t>(origin));
   out.Append(message.from.value_or(keys::PublicKey{}).view()).Append(message.text);
   return out.Take();
 }
@@ -43,9 +46,11 @@ absl::StatusOr<Message> DecodeMessage(base::ByteView bytes) {
   message.id = in.Array<16>();
   message.received = FromSeconds(in.U64());
   message.sent_hour = in.U32();
-  const bool is_signed = in.U8() == 1;
+  const uint8_t origin = in.U8();
   const keys::PublicKey from{in.Array<32>()};
-  if (is_signed) message.from = from;
+  message.in_conversation = (origin & kConversation) != 0;
+  message.late = (origin & kLate) != 0;
+  if (origin != 0) message.from = from;
   if (!in.ok()) return Damaged();
   message.text = base::ToBytes(in.Rest());
   return message;
@@ -60,7 +65,8 @@ void SortByTime(std::vector<Message>& messages) {
 }  // namespace
 
 bool InboxChange::empty() const {
-  return messages.empty() && finished.empty() && fragments.empty() && forgotten.empty() && shown.empty() && !last_complete_poll;
+  return messages.empty() && finished.empty() && fragments.empty() && forgotten.empty() && shown.empty() && book.empty() &&
+         !last_complete_poll;
 }
 
 Inbox::Inbox(InboxStore& store, const keys::SigningKey& identity, base::Rng& rng)
@@ -150,8 +156,8 @@ absl::Status Inbox::Apply(const InboxChange& change) {
   std::vector<InboxWrite> writes;
   for (const HeldFragment& held : change.fragments) {
     const base::Bytes name = FragmentName(held.fragment.note_id, held.fragment.index);
-    writes.push_back(Put(kFragment, name,
-                         base::ByteWriter().U64(Seconds(held.expiry)).Append(EncodeFragment(held.fragment)).bytes()));
+    writes.push_back(
+        Put(kFragment, name, base::ByteWriter().U64(Seconds(held.expiry)).Append(EncodeFragment(held.fragment)).bytes()));
   }
   for (const FinishedNote& note : change.finished) {
     EraseFragments(note.id, writes);
@@ -163,10 +169,33 @@ absl::Status Inbox::Apply(const InboxChange& change) {
   }
   for (const NoteId& id : change.forgotten) EraseFragments(id, writes);
   for (const NoteId& id : change.shown) writes.push_back(Erase(kUnshown, id));
+  for (const BookEntry& entry : change.book) {
+    if (entry.value) {
+      base::Bytes value = base::ByteWriter().Long(entry.name).Append(*entry.value).Take();
+      writes.push_back(Put(entry.type, entry.name, value));
+      keys::Wipe(value);
+    } else {
+      writes.push_back(Erase(entry.type, entry.name));
+    }
+  }
   if (change.last_complete_poll) {
     writes.push_back(Put(kPoll, {}, base::ByteWriter().U64(Seconds(*change.last_complete_poll)).bytes()));
   }
   return writes.empty() ? absl::OkStatus() : store_.Apply(writes);
+}
+
+absl::StatusOr<std::vector<BookEntry>> Inbox::LoadBook() const {
+  std::vector<BookEntry> entries;
+  for (const char type : kBookTypes) {
+    RETURN_IF_ERROR(ForEach(static_cast<uint8_t>(type), [&](base::ByteView value) {
+      base::ByteReader in(value);
+      BookEntry entry{static_cast<uint8_t>(type), base::ToBytes(in.Long()), base::ToBytes(in.Rest())};
+      if (!in.ok()) return Damaged();
+      entries.push_back(std::move(entry));
+      return absl::OkStatus();
+    }));
+  }
+  return entries;
 }
 
 absl::StatusOr<std::vector<Message>> Inbox::Messages() const {

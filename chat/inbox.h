@@ -6,11 +6,14 @@
 //   key    type 1 ‖ H(key = K_index, "inbox-name", type, name) 32      K_index = H(key = identity seed, "inbox-index")
 //   value  nonce 24 ‖ XChaCha20-Poly1305 under K = H(key = identity seed, "inbox"), associated data = key
 //   type 's' last poll 8 | 'f' expiry 8 ‖ fragment 1,807 | 'n' note id 16 ‖ expiry 8 | 'u' note id 16: not shown yet
-//        'm' note id 16 ‖ received 8 ‖ sent hour 4 ‖ signed 1 ‖ sender 32 ‖ text      times: seconds since 1970
+//        'm' note id 16 ‖ received 8 ‖ sent hour 4 ‖ origin 1 ‖ sender 32 ‖ text      times: seconds since 1970
+//        'q' waiting handshake 1,782, by note id; other types: entries of the contact book (contact_book.h), name len 2 ‖ name ‖
+//        value
 // Who takes the disk sees how many entries there are and how long, nothing else. Any thread; calls block on the store.
 #pragma once
 
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -27,8 +30,10 @@ struct Message {
   NoteId id{};
   base::Bytes text;  // as it was sent: sanitise it before it meets a terminal (base/terminal_text.h)
   uint32_t sent_hour = 0;
-  std::optional<keys::PublicKey> from;  // the verified sender of a signed note
+  std::optional<keys::PublicKey> from;  // the verified sender of a signed note, or the contact
   absl::Time received;
+  bool in_conversation = false;  // came through a session, which proves the sender to the reader alone
+  bool late = false;             // something sent after it was shown before it
 
   bool operator==(const Message&) const = default;
 };
@@ -49,26 +54,41 @@ struct InboxState {
   std::vector<Message> unshown;  // by sent hour
 };
 
+// An entry of the contact book. Types are letters that the inbox does not use itself.
+struct BookEntry {
+  uint8_t type = 0;
+  base::Bytes name;
+  std::optional<base::Bytes> value;  // none: gone
+};
+
 // One step of a poll, written all or nothing.
 struct InboxChange {
-  std::vector<Message> messages;        // whole and not shown yet
-  std::vector<FinishedNote> finished;   // their fragments go
+  std::vector<Message> messages;       // whole and not shown yet
+  std::vector<FinishedNote> finished;  // their fragments go
   std::vector<HeldFragment> fragments;
-  std::vector<NoteId> forgotten;        // incomplete notes given up: their fragments go
+  std::vector<NoteId> forgotten;  // incomplete notes given up: their fragments go
   std::vector<NoteId> shown;
+  std::vector<BookEntry> book;
   std::optional<absl::Time> last_complete_poll;
 
   bool empty() const;
 };
+
+// What the contact book keeps, by type: contact, conversation, outgoing message, parcel, id seen, prekeys, invite, publication,
+// waiting handshake.
+inline constexpr std::string_view kBookTypes = "kcobdpivq";
 
 class Inbox {
  public:
   // Store and rng outlive the inbox.
   Inbox(InboxStore& store, const keys::SigningKey& identity, base::Rng& rng);
 
-  // Ids of finished notes that cannot come again are dropped. DataLoss if an entry does not open: damaged, or of another identity.
+  // Ids of finished notes that cannot come again are dropped. DataLoss if an entry does not open: damaged, or of another
+  // identity.
   absl::StatusOr<InboxState> Load(absl::Time wall_now);
   absl::Status Apply(const InboxChange& change);
+  // The contact book's entries, in no order. DataLoss as Load.
+  absl::StatusOr<std::vector<BookEntry>> LoadBook() const;
   // Everything received, by sent hour, then by time of receipt.
   absl::StatusOr<std::vector<Message>> Messages() const;
 

@@ -40,7 +40,9 @@ bool AllZero(base::ByteView bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](uint8_t byte) { return byte == 0; });
 }
 
-bool KnownKind(NoteKind kind) { return kind == NoteKind::kAnonymous || kind == NoteKind::kSigned; }
+bool KnownKind(NoteKind kind) {
+  return kind == NoteKind::kAnonymous || kind == NoteKind::kSigned || kind == NoteKind::kHandshake;
+}
 
 // All fragments but the last one are full, so a text has one way only to be cut.
 absl::Status CheckShape(const Fragment& fragment, size_t length) {
@@ -49,6 +51,9 @@ absl::Status CheckShape(const Fragment& fragment, size_t length) {
     return absl::InvalidArgumentError("fragment with a wrong index or count");
   }
   const size_t room = RoomOf(fragment.kind, fragment.index);
+  if (fragment.kind == NoteKind::kHandshake && (fragment.count != 1 || length != room)) {
+    return absl::InvalidArgumentError("handshake of a wrong size");
+  }
   const bool last = fragment.index + 1 == fragment.count;
   const bool only = fragment.count == 1;
   if (length > room || (!last && length != room) || (last && !only && length == 0)) {
@@ -121,8 +126,8 @@ absl::StatusOr<Note> JoinNote(const std::vector<Fragment>& fragments, std::strin
   CHECK(!fragments.empty() && fragments.size() == fragments.front().count);
   Note note{fragments.front().note_id, fragments.front().sent_hour, fragments.front().sender, {}};
   for (const Fragment& fragment : fragments) note.text.insert(note.text.end(), fragment.text.begin(), fragment.text.end());
-  if (note.sender && !keys::Verify(note.sender->identity, SignedDigest(network, recipient, note.id, note.text),
-                                   note.sender->signature)) {
+  if (note.sender &&
+      !keys::Verify(note.sender->identity, SignedDigest(network, recipient, note.id, note.text), note.sender->signature)) {
     return absl::UnauthenticatedError("note with a wrong signature");
   }
   return note;

@@ -8,7 +8,7 @@
 //       17    1 count       1..12
 //       18    2 length      bytes of text in this fragment
 //       20    4 sent hour   hours since 1970, UTC; coarse on purpose
-//       24    1 kind        1 anonymous, 2 signed, 3 reply (reserved until private boxes exist)
+//       24    1 kind        1 anonymous, 2 signed, 3 reply (reserved), 4 handshake of a session (session.h): 1,782 bytes, alone
 //       25   96 sender's identity key 32 ‖ signature 64: only in fragment 0 of a signed note
 //    25/121    text, then zeros to the end
 // Signature: Ed25519 by the identity over H("note-sig", network, recipient A, note id, H("note-text", whole text)). It shows the
@@ -30,7 +30,7 @@ namespace chat {
 
 using NoteId = std::array<uint8_t, 16>;
 
-enum class NoteKind : uint8_t { kAnonymous = 1, kSigned = 2, kReply = 3 };
+enum class NoteKind : uint8_t { kAnonymous = 1, kSigned = 2, kReply = 3, kHandshake = 4 };
 
 inline constexpr size_t kNoteTextMax = 16384;  // what `send` takes
 inline constexpr int kFragmentsMax = 12;       // wire limit; 16,384 bytes take 10
@@ -78,7 +78,6 @@ absl::StatusOr<std::vector<Fragment>> SplitNote(base::ByteView text, std::string
 
 // The note out of all its fragments, index ascending and complete (assembler.h sees to that). Unauthenticated if a signed note
 // does not bear its sender's signature for this recipient: such a note is nobody's and is thrown away.
-absl::StatusOr<Note> JoinNote(const std::vector<Fragment>& fragments, std::string_view network,
-                              const keys::PublicKey& recipient);
+absl::StatusOr<Note> JoinNote(const std::vector<Fragment>& fragments, std::string_view network, const keys::PublicKey& recipient);
 
 }  // namespace chat

@@ -209,6 +209,7 @@ void Poller::Take(DayWork& day, const dht::RecordId& name, const Item& item, Inb
     return;
   }
   const absl::Time expiry = GoneAfter(day.door.day);
+  if (fragment->kind == NoteKind::kHandshake) return TakeHandshake(day, name, *fragment, expiry, change);
   Assembler::Result result = assembler_.Add(*fragment, expiry);
   of_note[fragment->note_id].push_back(name);
   if (result.verdict == Assembler::Verdict::kKept) change.fragments.push_back({*fragment, expiry});
@@ -221,6 +222,17 @@ void Poller::Take(DayWork& day, const dht::RecordId& name, const Item& item, Inb
   std::optional<keys::PublicKey> from;
   if (note.sender) from = note.sender->identity;
   change.messages.push_back({note.id, std::move(note.text), note.sent_hour, from, started_at_});
+}
+
+// The contact book opens it later (contact_book.h): here it is only kept before it is deleted.
+void Poller::TakeHandshake(DayWork& day, const dht::RecordId& name, const Fragment& fragment, absl::Time expiry,
+                           InboxChange& change) {
+  day.done_with.push_back(name);
+  if (assembler_.Finished(fragment.note_id)) return;
+  assembler_.RememberFinished(fragment.note_id, expiry);
+  change.finished.push_back({fragment.note_id, expiry});
+  change.book.push_back({'q', base::ToBytes(fragment.note_id), fragment.text});
+  ++totals_.handshakes;
 }
 
 void Poller::Keep(InboxChange change, size_t day_index) {

@@ -37,17 +37,18 @@ using PollActions = std::vector<PollAction>;
 struct PartOutcome {
   Day day = 0;
   uint8_t place = 0;
-  bool answered = false;                // listed to the end, out of the union of two replicas
+  bool answered = false;  // listed to the end, out of the union of two replicas
   int envelopes = 0;
-  std::vector<keys::PublicKey> path;    // of the last operation; may be empty
+  std::vector<keys::PublicKey> path;  // of the last operation; may be empty
   keys::PublicKey storage_node;
 };
 struct PollResult {
   int parts_asked = 0;
   int parts_answered = 0;
   int new_messages = 0;
-  int junk = 0;             // envelopes thrown away: not for us, or no note
-  int deletions_failed = 0; // tried again by the next poll
+  int handshakes = 0;                       // kept for the contact book
+  int junk = 0;                             // envelopes thrown away: not for us, or no note
+  int deletions_failed = 0;                 // tried again by the next poll
   std::vector<Assembler::Expired> expired;  // notes of which some fragments never came
   std::vector<PartOutcome> parts;
 };
@@ -95,7 +96,7 @@ class Poller : private OperationOwner {
   struct DayWork {
     Door door;
     int parts_open = kPlaceCount;
-    std::map<dht::RecordId, Item> items;  // by their id at place 0: the same envelope lies at two places
+    std::map<dht::RecordId, Item> items;   // by their id at place 0: the same envelope lies at two places
     std::vector<dht::RecordId> done_with;  // items to delete once the inbox has what was in them
     std::vector<Message> messages;
   };
@@ -118,6 +119,7 @@ class Poller : private OperationOwner {
   void FinishDay(size_t day_index);
   void Take(DayWork& day, const dht::RecordId& name, const Item& item, InboxChange& change,
             std::map<NoteId, std::vector<dht::RecordId>>& of_note);
+  void TakeHandshake(DayWork& day, const dht::RecordId& name, const Fragment& fragment, absl::Time expiry, InboxChange& change);
   void Delete(size_t day_index);
   void SubmitDeletions(size_t day_index, uint8_t place);
   void Keep(InboxChange change, size_t day_index);

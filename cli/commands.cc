@@ -17,6 +17,7 @@
 #include "cli/logging.h"
 #include "cli/look_commands.h"
 #include "cli/node.h"
+#include "cli/people_commands.h"
 #include "cli/run_options.h"
 #include "cli/talk_commands.h"
 #include "cli/terminal.h"
@@ -57,6 +58,32 @@ absl::Status RunClient(const Invocation& invocation, const Context& context) {
       return SendNote(invocation, context);
     case Command::kPoll:
       return PollNotes(invocation, context);
+    case Command::kInvite:
+      return MakeInvite(invocation, context);
+    case Command::kAccept:
+      return AcceptInvite(invocation, context);
+    case Command::kContactsAdd:
+      return AddContact(invocation, context);
+    case Command::kContactsList:
+      return ListContacts(invocation, context);
+    case Command::kContactsShow:
+      return ShowContact(invocation, context);
+    case Command::kContactsVerify:
+      return VerifyContact(invocation, context);
+    case Command::kContactsRename:
+      return RenameContact(invocation, context);
+    case Command::kContactsReceipts:
+      return SetReceipts(invocation, context);
+    case Command::kContactsBlock:
+      return BlockContact(invocation, context);
+    case Command::kContactsRemove:
+      return RemoveContact(invocation, context);
+    case Command::kContactsRequests:
+      return ListRequests(invocation, context);
+    case Command::kBackup:
+      return BackUp(invocation, context);
+    case Command::kRestore:
+      return Restore(invocation, context);
     case Command::kKeysNew:
       return KeysNew(invocation.keys, context);
     case Command::kKeysList:

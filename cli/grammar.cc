@@ -27,6 +27,19 @@ constexpr Name kNames[] = {
     {Command::kUp, "up"},
     {Command::kSend, "send"},
     {Command::kPoll, "poll"},
+    {Command::kInvite, "invite"},
+    {Command::kAccept, "accept"},
+    {Command::kContactsAdd, "contacts add"},
+    {Command::kContactsList, "contacts list"},
+    {Command::kContactsShow, "contacts show"},
+    {Command::kContactsVerify, "contacts verify"},
+    {Command::kContactsRename, "contacts rename"},
+    {Command::kContactsReceipts, "contacts receipts"},
+    {Command::kContactsBlock, "contacts block"},
+    {Command::kContactsRemove, "contacts rm"},
+    {Command::kContactsRequests, "contacts requests"},
+    {Command::kBackup, "backup"},
+    {Command::kRestore, "restore"},
     {Command::kKeysNew, "keys new"},
     {Command::kKeysList, "keys list"},
     {Command::kKeysShow, "keys show"},
@@ -56,13 +69,20 @@ const std::vector<RootOption>& RootOptions() {
       {"--join-timeout", {Command::kNode, Command::kRelay}},
       {"--unsafe-log", {Command::kNode, Command::kRelay, Command::kUp}},
       {"--bootstrap", {Command::kNode, Command::kRelay, Command::kSend, Command::kPoll}},
-      {"--network", {Command::kNode, Command::kRelay, Command::kSend, Command::kPoll}},
+      {"--network",
+       {Command::kNode, Command::kRelay, Command::kSend, Command::kPoll, Command::kInvite, Command::kAccept,
+        Command::kContactsAdd, Command::kContactsList, Command::kContactsShow, Command::kContactsVerify, Command::kContactsRename,
+        Command::kContactsReceipts, Command::kContactsBlock, Command::kContactsRemove, Command::kContactsRequests,
+        Command::kBackup, Command::kRestore}},
       {"--node",
        {Command::kSend, Command::kPoll, Command::kStatus, Command::kRingShow, Command::kRingLookup, Command::kDhtPut,
         Command::kDhtGet, Command::kHealth}},
-      {"--as",
-       {Command::kSend, Command::kPoll, Command::kKeysShow, Command::kKeysExport, Command::kKeysImport, Command::kKeysNew,
-        Command::kKeysList, Command::kKeysRemove}},
+      {"--as", {Command::kSend,          Command::kPoll,           Command::kKeysShow,         Command::kKeysExport,
+                Command::kKeysImport,    Command::kKeysNew,        Command::kKeysList,         Command::kKeysRemove,
+                Command::kInvite,        Command::kAccept,         Command::kContactsAdd,      Command::kContactsList,
+                Command::kContactsShow,  Command::kContactsVerify, Command::kContactsRename,   Command::kContactsReceipts,
+                Command::kContactsBlock, Command::kContactsRemove, Command::kContactsRequests, Command::kBackup,
+                Command::kRestore}},
   };
   return options;
 }
@@ -87,6 +107,7 @@ class Grammar {
     AddRun();
     AddNodes();
     AddTalk();
+    AddPeople();
     AddKeys();
     AddLook();
   }
@@ -161,6 +182,41 @@ class Grammar {
       poll.add_flag("--watch", flags.watch);
       AddPassphrase(poll, flags.passphrase_fd, flags.passphrase_file);
     }
+  }
+  void AddPeople() {
+    PeopleFlags& flags = out_.people;
+    CLI::App& invite = Person(app_, "invite", Command::kInvite);
+    invite.add_flag("--qr", flags.qr);
+    Value(invite, "--expires", flags.expires);
+    Value(invite, "--name", flags.name);
+    CLI::App& accept = Person(app_, "accept", Command::kAccept, "CODE");
+    Value(accept, "--name", flags.name);
+    for (const char* group : {"contacts", "contact"}) {
+      CLI::App& contacts = Group(group);
+      Person(contacts, "add", Command::kContactsAdd, "NAME", "ADDRESS");
+      Person(contacts, "list", Command::kContactsList);
+      Person(contacts, "show", Command::kContactsShow, "NAME");
+      CLI::App& verify = Person(contacts, "verify", Command::kContactsVerify, "NAME");
+      verify.add_flag("--accept-new", flags.accept_new);
+      verify.add_flag("-y,--yes", flags.yes);
+      Person(contacts, "rename", Command::kContactsRename, "NAME", "NEW");
+      Person(contacts, "receipts", Command::kContactsReceipts, "NAME", "ON");
+      Person(contacts, "block", Command::kContactsBlock, "NAME");
+      Person(contacts, "rm", Command::kContactsRemove, "NAME").add_flag("-y,--yes", flags.yes);
+      Person(contacts, "requests", Command::kContactsRequests);
+    }
+    Person(app_, "backup", Command::kBackup, "FILE").add_flag("--no-passphrase", flags.no_passphrase);
+    CLI::App& restore = Person(app_, "restore", Command::kRestore, "FILE");
+    Value(restore, "--name", flags.name);
+  }
+  // A command about people: up to two words, and a passphrase.
+  CLI::App& Person(CLI::App& parent, const char* name, Command command, const char* first = nullptr,
+                   const char* second = nullptr) {
+    CLI::App& app = Add(parent, name, command);
+    if (first != nullptr) app.add_option(first, out_.people.first);
+    if (second != nullptr) app.add_option(second, out_.people.second);
+    AddPassphrase(app, out_.people.passphrase_fd, out_.people.passphrase_file);
+    return app;
   }
   void AddKeys() {
     CLI::App& keys = Group("keys");

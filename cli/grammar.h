@@ -23,6 +23,19 @@ enum class Command {
   kUp,
   kSend,
   kPoll,
+  kInvite,
+  kAccept,
+  kContactsAdd,
+  kContactsList,
+  kContactsShow,
+  kContactsVerify,
+  kContactsRename,
+  kContactsReceipts,
+  kContactsBlock,
+  kContactsRemove,
+  kContactsRequests,
+  kBackup,
+  kRestore,
   kKeysNew,
   kKeysList,
   kKeysShow,
@@ -65,6 +78,12 @@ struct TalkFlags {
   bool sign = false, anonymous = false, reply = false, watch = false, now = false;
   std::string passphrase_fd, passphrase_file;
 };
+struct PeopleFlags {
+  std::string first, second;  // NAME, ADDRESS, CODE or FILE, as the command says
+  std::string name, expires;
+  bool qr = false, accept_new = false, yes = false, no_passphrase = false;
+  std::string passphrase_fd, passphrase_file;
+};
 struct LookFlags {
   std::string argument;  // POINT of ring lookup, KEY of dht get
 };
@@ -78,6 +97,7 @@ struct Invocation {
   RunFlags run;
   KeysFlags keys;
   TalkFlags talk;
+  PeopleFlags people;
   LookFlags look;
   DemoFlags demo;
   std::vector<std::string> topic;  // of help

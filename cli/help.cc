@@ -28,9 +28,13 @@ Run      node      full node: stores and relays (the default command)
          relay     ring and circuits only; stores nothing, holds no personal keys
          demo      a small network in one process: see it work
          up        keeps a local network running on ports 10001 and up
-Talk     send      ADDRESS [-m TEXT | < stdin]
+Talk     send      NAME|ADDRESS [-m TEXT | < stdin]
          poll      [--watch] [--wait 30s]
+         invite    a one-time code for somebody you know
+         accept    CODE
 People   keys      new|list|show|export|import|rm
+         contacts  add|list|show|verify|rename|receipts|block|rm|requests
+         backup    FILE, restore FILE
 Look     status    this node in one screen
          ring      show|lookup POINT
          dht       put < FILE, get KEY
@@ -105,10 +109,12 @@ options
   --port PORT            port of the first; the others follow (10001)
   --unsafe-log           whole addresses and ids in the log; warns
 )"},
-    {Command::kSend, "send", R"(usage: bulbil send ADDRESS [-m TEXT | < stdin] [--sign]
+    {Command::kSend, "send", R"(usage: bulbil send NAME|ADDRESS [-m TEXT | < stdin] [--sign]
 
-Leaves a message at ADDRESS, up to 16,384 bytes. It says who you are only with --sign.
+To a contact: a message of your conversation, up to 16,384 bytes. It is kept here until it is stored, and the keys that sealed it
+are gone once it was read. To an ADDRESS, or with --anon or --sign: a note, which says who you are only with --sign.
 
+  echo "hello" | bulbil send bob
   bulbil send bulb1... < letter.txt
   echo "hello" | bulbil send bulb1...
 
@@ -122,12 +128,99 @@ options
 )"},
     {Command::kPoll, "poll", R"(usage: bulbil poll [--wait TIME | --watch]      (also: recv, receive)
 
-Fetches new messages of an identity, shows each once, and removes them from the ring.
+Fetches new messages of an identity and shows each once: notes, what contacts wrote, and requests of strangers. Sends what waits.
 
 options
   --as NAME              read as this identity (BULBIL_IDENTITY)
   --wait TIME            until the first message or for TIME, then exit 6; asks often at first, less the longer it waits
   --watch                go on reading until Ctrl-C
+)"},
+    {Command::kInvite, "invite", R"(usage: bulbil invite [--name NAME] [--qr] [--expires 24h]
+
+A one-time code: whoever accepts it first becomes a contact, without your address being written to by strangers. Give it
+to one person, over a way that others do not see.
+
+options
+  --name NAME            the name under which that person will stand in your contacts
+  --qr                   as a QR code too
+  --expires TIME         how long it can be accepted (24h; at most 14d)
+)"},
+    {Command::kAccept, "accept", R"(usage: bulbil accept CODE|'#TAG' --name NAME
+
+Takes up somebody's invite, or lets in a stranger who wrote to you (bulbil contacts requests).
+
+options
+  --name NAME            what you call that person
+)"},
+    {Command::kContactsAdd, "contacts add", R"(usage: bulbil contacts add NAME ADDRESS
+
+Gives an address a name of yours. Nothing is sent until you write.
+
+options
+)"},
+    {Command::kContactsList, "contacts list", R"(usage: bulbil contacts list
+
+All contacts: verified or not, with a session or not, messages that wait.
+
+options
+)"},
+    {Command::kContactsShow, "contacts show", R"(usage: bulbil contacts show NAME
+
+A contact's address, and what became of your last messages.
+
+options
+)"},
+    {Command::kContactsVerify, "contacts verify", R"(usage: bulbil contacts verify NAME [--accept-new]
+
+Shows eight words and a number that both of you see alike. Compare them over another channel, then say yes.
+
+options
+  --accept-new           the contact has a new key: take it in place of the old one
+  -y, --yes              they were compared: do not ask
+)"},
+    {Command::kContactsRename, "contacts rename", R"(usage: bulbil contacts rename NAME NEW
+
+options
+)"},
+    {Command::kContactsReceipts, "contacts receipts", R"(usage: bulbil contacts receipts NAME on|off
+
+Whether this contact is told that messages have arrived (off).
+
+options
+)"},
+    {Command::kContactsBlock, "contacts block", R"(usage: bulbil contacts block NAME
+
+Reads and shows nothing of this contact or stranger any more. The other side is not told.
+
+options
+)"},
+    {Command::kContactsRemove, "contacts rm", R"(usage: bulbil contacts rm NAME [--yes]
+
+Forgets a contact, the keys of the conversation, and what waits to be sent.
+
+options
+  -y, --yes              do not ask
+)"},
+    {Command::kContactsRequests, "contacts requests", R"(usage: bulbil contacts requests
+
+Strangers who wrote to you. Nothing of theirs is shown before you accept:  bulbil accept '#TAG' --name NAME
+
+options
+)"},
+    {Command::kBackup, "backup", R"(usage: bulbil backup FILE
+
+Identity and contacts in one sealed file; no messages, no session keys.
+
+options
+  --no-passphrase        protect it by file permissions only
+)"},
+    {Command::kRestore, "restore", R"(usage: bulbil restore FILE [--name NAME]
+
+Takes identity and contacts of a backup. Refuses an identity that is here already. The next poll makes new sessions with all
+contacts, who are told.
+
+options
+  --name NAME            what the identity is called here (me)
 )"},
     {Command::kKeysNew, "keys new", R"(usage: bulbil keys new [--name NAME] [--no-passphrase]      (also: keygen)
 
@@ -219,7 +312,7 @@ Version of the program and of the protocol.
 };
 
 constexpr std::pair<const char*, const char*> kAliases[] = {
-    {"keygen", "keys new"}, {"id", "keys show"}, {"recv", "poll"}, {"receive", "poll"}};
+    {"keygen", "keys new"}, {"id", "keys show"}, {"recv", "poll"}, {"receive", "poll"}, {"contact", "contacts"}};
 
 // Options that several commands share, after the page's own.
 std::string SharedOptions(Command command) {
@@ -227,6 +320,22 @@ std::string SharedOptions(Command command) {
     case Command::kNode:
     case Command::kRelay:
       return kRun;
+    case Command::kInvite:
+    case Command::kAccept:
+    case Command::kContactsAdd:
+    case Command::kContactsList:
+    case Command::kContactsShow:
+    case Command::kContactsVerify:
+    case Command::kContactsRename:
+    case Command::kContactsReceipts:
+    case Command::kContactsBlock:
+    case Command::kContactsRemove:
+    case Command::kContactsRequests:
+    case Command::kBackup:
+    case Command::kRestore:
+      return absl::StrCat(kPassphrase,
+                          "  --as NAME              the identity (BULBIL_IDENTITY)\n"
+                          "  --network NAME         the network (local)\n");
     case Command::kSend:
     case Command::kPoll:
       return absl::StrCat(kPassphrase,
@@ -272,7 +381,7 @@ std::string Canonical(const std::string& topic) {
 }
 
 absl::Status UnknownTopic(const std::string& topic) {
-  std::vector<std::string> names = {"keys", "ring", "dht"};
+  std::vector<std::string> names = {"keys", "ring", "dht", "contacts"};
   for (const Page& page : kPages) names.push_back(page.name);
   const std::string near = Nearest(topic, names);
   return Fail({.exit = Exit::kUsage,

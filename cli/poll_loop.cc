@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "cli/errors.h"
+#include "cli/people_screens.h"
 #include "cli/talk_errors.h"
 #include "cli/talk_screens.h"
 #include "cli/terminal.h"
@@ -20,8 +21,8 @@ absl::Duration PauseBetweenPolls(const PollPlan& plan, absl::Duration waited, ba
   return std::clamp(-std::log(1.0 - rng.Unit()) * kWatchMean, kWatchMin, kWatchMax);
 }
 
-PollLoop::PollLoop(PollPlan plan, TalkSession& session, const keys::LoadedKey& identity, chat::Inbox& inbox)
-    : plan_(std::move(plan)), session_(session), identity_(identity), inbox_(inbox), timer_(session.loop(), [this] { Poll(); }) {}
+PollLoop::PollLoop(PollPlan plan, TalkSession& session, OpenBook& open)
+    : plan_(std::move(plan)), session_(session), open_(open), timer_(session.loop(), [this] { Poll(); }) {}
 
 absl::Status PollLoop::Run() {
   start_ = whole_poll_due_ = session_.loop().Now();
@@ -34,20 +35,62 @@ void PollLoop::Poll() {
   const absl::Time now = session_.loop().Now();
   const bool whole = plan_.watch || now >= std::min(whole_poll_due_, end_);
   if (whole) whole_poll_due_ = now + kWholePollEvery;
-  const chat::PollRequest request{.identity = &identity_.key,
-                                  .inbox = &inbox_,
-                                  .created = identity_.info.created,
-                                  .imported = identity_.info.imported,
+  const keys::LoadedKey& identity = open_.identity();
+  const chat::PollRequest request{.identity = &identity.key,
+                                  .inbox = &open_.inbox(),
+                                  .created = identity.info.created,
+                                  .imported = identity.info.imported,
                                   .today_only = !whole};
   session_.client().Poll(
       request, [this](const chat::Message& message) { return OnMessage(message); },
-      [this](absl::StatusOr<chat::PollResult> result) { OnDone(std::move(result)); });
+      [this](absl::StatusOr<chat::PollResult> result) { Converse(std::move(result)); });
+}
+
+// What a message's sender is called here.
+Sender PollLoop::SenderOf(const chat::Message& message) const {
+  if (!message.from) return {};
+  const auto& contacts = open_.book().contacts();
+  const auto it = contacts.find(*message.from);
+  if (it == contacts.end() || it->second.name.empty()) return {};
+  return {it->second.name, it->second.verified && !it->second.changed_key};
 }
 
 absl::Status PollLoop::OnMessage(const chat::Message& message) {
-  print_failed_ =
-      WriteStdout(plan_.json ? MessageJson(message, plan_.mailbox) : MessageText(message, absl::Now(), absl::LocalTimeZone()));
+  const Sender sender = SenderOf(message);
+  print_failed_ = WriteStdout(plan_.json ? MessageJson(message, plan_.mailbox, sender)
+                                         : MessageText(message, absl::Now(), absl::LocalTimeZone(), sender));
   return print_failed_;
+}
+
+// The door is empty: requests that were in it are opened, boxes are read, what waits is sent.
+void PollLoop::Converse(absl::StatusOr<chat::PollResult> result) {
+  if (!print_failed_.ok() || !result.ok()) return OnDone(std::move(result));
+  const absl::Status reloaded = open_.Reload();
+  if (!reloaded.ok()) return Finish(reloaded);
+  session_.exchange().Run(
+      {.book = &open_.book(), .inbox = &open_.inbox()},
+      [this](const chat::ContactBook::Change& change) { return OnChange(change); },
+      [this, result](const absl::StatusOr<chat::ExchangeResult>& exchanged) mutable {
+        if (!exchanged.ok()) return OnDone(exchanged.status());
+        result->new_messages += exchanged->messages;
+        OnDone(std::move(result));
+      });
+}
+
+absl::Status PollLoop::OnChange(const chat::ContactBook::Change& change) {
+  for (const chat::BookNotice& notice : change.notices) {
+    const std::string who = open_.NameOf(notice.peer);
+    if (plan_.json) {
+      RETURN_IF_ERROR(WriteStdout(NoticeJson(notice, who)));
+    } else {
+      WriteStderr(NoticeText(notice, who));
+    }
+  }
+  for (const chat::ContactBook::Change::State& state : change.states) {
+    if (plan_.json) RETURN_IF_ERROR(WriteStdout(StateJson(state, open_.NameOf(state.peer))));
+  }
+  for (const chat::Message& message : change.inbox.messages) RETURN_IF_ERROR(OnMessage(message));
+  return absl::OkStatus();
 }
 
 void PollLoop::OnDone(absl::StatusOr<chat::PollResult> result) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// cli/poll_loop.h — one poll, polls until something comes (--wait), or polls without end (--watch), printing as messages arrive.
+// cli/poll_loop.h — one poll (the door, then every conversation), polls until something comes (--wait), or polls without end
+// (--watch), printing as messages arrive.
 //
 // Waiting is a whole poll at the start and every kWholePollEvery, and between them polls of today's door alone, over the same
 // circuits. The pause between two grows with the time waited, a fiftieth of it, so that a note is read soon if it comes soon,
@@ -13,9 +14,9 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "chat/inbox.h"
+#include "cli/open_book.h"
+#include "cli/talk_screens.h"
 #include "cli/talk_session.h"
-#include "keys/key_store.h"
 
 namespace cli {
 
@@ -38,21 +39,23 @@ absl::Duration PauseBetweenPolls(const PollPlan& plan, absl::Duration waited, ba
 class PollLoop {
  public:
   // All outlive the loop.
-  PollLoop(PollPlan plan, TalkSession& session, const keys::LoadedKey& identity, chat::Inbox& inbox);
+  PollLoop(PollPlan plan, TalkSession& session, OpenBook& open);
   // Blocks. kTime if --wait saw nothing; the last failure if every poll failed.
   absl::Status Run();
 
  private:
   void Poll();
+  Sender SenderOf(const chat::Message& message) const;
   absl::Status OnMessage(const chat::Message& message);
+  void Converse(absl::StatusOr<chat::PollResult> result);
+  absl::Status OnChange(const chat::ContactBook::Change& change);
   void OnDone(absl::StatusOr<chat::PollResult> result);
   void AgainOr(absl::Status outcome);
   void Finish(absl::Status outcome);
 
   const PollPlan plan_;
   TalkSession& session_;
-  const keys::LoadedKey& identity_;
-  chat::Inbox& inbox_;
+  OpenBook& open_;
   base::Timer timer_;
   absl::Time start_, end_;
   absl::Time whole_poll_due_;

@@ -5,14 +5,17 @@
 
 #include <optional>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "chat/note.h"
-#include "chat/rocksdb_inbox_store.h"
+#include "cli/contact_send.h"
 #include "cli/errors.h"
 #include "cli/identities.h"
+#include "cli/open_book.h"
 #include "cli/poll_loop.h"
+#include "cli/run_options.h"
 #include "cli/talk_errors.h"
 #include "cli/talk_screens.h"
 #include "cli/talk_session.h"
@@ -36,6 +39,23 @@ absl::Status CheckSendFlags(const TalkFlags& flags) {
     return Fail({.exit = Exit::kUsage, .what = "send to whom?", .fix = {"bulbil send bulb1... < letter.txt"}});
   }
   return absl::OkStatus();
+}
+
+// Everything that does not look like an address or a secret key is the name of a contact.
+bool IsContactName(const std::string& text) {
+  return !absl::StartsWithIgnoreCase(text, "bulb1") && !absl::StartsWithIgnoreCase(text, "bulb-");
+}
+
+absl::StatusOr<std::unique_ptr<OpenBook>> BookFor(const Invocation& invocation, const Context& context) {
+  ASSIGN_OR_RETURN(const overlay::Network network, ResolveNetwork(invocation, context));
+  return OpenBook::Open(context, PassphraseOf(invocation.talk), network.name, network.write_quorum);
+}
+
+// The address of a contact, for a note to it.
+absl::StatusOr<keys::PublicKey> AddressOfContact(const Invocation& invocation, const Context& context) {
+  ASSIGN_OR_RETURN(const auto open, BookFor(invocation, context));
+  ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(invocation.talk.to));
+  return contact.key;
 }
 
 absl::StatusOr<keys::PublicKey> Recipient(const std::string& text) {
@@ -89,20 +109,6 @@ absl::StatusOr<chat::SendResult> SendAndWait(TalkSession& session, const chat::S
   return result;
 }
 
-// Its directory is named by the key, so that an identity of another key under an old name starts anew.
-std::string InboxDirectory(const Context& context, const keys::PublicKey& identity) {
-  return absl::StrCat(context.home.BookDirectory(), "/", base::ToHex(identity.view().first(8)));
-}
-
-absl::StatusOr<std::unique_ptr<chat::RocksDbInboxStore>> OpenInbox(const std::string& directory) {
-  RETURN_IF_ERROR(EnsurePrivateDirectory(directory));
-  absl::StatusOr<std::unique_ptr<chat::RocksDbInboxStore>> store = chat::RocksDbInboxStore::Open(directory);
-  if (store.ok()) return store;
-  CommandError error{.exit = Exit::kLocal, .what = std::string(store.status().message())};
-  if (absl::IsFailedPrecondition(store.status())) error.fix = {"another poll of this identity runs: let it end"};
-  return Fail(std::move(error));
-}
-
 absl::StatusOr<PollPlan> PlanOf(const TalkFlags& flags, const Context& context) {
   PollPlan plan{.watch = flags.watch, .json = context.flags.json};
   if (flags.wait.empty()) return plan;
@@ -117,8 +123,15 @@ absl::StatusOr<PollPlan> PlanOf(const TalkFlags& flags, const Context& context) 
 absl::Status SendNote(const Invocation& invocation, const Context& context) {
   const TalkFlags& flags = invocation.talk;
   RETURN_IF_ERROR(CheckSendFlags(flags));
+  const bool to_contact = IsContactName(flags.to);
+  if (to_contact && !flags.sign && !flags.anonymous) {
+    ASSIGN_OR_RETURN(const auto open, BookFor(invocation, context));
+    ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(flags.to));
+    ASSIGN_OR_RETURN(base::Bytes text, NoteText(flags, context));
+    return SendToContact(invocation, context, *open, contact, std::move(text));
+  }
   chat::SendRequest request;
-  ASSIGN_OR_RETURN(request.recipient, Recipient(flags.to));
+  ASSIGN_OR_RETURN(request.recipient, to_contact ? AddressOfContact(invocation, context) : Recipient(flags.to));
   ASSIGN_OR_RETURN(const std::optional<keys::LoadedKey> signer, Signer(flags, context));
   if (signer) request.signer = &signer->key;
   ASSIGN_OR_RETURN(request.text, NoteText(flags, context));
@@ -134,16 +147,13 @@ absl::Status SendNote(const Invocation& invocation, const Context& context) {
 absl::Status PollNotes(const Invocation& invocation, const Context& context) {
   const TalkFlags& flags = invocation.talk;
   ASSIGN_OR_RETURN(PollPlan plan, PlanOf(flags, context));
-  ASSIGN_OR_RETURN(const keys::KeyFileInfo info, ChooseIdentity(context));
-  plan.mailbox = info.name;
-  ASSIGN_OR_RETURN(const keys::LoadedKey identity, UnlockIdentity(context, info.name, PassphraseOf(flags)));
-  ASSIGN_OR_RETURN(const auto store, OpenInbox(InboxDirectory(context, info.public_key)));
+  ASSIGN_OR_RETURN(const std::unique_ptr<OpenBook> open, BookFor(invocation, context));
+  plan.mailbox = open->identity().info.name;
   ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, TalkSession::Open(invocation, context));
-  chat::Inbox inbox(*store, identity.key, session->rng());
   if (plan.watch && !plan.json && !context.flags.quiet) {
     WriteStderr(absl::StrCat("Reading mailbox \"", plan.mailbox, "\" from time to time. Stop with Ctrl-C.\n"));
   }
-  return PollLoop(plan, *session, identity, inbox).Run();
+  return PollLoop(plan, *session, *open).Run();
 }
 
 }  // namespace cli

@@ -33,11 +33,19 @@ std::string DayText(absl::Time time, absl::Time now, absl::TimeZone zone) {
   return day == today - 1 ? "yesterday" : absl::FormatCivilTime(day);
 }
 
-std::string HeadLine(const chat::Message& message, absl::Time now, absl::TimeZone zone) {
+// "bob ✔", "carol ?", "bulb1qpvg…fkpm8j ✔ signed", "anonymous".
+std::string WhoText(const chat::Message& message, const Sender& sender) {
+  if (!message.from) return "anonymous";
+  const std::string signed_note = message.in_conversation ? "" : " signed";
+  if (sender.name.empty()) return absl::StrCat(Cut(keys::FormatAddress(*message.from)), " ✔", signed_note);
+  return absl::StrCat(base::SanitizeForTerminal(base::AsBytes(sender.name)).text, sender.verified ? " ✔" : " ?", signed_note);
+}
+
+std::string HeadLine(const chat::Message& message, absl::Time now, absl::TimeZone zone, const Sender& sender) {
   const absl::Time sent = HourTime(message.sent_hour);
-  const std::string who = message.from ? absl::StrCat(Cut(keys::FormatAddress(*message.from)), " ✔ signed") : "anonymous";
-  return absl::StrCat("  ", who, "   ", DayText(sent, now, zone), " ~", absl::FormatTime("%H:%M", sent, zone), "   received ",
-                      absl::FormatTime("%H:%M", message.received, zone), "\n");
+  return absl::StrCat("  ", WhoText(message, sender), "   ", DayText(sent, now, zone), " ~",
+                      absl::FormatTime("%H:%M", sent, zone), "   received ", absl::FormatTime("%H:%M", message.received, zone),
+                      message.late ? "   late: sent before what you have read" : "", "\n");
 }
 
 std::string MissingText(const chat::PollResult& result) {
@@ -86,9 +94,9 @@ std::string SentJson(const chat::SendResult& result, absl::Duration took) {
       .Line();
 }
 
-std::string MessageText(const chat::Message& message, absl::Time now, absl::TimeZone zone) {
+std::string MessageText(const chat::Message& message, absl::Time now, absl::TimeZone zone, const Sender& sender) {
   const base::TerminalText safe = base::SanitizeForTerminal(message.text);
-  std::string text = HeadLine(message, now, zone);
+  std::string text = HeadLine(message, now, zone, sender);
   if (safe.removed > 0) {
     absl::StrAppend(&text, "    ⚠ ", Plural(safe.removed, "unsafe character", "unsafe characters"), " removed\n");
   }
@@ -97,7 +105,7 @@ std::string MessageText(const chat::Message& message, absl::Time now, absl::Time
   return absl::StrCat(text, "    ", absl::StrReplaceAll(body, {{"\n", "\n    "}}), "\n\n");
 }
 
-std::string MessageJson(const chat::Message& message, const std::string& mailbox) {
+std::string MessageJson(const chat::Message& message, const std::string& mailbox, const Sender& sender) {
   return JsonObject()
       .Add("schema", 1)
       .Add("type", "message")
@@ -105,6 +113,10 @@ std::string MessageJson(const chat::Message& message, const std::string& mailbox
       .Add("mailbox", mailbox)
       .Add("from", message.from ? keys::FormatAddress(*message.from) : "")
       .Add("verified", message.from.has_value())
+      .Add("contact", sender.name)
+      .Add("contact_verified", sender.verified)
+      .Add("kind", message.in_conversation ? "conversation" : "note")
+      .Add("late", message.late)
       .Add("sent_hour", absl::FormatTime("%Y-%m-%dT%H:%MZ", HourTime(message.sent_hour), absl::UTCTimeZone()))
       .Add("received", UtcText(message.received))
       .Add("reply", "")

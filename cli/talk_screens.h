@@ -23,8 +23,13 @@ std::string SentText(const chat::SendResult& result, absl::Duration took, absl::
 std::string SentJson(const chat::SendResult& result, absl::Duration took);
 
 // A head line, the text indented by four, an empty line. `zone` for times as people read them.
-std::string MessageText(const chat::Message& message, absl::Time now, absl::TimeZone zone);
-std::string MessageJson(const chat::Message& message, const std::string& mailbox);
+// What the sender is called here; no name: unknown, or nobody.
+struct Sender {
+  std::string name;
+  bool verified = false;
+};
+std::string MessageText(const chat::Message& message, absl::Time now, absl::TimeZone zone, const Sender& sender = {});
+std::string MessageJson(const chat::Message& message, const std::string& mailbox, const Sender& sender = {});
 
 std::string SummaryText(const chat::PollResult& result, const std::string& mailbox);
 std::string SummaryJson(const chat::PollResult& result, const std::string& mailbox);

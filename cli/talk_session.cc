@@ -49,6 +49,9 @@ absl::StatusOr<std::unique_ptr<TalkSession>> TalkSession::Open(const Invocation&
   ASSIGN_OR_RETURN(session->limit_, TimeoutOf(context));
   circuits::Operations& operations = session->light_ ? session->light_->operations() : *session->control_;
   session->client_ = std::make_unique<chat::ChatClient>(options, operations, session->loop_, session->rng_);
+  session->exchange_ = std::make_unique<chat::ExchangeDriver>(
+      chat::Courier::Options{.network = network.name, .write_quorum = network.write_quorum}, operations, session->loop_,
+      session->rng_);
   return session;
 }
 

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "chat/chat_client.h"
+#include "chat/exchange_driver.h"
 #include "cli/context.h"
 #include "cli/control_operations.h"
 #include "cli/grammar.h"
@@ -26,6 +27,7 @@ class TalkSession {
   static absl::StatusOr<std::unique_ptr<TalkSession>> Open(const Invocation& invocation, const Context& context);
 
   chat::ChatClient& client() { return *client_; }
+  chat::ExchangeDriver& exchange() { return *exchange_; }
   base::EventLoop& loop() { return loop_; }
   base::Rng& rng() { return rng_; }
   // Runs `start` on the loop, and the loop until End(). Once. kNetwork, without having started, if no bootstrap node answers.
@@ -44,6 +46,7 @@ class TalkSession {
   std::unique_ptr<circuits::Operations> control_;
   std::unique_ptr<LightClient> light_;
   std::unique_ptr<chat::ChatClient> client_;
+  std::unique_ptr<chat::ExchangeDriver> exchange_;
 };
 
 }  // namespace cli

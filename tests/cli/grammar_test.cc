@@ -126,6 +126,8 @@ TEST(Grammar, MistakesAreUsageErrorsInOurWords) {
       {"send bulb1x -m", "option --message needs a value"},
       {"keys", "\"keys\" needs one of: new, list, show, export, import, rm"},
       {"ring", "\"ring\" needs one of: show, lookup"},
+      {"contacts add a b c", "\"c\" is one word too many for \"contacts add\""},
+      {"--port 7 contacts list", "option --port means nothing to \"contacts list\""},
       {"status --port 7", "option --port means nothing to \"status\""},
       {"--port 7 send bulb1x", "option --port means nothing to \"send\""},
       {"keys list --bootstrap a:1", "option --bootstrap means nothing to \"keys list\""},
@@ -139,10 +141,28 @@ TEST(Grammar, MistakesAreUsageErrorsInOurWords) {
 }
 
 TEST(Grammar, CommandsOfLaterIssuesDoNotExist) {
-  for (const char* line : {"chat", "contacts", "invite", "accept x", "backup f", "restore f", "top", "doctor", "metrics",
-                           "config show", "completion bash", "ring fingers", "ring trace", "ping x", "keys passwd"}) {
+  for (const char* line : {"chat", "contacts", "contacts import", "top", "doctor", "metrics", "config show", "completion bash",
+                           "ring fingers", "ring trace", "ping x", "keys passwd"}) {
     EXPECT_EQ(ErrorIn(line).exit, Exit::kUsage) << line;
   }
+}
+
+TEST(Grammar, PeopleHaveTheirWords) {
+  const auto add = ParseCommandLine({"contacts", "add", "bob", "bulb1x", "--as", "me"});
+  ASSERT_TRUE(add.ok());
+  EXPECT_EQ(add->command, Command::kContactsAdd);
+  EXPECT_EQ(add->people.first, "bob");
+  EXPECT_EQ(add->people.second, "bulb1x");
+  EXPECT_EQ(add->global.identity, "me");
+  const auto accept = ParseCommandLine({"accept", "#a91b03", "--name", "carol"});
+  ASSERT_TRUE(accept.ok());
+  EXPECT_EQ(accept->command, Command::kAccept);
+  EXPECT_EQ(accept->people.first, "#a91b03");
+  EXPECT_EQ(accept->people.name, "carol");
+  const auto verify = ParseCommandLine({"contact", "verify", "bob", "--accept-new", "-y"});
+  ASSERT_TRUE(verify.ok());
+  EXPECT_EQ(verify->command, Command::kContactsVerify);
+  EXPECT_TRUE(verify->people.accept_new && verify->people.yes);
 }
 
 TEST(Grammar, SurvivesAnyArguments) {

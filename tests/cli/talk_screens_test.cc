@@ -59,7 +59,8 @@ TEST(MessageScreen, NoLineOfAMessageLooksLikeOurs) {
 TEST(MessageJson, IsOneLineWithTheContractsFields) {
   EXPECT_EQ(MessageJson(Anonymous("a\nb"), "alice"),
             "{\"schema\":1,\"type\":\"message\",\"id\":\"5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b\",\"mailbox\":\"alice\",\"from\":\"\","
-            "\"verified\":false,\"sent_hour\":\"2026-11-18T11:00Z\",\"received\":\"2026-11-18T11:06:40Z\",\"reply\":\"\","
+            "\"verified\":false,\"contact\":\"\",\"contact_verified\":false,\"kind\":\"note\",\"late\":false,"
+            "\"sent_hour\":\"2026-11-18T11:00Z\",\"received\":\"2026-11-18T11:06:40Z\",\"reply\":\"\","
             "\"text\":\"a\\nb\"}\n");
 }
 

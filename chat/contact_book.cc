@@ -1,0 +1,580 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "chat/contact_book.h"
+
+#include <algorithm>
+
+#include "base/byte_reader.h"
+#include "base/byte_writer.h"
+#include "base/check.h"
+#include "base/overloaded.h"
+#include "base/status_macros.h"
+#include "keys/aead.h"
+#include "keys/hash.h"
+
+namespace chat {
+
+namespace {
+
+constexpr uint8_t kContactEntry = 'k', kHeadEntry = 'c', kMessageEntry = 'o', kParcelEntry = 'b', kSeenEntry = 'd';
+constexpr uint8_t kPrekeysEntry = 'p', kInviteEntry = 'i', kPublishedEntry = 'v', kHandshakeEntry = 'q';
+
+base::Bytes NameOf(const keys::PublicKey& peer) { return base::ToBytes(peer.view()); }
+base::Bytes NameOf(const keys::PublicKey& peer, uint64_t number) {
+  return base::ByteWriter().Append(peer.view()).U64(number).Take();
+}
+base::Bytes NameOf(const keys::PublicKey& peer, const MessageId& id) {
+  return base::ByteWriter().Append(peer.view()).Append(id).Take();
+}
+
+base::Bytes EncodeContact(const Contact& contact) {
+  base::ByteWriter out;
+  out.Append(contact.key.view()).U8(contact.verified ? 1 : 0).U8(contact.acknowledge ? 1 : 0).U8(contact.changed_key ? 1 : 0);
+  out.Append(contact.changed_key.value_or(keys::PublicKey{}).view()).Append(base::AsBytes(contact.name));
+  return out.Take();
+}
+
+absl::StatusOr<Contact> DecodeContact(base::ByteView bytes) {
+  base::ByteReader in(bytes);
+  Contact contact;
+  contact.key.bytes = in.Array<32>();
+  contact.verified = in.U8() == 1;
+  contact.acknowledge = in.U8() == 1;
+  const bool changed = in.U8() == 1;
+  const keys::PublicKey other{in.Array<32>()};
+  if (changed) contact.changed_key = other;
+  contact.name = base::ToString(in.Rest());
+  if (!in.ok()) return absl::DataLossError("damaged contact");
+  return contact;
+}
+
+keys::PublicKey PeerIn(base::ByteReader& in) { return {in.Array<32>()}; }
+
+}  // namespace
+
+ContactBook::ContactBook(Options options, const keys::SigningKey& self, base::Rng& rng)
+    : options_(std::move(options)), self_(self), rng_(rng) {}
+
+Conversation& ContactBook::ConversationWith(const keys::PublicKey& key, Standing standing) {
+  const auto it = conversations_.find(key);
+  if (it != conversations_.end()) return it->second;
+  const auto contact = contacts_.find(key);
+  const Conversation::Options options{options_.network, options_.write_quorum,
+                                      contact != contacts_.end() && contact->second.acknowledge};
+  return conversations_.try_emplace(key, options, self_, key, standing).first->second;
+}
+
+// ---- people
+
+absl::Status ContactBook::CheckName(const std::string& name) const {
+  if (name.empty() || name.size() > kContactNameMax) return absl::InvalidArgumentError("a name has 1 to 64 bytes");
+  return absl::OkStatus();
+}
+
+const Contact* ContactBook::FindName(const std::string& name) const {
+  for (const auto& [key, contact] : contacts_) {
+    if (!name.empty() && contact.name == name) return &contact;
+  }
+  return nullptr;
+}
+
+const Conversation* ContactBook::FindConversation(const keys::PublicKey& key) const {
+  const auto it = conversations_.find(key);
+  return it == conversations_.end() ? nullptr : &it->second;
+}
+
+absl::Status ContactBook::Add(const std::string& name, const keys::PublicKey& key) {
+  RETURN_IF_ERROR(CheckName(name));
+  if (key == self_.public_key()) return absl::InvalidArgumentError("this is your own address");
+  if (const Contact* taken = FindName(name)) {
+    if (taken->key == key) return absl::OkStatus();
+    Contact& contact = contacts_.at(taken->key);
+    contact.changed_key = key;
+    Touch(contact.key);
+    return absl::FailedPreconditionError("the name stands for another key");
+  }
+  const auto known = contacts_.find(key);
+  if (known != contacts_.end() && !known->second.name.empty()) return absl::AlreadyExistsError(known->second.name);
+  if (contacts_.size() >= kContactsMax) return absl::ResourceExhaustedError("too many contacts");
+  Contact& contact = contacts_[key];
+  contact.key = key;
+  contact.name = name;
+  Touch(key);
+  ConversationWith(key, Standing::kContact).SetStanding(Standing::kContact);
+  return absl::OkStatus();
+}
+
+absl::Status ContactBook::Rename(const std::string& from, const std::string& to) {
+  RETURN_IF_ERROR(CheckName(to));
+  if (FindName(to) != nullptr) return absl::AlreadyExistsError("the name is taken");
+  const Contact* contact = FindName(from);
+  if (contact == nullptr) return absl::NotFoundError("no such contact");
+  contacts_.at(contact->key).name = to;
+  Touch(contact->key);
+  return absl::OkStatus();
+}
+
+absl::Status ContactBook::Remove(const keys::PublicKey& key) {
+  if (contacts_.erase(key) == 0) return absl::NotFoundError("no such contact");
+  gone_.push_back({kContactEntry, NameOf(key), std::nullopt});
+  const auto it = conversations_.find(key);
+  if (it == conversations_.end()) return absl::OkStatus();
+  gone_.push_back({kHeadEntry, NameOf(key), std::nullopt});
+  for (const auto& [number, message] : it->second.outbox().messages()) {
+    gone_.push_back({kMessageEntry, NameOf(key, number), std::nullopt});
+  }
+  for (const auto& [seq, parcel] : it->second.outbox().parcels()) gone_.push_back({kParcelEntry, NameOf(key, seq), std::nullopt});
+  for (const MessageId& id : it->second.seen()) gone_.push_back({kSeenEntry, NameOf(key, id), std::nullopt});
+  conversations_.erase(it);
+  changed_contacts_.erase(key);
+  return absl::OkStatus();
+}
+
+absl::Status ContactBook::Block(const keys::PublicKey& key) {
+  if (!contacts_.contains(key)) return absl::NotFoundError("no such contact");
+  ConversationWith(key, Standing::kBlocked).SetStanding(Standing::kBlocked);
+  return absl::OkStatus();
+}
+
+void ContactBook::SetVerified(const keys::PublicKey& key, bool verified) {
+  contacts_.at(key).verified = verified;
+  Touch(key);
+}
+
+void ContactBook::SetAcknowledge(const keys::PublicKey& key, bool acknowledge) {
+  contacts_.at(key).acknowledge = acknowledge;
+  ConversationWith(key, Standing::kContact).SetAcknowledge(acknowledge);
+  Touch(key);
+}
+
+absl::Status ContactBook::AcceptChangedKey(const std::string& name) {
+  const Contact* old = FindName(name);
+  if (old == nullptr) return absl::NotFoundError("no such contact");
+  if (!old->changed_key) return absl::FailedPreconditionError("its key has not changed");
+  const keys::PublicKey key = *old->changed_key;
+  RETURN_IF_ERROR(Remove(old->key));
+  return Add(name, key);
+}
+
+absl::StatusOr<MessageId> ContactBook::Send(const keys::PublicKey& key, base::Bytes text, absl::Time wall_now) {
+  const auto contact = contacts_.find(key);
+  if (contact == contacts_.end() || contact->second.name.empty()) return absl::NotFoundError("no such contact");
+  if (contact->second.changed_key) return absl::FailedPreconditionError("the key has changed");
+  return ConversationWith(key, Standing::kContact).Send(std::move(text), wall_now, rng_);
+}
+
+absl::StatusOr<InviteCode> ContactBook::CreateInvite(const std::string& name, absl::Duration life, absl::Time wall_now) {
+  if (invites_.size() >= kInvitesMax) return absl::ResourceExhaustedError("too many invites are out");
+  if (!name.empty()) RETURN_IF_ERROR(CheckName(name));
+  if (!name.empty() && FindName(name) != nullptr) return absl::AlreadyExistsError("the name is taken");
+  Invite invite = MakeInvite(self_.public_key(), name, wall_now + std::min(life, kInviteLifeMax), rng_);
+  const InviteCode code = invite.code;
+  invites_[code.secret] = std::move(invite);
+  changed_invites_.insert(code.secret);
+  return code;
+}
+
+absl::Status ContactBook::TakeUp(const InviteCode& code, const std::string& name, absl::Time wall_now) {
+  if (code.expiry() <= wall_now) return absl::DeadlineExceededError("the invite is too old");
+  const Conversation* known = FindConversation(code.owner);
+  if (known != nullptr && known->has_session()) return absl::AlreadyExistsError("there is a conversation already");
+  RETURN_IF_ERROR(Add(name, code.owner));
+  const keys::WipedArray<32> psk = code.Psk(options_.network), seal_key = code.SealKey(options_.network);
+  return ConversationWith(code.owner, Standing::kContact)
+      .InitiateByInvite(code.prekey, psk.view(), code.BoxSeed(options_.network), seal_key.view(), wall_now, rng_);
+}
+
+void ContactBook::RebuildSessions() {
+  for (const auto& [key, contact] : contacts_) {
+    if (!contact.name.empty()) ConversationWith(key, Standing::kContact).Rebuild();
+  }
+}
+
+// ---- handshakes
+
+void ContactBook::OnHandshake(base::ByteView name, base::ByteView handshake, absl::Time wall_now) {
+  gone_.push_back({kHandshakeEntry, base::ToBytes(name), std::nullopt});
+  if (handshake.size() != kHandshakeSize) return;
+  const auto named = PrekeysOfHead(handshake.first(kX3dhHeadSize));
+  const keys::X25519KeyPair* prekey = named.ok() ? prekeys_.FindSigned(named->signed_prekey) : nullptr;
+  const keys::X25519KeyPair* one_time = named.ok() && named->one_time ? prekeys_.FindOneTime(*named->one_time) : nullptr;
+  if (prekey == nullptr || (named->one_time && one_time == nullptr)) {
+    notices_.push_back({BookNotice::Kind::kUnreadable, {}, 1});
+    return;
+  }
+  OpenHandshake(*prekey, one_time, {}, handshake, nullptr, wall_now);
+  if (!named->one_time) return;
+  prekeys_.Use(*named->one_time, wall_now);
+  prekeys_changed_ = true;
+}
+
+std::optional<keys::PublicKey> ContactBook::OpenHandshake(const keys::X25519KeyPair& prekey, const keys::X25519KeyPair* one_time,
+                                                          base::ByteView psk, base::ByteView handshake, const Invite* invite,
+                                                          absl::Time wall_now) {
+  const auto answer = AnswerX3dh(self_, options_.network, handshake.first(kX3dhHeadSize), prekey, one_time, psk);
+  if (!answer.ok() || answer->peer == self_.public_key()) return std::nullopt;
+  const keys::PublicKey peer = answer->peer;
+  const bool known = contacts_.contains(peer);
+  const size_t asking = static_cast<size_t>(
+      std::count_if(contacts_.begin(), contacts_.end(), [](const auto& one) { return one.second.name.empty(); }));
+  if (!known && (contacts_.size() >= kContactsMax || (invite == nullptr && asking >= kRequestsMax))) {
+    notices_.push_back({BookNotice::Kind::kTooManyRequests, {}, 1});
+    return std::nullopt;
+  }
+  Conversation fresh({options_.network, options_.write_quorum, false}, self_, peer,
+                     invite != nullptr ? Standing::kContact : Standing::kAsked);
+  const auto held = conversations_.find(peer);
+  Conversation& conversation = held == conversations_.end() ? fresh : held->second;
+  const auto sealed = handshake.subspan(kX3dhHeadSize, kHandshakeSize - kX3dhHeadSize);
+  if (!conversation.OnHandshake(*answer, prekey, sealed, wall_now, rng_).ok()) return std::nullopt;  // nobody's
+  if (held == conversations_.end()) conversations_.emplace(peer, std::move(fresh));
+  Contact& contact = contacts_[peer];
+  contact.key = peer;
+  Touch(peer);
+  if (invite != nullptr && contact.name.empty()) {
+    const std::string fallback = "#" + base::ToHex(peer.view().first(3));
+    contact.name = !invite->name.empty() && FindName(invite->name) == nullptr ? invite->name : fallback;
+    conversations_.at(peer).SetStanding(Standing::kContact);
+  }
+  if (invite != nullptr) {
+    notices_.push_back({BookNotice::Kind::kInviteTaken, peer, 1});
+  } else if (!known) {
+    notices_.push_back({BookNotice::Kind::kRequest, peer, 1});
+  }
+  return peer;
+}
+
+void ContactBook::OnInviteBox(const InviteRead& read, const absl::StatusOr<std::optional<base::Bytes>>& body,
+                              absl::Time wall_now) {
+  const auto it = invites_.find(read.secret);
+  if (it == invites_.end() || !body.ok() || !body->has_value()) return;
+  const InviteCode& code = it->second.code;
+  const auto box = DecodeBox(**body);
+  if (!box.ok() || box->key != BoxKeyOf(code.BoxSeed(options_.network)) || !VerifyBox(*box, options_.network)) return;
+  const auto handshake = keys::Open(code.SealKey(options_.network).view(), {}, {}, box->sealed);
+  if (!handshake.ok()) return;
+  const Invite invite = it->second;
+  invites_.erase(it);
+  changed_invites_.insert(read.secret);
+  const keys::WipedArray<32> psk = invite.code.Psk(options_.network);
+  const auto peer = OpenHandshake(invite.Prekey(), nullptr, psk.view(), *handshake, &invite, wall_now);
+  // What was written behind the handshake is read in the same round.
+  if (peer) AddRead(*peer, conversations_.at(*peer).BeginRound());
+}
+
+// ---- work
+
+void ContactBook::Advance(absl::Time wall_now) {
+  for (auto& [key, conversation] : conversations_) conversation.Advance(wall_now, rng_);
+  std::erase_if(invites_, [&](const auto& one) {
+    const bool old = one.second.code.expiry() + absl::Hours(1) <= wall_now;
+    if (old) changed_invites_.insert(one.first);
+    return old;
+  });
+}
+
+void ContactBook::BeginRound(absl::Time wall_now) {
+  ++round_;
+  for (auto& [key, conversation] : conversations_) AddRead(key, conversation.BeginRound());
+  for (const auto& [secret, invite] : invites_) {
+    const keys::PublicKey key = BoxKeyOf(invite.code.BoxSeed(options_.network));
+    for (uint8_t place = 0; place < kPlaceCount; ++place) {
+      const overlay::NodeId point = BoxPoint(key, place);
+      AddTask({0, point, ReadRequest{dht::Kind::kBox, point}, {}, {}}, InviteRead{secret});
+    }
+  }
+  if (prekeys_.Renew(wall_now, rng_)) prekeys_changed_ = true;
+  Publish(wall_now);
+}
+
+void ContactBook::Publish(absl::Time wall_now) {
+  const Day today = DayOf(wall_now);
+  std::erase_if(published_, [&](const auto& one) { return one.first.first + 1 < today; });
+  size_t left = kPublishPerRound;
+  for (Day day = today; day <= today + kBundleDaysAhead && left > 0; ++day) {
+    for (uint8_t place = 0; place < kPlaceCount && left > 0; ++place) {
+      const auto done = published_.find({day, place});
+      if ((done != published_.end() && done->second == prekeys_.version()) || publishing_.contains({day, place})) continue;
+      const auto bundle =
+          SealBundle(self_, options_.network, day, place, prekeys_.version(), prekeys_.Contents(options_.door_effort), rng_);
+      if (!bundle.ok()) return;
+      const dht::Record record = MakeBundleRecord(*bundle);
+      publishing_.insert({day, place});
+      AddTask({0, record.name.point, PutBundleRequest{*bundle}, record.name, record.expiry},
+              Publication{day, place, prekeys_.version()});
+      --left;
+    }
+  }
+}
+
+void ContactBook::FetchBundles(absl::Time wall_now) {
+  for (auto& [key, conversation] : conversations_) {
+    if (!conversation.NeedsBundle(wall_now) || fetching_.contains(key)) continue;
+    const auto door = DoorOf(key, options_.network, DayOf(wall_now));
+    if (!door.ok()) {
+      conversation.OnNoBundle(wall_now);
+      continue;
+    }
+    fetching_.insert(key);
+    const auto place = static_cast<uint8_t>(rng_.Below(kPlaceCount));
+    const overlay::NodeId point = BundlePoint(*door, place);
+    AddTask({0, point, ReadRequest{dht::Kind::kBundle, point}, {}, {}}, BundleFetch{key, place, 1});
+  }
+}
+
+void ContactBook::AddTask(BookTask task, Job job) {
+  task.id = ++last_task_;
+  jobs_.emplace(task.id, std::move(job));
+  waiting_.push_back(std::move(task));
+}
+
+void ContactBook::AddRead(const keys::PublicKey& peer, std::vector<Conversation::Read> reads) {
+  for (Conversation::Read& read : reads) {
+    const overlay::NodeId point = read.probe.point;
+    AddTask({0, point, ReadRequest{dht::Kind::kBox, point}, {}, {}}, ChainRead{peer, std::move(read)});
+  }
+}
+
+std::vector<BookTask> ContactBook::Tasks(absl::Time wall_now, size_t at_most) {
+  FetchBundles(wall_now);
+  std::vector<BookTask> tasks;
+  for (auto& [key, conversation] : conversations_) {
+    for (Conversation::Put& put : conversation.Puts(wall_now, at_most - tasks.size())) {
+      BookTask task;
+      task.id = ++last_task_;
+      task.point = put.record.name.point;
+      task.put = put.record.name;
+      task.expiry = put.record.expiry;
+      if (put.kind == Parcel::Kind::kEnvelope) {
+        task.request = PutRequest{*DecodeEnvelope(put.record.body)};
+      } else {
+        task.request = PutBoxRequest{*DecodeBox(put.record.body)};
+      }
+      jobs_.emplace(task.id, ChainPut{key, put.generation, put.seq});
+      tasks.push_back(std::move(task));
+    }
+  }
+  while (!waiting_.empty() && tasks.size() < at_most) {
+    tasks.push_back(std::move(waiting_.front()));
+    waiting_.pop_front();
+  }
+  return tasks;
+}
+
+void ContactBook::OnPutDone(uint64_t id, uint8_t copies, absl::Time wall_now) {
+  const auto it = jobs_.find(id);
+  if (it == jobs_.end()) return;
+  const Job job = std::move(it->second);
+  jobs_.erase(it);
+  if (const auto* put = std::get_if<ChainPut>(&job)) {
+    const auto conversation = conversations_.find(put->peer);
+    if (conversation != conversations_.end()) conversation->second.OnPut(put->generation, put->seq, copies, wall_now);
+  }
+  if (const auto* publication = std::get_if<Publication>(&job)) {
+    publishing_.erase({publication->day, publication->place});
+    if (copies < options_.write_quorum) return;
+    published_[{publication->day, publication->place}] = publication->version;
+    published_changed_ = true;
+  }
+}
+
+void ContactBook::OnReadDone(uint64_t id, const absl::StatusOr<std::optional<base::Bytes>>& body, absl::Time wall_now) {
+  const auto it = jobs_.find(id);
+  if (it == jobs_.end()) return;
+  const Job job = std::move(it->second);
+  jobs_.erase(it);
+  if (const auto* read = std::get_if<ChainRead>(&job)) {
+    const auto conversation = conversations_.find(read->peer);
+    if (conversation == conversations_.end() || !body.ok()) return;
+    AddRead(read->peer, conversation->second.OnRead(read->read, *body, wall_now, rng_));
+  }
+  if (const auto* fetch = std::get_if<BundleFetch>(&job)) OnBundle(*fetch, body, wall_now);
+  if (const auto* invite = std::get_if<InviteRead>(&job)) OnInviteBox(*invite, body, wall_now);
+}
+
+void ContactBook::OnBundle(BundleFetch fetch, const absl::StatusOr<std::optional<base::Bytes>>& body, absl::Time wall_now) {
+  fetching_.erase(fetch.peer);
+  const auto it = conversations_.find(fetch.peer);
+  if (it == conversations_.end() || !it->second.NeedsBundle(wall_now)) return;
+  if (body.ok() && body->has_value()) {
+    const auto bundle = DecodeBundle(**body);
+    const auto contents = bundle.ok() ? OpenBundle(fetch.peer, options_.network, *bundle) : bundle.status();
+    if (contents.ok() && it->second.Initiate(*contents, wall_now, rng_).ok()) return;
+  }
+  const auto door = DoorOf(fetch.peer, options_.network, DayOf(wall_now));
+  if (fetch.tries == kPlaceCount || !door.ok()) return it->second.OnNoBundle(wall_now);
+  fetch.place = NextPlace(fetch.place);
+  ++fetch.tries;
+  fetching_.insert(fetch.peer);
+  const overlay::NodeId point = BundlePoint(*door, fetch.place);
+  AddTask({0, point, ReadRequest{dht::Kind::kBundle, point}, {}, {}}, fetch);
+}
+
+absl::Time ContactBook::NextDue() const {
+  absl::Time next = absl::InfiniteFuture();
+  for (const auto& [key, conversation] : conversations_) next = std::min(next, conversation.outbox().NextDue());
+  return next;
+}
+
+// ---- on disk
+
+void ContactBook::SaveConversation(Conversation& conversation, Change& change, absl::Time wall_now) {
+  Conversation::Changes changes = conversation.TakeChanges();
+  if (changes.empty()) return;
+  const keys::PublicKey& peer = conversation.peer();
+  std::vector<BookEntry>& out = change.inbox.book;
+  const Outbox& outbox = conversation.outbox();
+  for (const uint64_t number : changes.outbox.messages) {
+    const auto it = outbox.messages().find(number);
+    out.push_back({kMessageEntry, NameOf(peer, number), std::nullopt});
+    if (it != outbox.messages().end()) out.back().value = EncodeOutgoing(it->second);
+  }
+  for (const uint32_t seq : changes.outbox.parcels) {
+    const auto it = outbox.parcels().find(seq);
+    out.push_back({kParcelEntry, NameOf(peer, seq), std::nullopt});
+    if (it != outbox.parcels().end()) out.back().value = EncodeParcel(it->second);
+  }
+  for (const MessageId& id : changes.seen) out.push_back({kSeenEntry, NameOf(peer, id), base::Bytes()});
+  for (const MessageId& id : changes.forgotten) out.push_back({kSeenEntry, NameOf(peer, id), std::nullopt});
+  if (changes.head) out.push_back({kHeadEntry, NameOf(peer), conversation.SerializeHead()});
+  for (Incoming& one : changes.arrived) {
+    Message message;
+    message.id = one.id;
+    message.text = std::move(one.text);
+    message.sent_hour = one.sent_hour;
+    message.from = peer;
+    message.received = wall_now;
+    message.in_conversation = true;
+    message.late = one.late;
+    change.inbox.messages.push_back(std::move(message));
+  }
+  for (const ConversationNotice& notice : changes.notices) {
+    change.notices.push_back({static_cast<BookNotice::Kind>(notice.kind), peer, notice.count});
+  }
+  for (const StateChange& state : changes.states) change.states.push_back({peer, state});
+}
+
+ContactBook::Change ContactBook::TakeChange(absl::Time wall_now) {
+  Change change;
+  std::vector<BookEntry>& out = change.inbox.book;
+  out = std::exchange(gone_, {});
+  for (const keys::PublicKey& key : std::exchange(changed_contacts_, {})) {
+    const auto it = contacts_.find(key);
+    if (it != contacts_.end()) out.push_back({kContactEntry, NameOf(key), EncodeContact(it->second)});
+  }
+  for (const auto& secret : std::exchange(changed_invites_, {})) {
+    const auto it = invites_.find(secret);
+    out.push_back({kInviteEntry, base::Bytes(secret.begin(), secret.end()), std::nullopt});
+    if (it != invites_.end()) out.back().value = EncodeInvite(it->second);
+  }
+  if (std::exchange(prekeys_changed_, false)) out.push_back({kPrekeysEntry, {}, prekeys_.Serialize()});
+  if (std::exchange(published_changed_, false)) {
+    base::ByteWriter published;
+    for (const auto& [where, version] : published_) published.U32(where.first).U8(where.second).U64(version);
+    out.push_back({kPublishedEntry, {}, published.Take()});
+  }
+  for (auto& [key, conversation] : conversations_) SaveConversation(conversation, change, wall_now);
+  const auto notices = std::exchange(notices_, {});
+  change.notices.insert(change.notices.begin(), notices.begin(), notices.end());
+  return change;
+}
+
+absl::Status ContactBook::Load(const std::vector<BookEntry>& entries, absl::Time wall_now) {
+  std::vector<const BookEntry*> handshakes;
+  // Contacts first, since a conversation takes its options from them; heads before what belongs to them.
+  for (const uint8_t type : {kContactEntry, kHeadEntry, uint8_t{0}}) {
+    for (const BookEntry& entry : entries) {
+      const bool early = entry.type == kContactEntry || entry.type == kHeadEntry;
+      if (type != 0 ? entry.type != type : early) continue;
+      base::ByteReader in(entry.name);
+      const base::Bytes& value = *entry.value;
+      switch (entry.type) {
+        case kContactEntry: {
+          ASSIGN_OR_RETURN(const Contact contact, DecodeContact(value));
+          contacts_[contact.key] = contact;
+          break;
+        }
+        case kHeadEntry:
+          RETURN_IF_ERROR(ConversationWith(PeerIn(in), Standing::kContact).RestoreHead(value));
+          break;
+        case kMessageEntry: {
+          ASSIGN_OR_RETURN(Outgoing message, DecodeOutgoing(value));
+          ConversationWith(PeerIn(in), Standing::kContact).restorable_outbox().Restore(std::move(message));
+          break;
+        }
+        case kParcelEntry: {
+          ASSIGN_OR_RETURN(Parcel parcel, DecodeParcel(value));
+          ConversationWith(PeerIn(in), Standing::kContact).restorable_outbox().Restore(std::move(parcel));
+          break;
+        }
+        case kSeenEntry: {
+          const keys::PublicKey peer = PeerIn(in);
+          ConversationWith(peer, Standing::kContact).RestoreSeen(in.Array<16>());
+          break;
+        }
+        case kPrekeysEntry: {
+          ASSIGN_OR_RETURN(prekeys_, Prekeys::Parse(value));
+          break;
+        }
+        case kInviteEntry: {
+          ASSIGN_OR_RETURN(Invite invite, DecodeInvite(value));
+          invites_[invite.code.secret] = invite;
+          break;
+        }
+        case kPublishedEntry: {
+          base::ByteReader published(value);
+          while (published.left() > 0 && published.ok()) {
+            const Day day = published.U32();
+            const uint8_t place = published.U8();
+            published_[{day, place}] = published.U64();
+          }
+          break;
+        }
+        case kHandshakeEntry:
+          handshakes.push_back(&entry);
+          break;
+        default:
+          return absl::DataLossError("an entry of an unknown type");
+      }
+    }
+  }
+  for (const BookEntry* entry : handshakes) OnHandshake(entry->name, *entry->value, wall_now);
+  return absl::OkStatus();
+}
+
+// ---- comparing keys
+
+namespace {
+
+keys::Digest512 SafetyDigest(std::string_view network, const keys::PublicKey& a, const keys::PublicKey& b) {
+  const auto [first, second] = std::minmax(a, b);
+  return keys::Hasher("safety", {}, 64).Add(network).Add(first.view()).Add(second.view()).Finish512();
+}
+
+}  // namespace
+
+std::string SafetyNumber(std::string_view network, const keys::PublicKey& a, const keys::PublicKey& b) {
+  const keys::Digest512 digest = SafetyDigest(network, a, b);
+  std::string text;
+  for (size_t group = 0; group < 12; ++group) {
+    uint64_t number = 0;
+    for (size_t i = 0; i < 5; ++i) number = number << 8 | digest[(5 * group) + i];
+    std::string digits = std::to_string(number % 100000);
+    text += (group == 0 ? "" : " ") + std::string(5 - digits.size(), '0') + digits;
+  }
+  return text;
+}
+
+std::string SafetyWords(std::string_view network, const keys::PublicKey& a, const keys::PublicKey& b) {
+  static constexpr char kConsonants[] = "bdfghjklmnprstvz", kVowels[] = "aiou";
+  const keys::Digest512 digest = SafetyDigest(network, a, b);
+  std::string text;
+  for (size_t word = 0; word < 8; ++word) {
+    const int bits = digest[2 * word] << 8 | digest[(2 * word) + 1];
+    if (word > 0) text += ' ';
+    text += {kConsonants[bits >> 12 & 15], kVowels[bits >> 10 & 3], kConsonants[bits >> 6 & 15], kVowels[bits >> 4 & 3],
+             kConsonants[bits & 15]};
+  }
+  return text;
+}
+
+}  // namespace chat

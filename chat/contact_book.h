@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// chat/contact_book.h — all that one identity knows of others: contacts, requests of strangers, invites, its own prekeys, and a
+// conversation with each. The core that the commands, the simulator and the tests drive.
+//
+// Loaded from entries, changed by calls, saved by TakeChange. The order that makes every crash harmless:
+//   Advance -> TakeChange -> on disk -> show what it holds -> Tasks -> carried out -> OnPutDone, OnReadDone -> again
+// A ratchet key is on disk as used before the box that it sealed leaves; a message is on disk before it is acknowledged.
+// A core: no clock, no disk; one thread.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "chat/conversation.h"
+#include "chat/inbox.h"
+#include "chat/invite.h"
+#include "chat/mailbox_messages.h"
+#include "chat/prekeys.h"
+
+namespace chat {
+
+inline constexpr size_t kContactsMax = 1024;
+inline constexpr size_t kRequestsMax = 64;  // strangers that wait; beyond it new ones are dropped, and counted
+inline constexpr size_t kInvitesMax = 64;
+inline constexpr size_t kContactNameMax = 64;  // bytes
+inline constexpr size_t kPublishPerRound = 9;  // bundles put by one poll: three days at three places
+
+struct Contact {
+  keys::PublicKey key;
+  std::string name;  // empty: a request of a stranger
+  bool verified = false;
+  bool acknowledge = false;
+  std::optional<keys::PublicKey> changed_key;  // the name was given another key: nothing is sent until a person has looked
+};
+
+struct BookTask {
+  uint64_t id = 0;
+  overlay::NodeId point;
+  MailboxRequest request;
+  std::optional<dht::RecordName> put;  // none: a reading
+  absl::Time expiry;                   // of the record put
+};
+
+struct BookNotice {
+  enum class Kind : uint8_t {
+    kReplaced = 1,
+    kLost = 2,
+    kAnswered = 3,     // ConversationNotice
+    kRequest = 4,      // a stranger asks
+    kInviteTaken = 5,  // an invite became a contact
+    kUnreadable = 6,   // a handshake came for a prekey that was erased; its sender will try again
+    kTooManyRequests = 7,
+  };
+  Kind kind = Kind::kLost;
+  keys::PublicKey peer;
+  uint32_t count = 1;
+};
+
+class ContactBook {
+ public:
+  struct Options {
+    std::string network = "local";
+    int write_quorum = 2;
+    uint32_t door_effort = 0;
+  };
+
+  // Both outlive the book.
+  ContactBook(Options options, const keys::SigningKey& self, base::Rng& rng);
+
+  // Everything as Inbox::LoadBook gave it. DataLoss.
+  absl::Status Load(const std::vector<BookEntry>& entries, absl::Time wall_now);
+
+  // ---- what a person does. Names are unique, 1 to kContactNameMax bytes; InvalidArgument otherwise.
+  // AlreadyExists if the address stands under another name. A name that stands for another key: FailedPrecondition, and the
+  // contact is marked (changed_key). ResourceExhausted beyond kContactsMax. A waiting request of that key is accepted.
+  absl::Status Add(const std::string& name, const keys::PublicKey& key);
+  absl::Status AcceptKey(const keys::PublicKey& key, const std::string& name) { return Add(name, key); }
+  absl::Status Rename(const std::string& from, const std::string& to);
+  absl::Status Remove(const keys::PublicKey& key);
+  absl::Status Block(const keys::PublicKey& key);
+  void SetVerified(const keys::PublicKey& key, bool verified);
+  void SetAcknowledge(const keys::PublicKey& key, bool acknowledge);
+  // The changed key takes the place of the old one, unverified.
+  absl::Status AcceptChangedKey(const std::string& name);
+  // FailedPrecondition if the key changed; NotFound; else as Conversation::Send.
+  absl::StatusOr<MessageId> Send(const keys::PublicKey& key, base::Bytes text, absl::Time wall_now);
+  // ResourceExhausted beyond kInvitesMax.
+  absl::StatusOr<InviteCode> CreateInvite(const std::string& name, absl::Duration life, absl::Time wall_now);
+  // Takes up somebody's invite. DeadlineExceeded: too old; AlreadyExists: a session is there.
+  absl::Status TakeUp(const InviteCode& code, const std::string& name, absl::Time wall_now);
+  // After a restore: every contact gets a new session.
+  void RebuildSessions();
+
+  const std::map<keys::PublicKey, Contact>& contacts() const { return contacts_; }
+  const Contact* FindName(const std::string& name) const;
+  const Conversation* FindConversation(const keys::PublicKey& key) const;
+  size_t invite_count() const { return invites_.size(); }
+
+  // ---- what the network does
+  // A handshake out of the door. `name`: of its waiting entry, gone with the next change.
+  void OnHandshake(base::ByteView name, base::ByteView handshake, absl::Time wall_now);
+  void Advance(absl::Time wall_now);
+  // Reads every chain once, invites too, and renews what is published.
+  void BeginRound(absl::Time wall_now);
+  // What can be done now, at most `at_most`. Each comes back once, to OnPutDone or OnReadDone.
+  std::vector<BookTask> Tasks(absl::Time wall_now, size_t at_most);
+  void OnPutDone(uint64_t id, uint8_t copies, absl::Time wall_now);
+  // No value: nobody answered for sure. No body: nothing lies there.
+  void OnReadDone(uint64_t id, const absl::StatusOr<std::optional<base::Bytes>>& body, absl::Time wall_now);
+  // When something queued is due again.
+  absl::Time NextDue() const;
+
+  struct Change {
+    InboxChange inbox;  // entries, and messages to show
+    std::vector<BookNotice> notices;
+    struct State {
+      keys::PublicKey peer;
+      StateChange change;
+    };
+    std::vector<State> states;
+    bool empty() const { return inbox.empty() && notices.empty() && states.empty(); }
+  };
+  Change TakeChange(absl::Time wall_now);
+
+ private:
+  struct BundleFetch {
+    keys::PublicKey peer;
+    uint8_t place = 0;
+    int tries = 0;
+  };
+  struct InviteRead {
+    std::array<uint8_t, 16> secret{};
+  };
+  struct Publication {
+    Day day = 0;
+    uint8_t place = 0;
+    uint64_t version = 0;
+  };
+  struct ChainPut {
+    keys::PublicKey peer;
+    uint64_t generation = 0;
+    uint32_t seq = 0;
+  };
+  struct ChainRead {
+    keys::PublicKey peer;
+    Conversation::Read read;
+  };
+  using Job = std::variant<ChainPut, ChainRead, BundleFetch, InviteRead, Publication>;
+
+  Conversation& ConversationWith(const keys::PublicKey& key, Standing standing);
+  absl::Status CheckName(const std::string& name) const;
+  // Whose it was, if it was somebody's.
+  std::optional<keys::PublicKey> OpenHandshake(const keys::X25519KeyPair& prekey, const keys::X25519KeyPair* one_time,
+                                               base::ByteView psk, base::ByteView handshake, const Invite* invite,
+                                               absl::Time wall_now);
+  void FetchBundles(absl::Time wall_now);
+  void Publish(absl::Time wall_now);
+  void AddRead(const keys::PublicKey& peer, std::vector<Conversation::Read> reads);
+  void AddTask(BookTask task, Job job);
+  void OnBundle(BundleFetch fetch, const absl::StatusOr<std::optional<base::Bytes>>& body, absl::Time wall_now);
+  void OnInviteBox(const InviteRead& read, const absl::StatusOr<std::optional<base::Bytes>>& body, absl::Time wall_now);
+  void SaveConversation(Conversation& conversation, Change& change, absl::Time wall_now);
+  void Touch(const keys::PublicKey& key) { changed_contacts_.insert(key); }
+
+  const Options options_;
+  const keys::SigningKey& self_;
+  base::Rng& rng_;
+  std::map<keys::PublicKey, Contact> contacts_;
+  std::map<keys::PublicKey, Conversation> conversations_;
+  std::map<std::array<uint8_t, 16>, Invite> invites_;  // by secret
+  Prekeys prekeys_;
+  std::map<std::pair<Day, uint8_t>, uint64_t> published_;  // version
+  uint32_t round_ = 0;
+
+  uint64_t last_task_ = 0;
+  std::deque<BookTask> waiting_;
+  std::map<uint64_t, Job> jobs_;
+  std::set<keys::PublicKey> fetching_;
+  std::set<std::pair<Day, uint8_t>> publishing_;
+
+  std::set<keys::PublicKey> changed_contacts_;
+  std::set<std::array<uint8_t, 16>> changed_invites_;
+  bool prekeys_changed_ = false, published_changed_ = false;
+  std::vector<BookEntry> gone_;
+  std::vector<BookNotice> notices_;
+};
+
+// What two people compare over another channel: the same for both, whoever reads it first.
+std::string SafetyNumber(std::string_view network, const keys::PublicKey& a, const keys::PublicKey& b);  // 12 groups of 5 digits
+// Eight pronounceable words of five letters (proquints, arXiv 0901.4016): 128 bits.
+std::string SafetyWords(std::string_view network, const keys::PublicKey& a, const keys::PublicKey& b);
+
+}  // namespace chat

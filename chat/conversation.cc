@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "chat/conversation.h"
+
+#include <algorithm>
+
+#include "base/byte_reader.h"
+#include "base/byte_writer.h"
+#include "base/status_macros.h"
+#include "chat/door.h"
+#include "keys/aead.h"
+
+namespace chat {
+
+namespace {
+
+constexpr uint8_t kFormat = 1;
+
+uint32_t HourOf(absl::Time wall) { return static_cast<uint32_t>(std::max<int64_t>(0, absl::ToUnixSeconds(wall)) / 3600); }
+uint64_t Seconds(absl::Time time) {
+  if (time == absl::InfiniteFuture()) return UINT64_MAX;
+  return static_cast<uint64_t>(std::max<int64_t>(0, absl::ToUnixSeconds(time)));
+}
+absl::Time FromSeconds(uint64_t seconds) {
+  return seconds == UINT64_MAX ? absl::InfiniteFuture() : absl::FromUnixSeconds(static_cast<int64_t>(seconds & INT64_MAX));
+}
+
+}  // namespace
+
+Conversation::Conversation(const Options& options, const keys::SigningKey& self, const keys::PublicKey& peer, Standing standing)
+    : options_(options), self_(self), peer_(peer), standing_(standing), outbox_(options.write_quorum) {
+  changes_.head = true;
+}
+
+bool Conversation::Changes::empty() const {
+  return !head && outbox.messages.empty() && outbox.parcels.empty() && seen.empty() && forgotten.empty() && arrived.empty() &&
+         notices.empty() && states.empty();
+}
+
+absl::StatusOr<MessageId> Conversation::Send(base::Bytes text, absl::Time wall_now, base::Rng& rng) {
+  if (text.size() > kNoteTextMax) return absl::OutOfRangeError("the text is too long");
+  return outbox_.Enqueue(std::move(text), wall_now, rng);
+}
+
+void Conversation::SetStanding(Standing standing) {
+  if (standing_ == Standing::kAsked && standing == Standing::kContact) owes_answer_ = true;
+  standing_ = standing;
+  changes_.head = true;
+}
+
+void Conversation::Rebuild() {
+  wants_session_ = replaces_lost_ = true;
+  changes_.head = true;
+}
+
+bool Conversation::NeedsBundle(absl::Time wall_now) const {
+  const bool something = wants_session_ || outbox_.NextUnsealed() != nullptr;
+  return standing_ == Standing::kContact && !session_ && something && wall_now >= next_bundle_try_;
+}
+
+// ---- sealing
+
+Content Conversation::PartOf(const Outgoing& message, uint16_t index, uint16_t count, size_t from, size_t size) const {
+  Content content;
+  content.kind = ContentKind::kText;
+  content.message_id = message.id;
+  content.index = index;
+  content.count = count;
+  content.sent_hour = HourOf(message.queued_at);
+  const size_t end = std::min(message.text.size(), from + size);
+  if (from < end)
+    content.text.assign(message.text.begin() + static_cast<ptrdiff_t>(from), message.text.begin() + static_cast<ptrdiff_t>(end));
+  return content;
+}
+
+// Seals the first message of a session and, if it is longer, the rest of its text in boxes behind it.
+base::Bytes Conversation::MakeHandshake(const X3dhStart& start, Session& session, absl::Time expiry, absl::Time wall_now,
+                                        base::Rng& rng) {
+  const Outgoing* message = outbox_.NextUnsealed();
+  Content first;
+  first.sent_hour = HourOf(wall_now);
+  uint16_t count = 0;
+  if (message != nullptr) {
+    const size_t rest = message->text.size() - std::min(message->text.size(), kHandshakeTextMax);
+    count = static_cast<uint16_t>(1 + ((rest + kBoxTextMax - 1) / kBoxTextMax));
+    first = PartOf(*message, 0, count, 0, kHandshakeTextMax);
+  }
+  first.replaces_lost = said_lost_ = replaces_lost_;
+  const base::Bytes sealed = session.SealFirst(first, rng);
+  session_ = std::move(session);
+  ++generation_;
+  started_ = wall_now;
+  wants_session_ = replaces_lost_ = false;
+  owes_answer_ = owes_acknowledgement_ = false;
+  next_shown_ = 0;
+  changes_.head = true;
+  if (message != nullptr) {
+    const uint64_t number = message->number;
+    for (uint16_t i = 1; i < count; ++i) {
+      AddBox(PartOf(*message, i, count, kHandshakeTextMax + ((i - 1u) * kBoxTextMax), kBoxTextMax), expiry, wall_now, rng);
+    }
+    outbox_.MarkSealed(number, 0, count, expiry);
+  }
+  return base::ByteWriter().Append(start.head).Append(sealed).Take();
+}
+
+absl::Status Conversation::Initiate(const BundleContents& prekeys, absl::Time wall_now, base::Rng& rng) {
+  std::optional<keys::X25519Public> one_time;
+  if (!prekeys.one_time.empty()) one_time = prekeys.one_time[rng.Below(prekeys.one_time.size())];
+  ASSIGN_OR_RETURN(const Door door, DoorOf(peer_, options_.network, DayOf(wall_now)));
+  ASSIGN_OR_RETURN(const X3dhStart start, StartX3dh(self_, options_.network, peer_, prekeys.signed_prekey, one_time, {}, rng));
+  ASSIGN_OR_RETURN(Session session, Session::Initiate(start, prekeys.signed_prekey, rng));
+  Fragment fragment;
+  fragment.note_id = rng.Array<16>();
+  fragment.sent_hour = HourOf(wall_now);
+  fragment.kind = NoteKind::kHandshake;
+  const absl::Time expiry = EnvelopeExpiry(door.day);
+  fragment.text = MakeHandshake(start, session, expiry, wall_now, rng);
+  Envelope envelope;
+  envelope.door = door;
+  ASSIGN_OR_RETURN(envelope.sealed, SealEnvelope(peer_, options_.network, door.blinded, EncodeFragment(fragment), rng));
+  Parcel parcel;
+  parcel.kind = Parcel::Kind::kEnvelope;
+  parcel.twice = true;
+  parcel.body = EncodeEnvelope(envelope);
+  parcel.expiry = expiry;
+  parcel.first_place = FirstPlace(envelope.sealed);
+  parcel.due = wall_now;
+  outbox_.AddParcel(std::move(parcel));
+  return absl::OkStatus();
+}
+
+absl::Status Conversation::InitiateByInvite(const keys::X25519Public& prekey, base::ByteView psk,
+                                            const keys::WipedArray<32>& box_seed, base::ByteView seal_key, absl::Time wall_now,
+                                            base::Rng& rng) {
+  ASSIGN_OR_RETURN(const X3dhStart start, StartX3dh(self_, options_.network, peer_, prekey, {}, psk, rng));
+  ASSIGN_OR_RETURN(Session session, Session::Initiate(start, prekey, rng));
+  const absl::Time expiry = BoxExpiry(wall_now);
+  base::Bytes handshake = MakeHandshake(start, session, expiry, wall_now, rng);
+  handshake.resize(kBoxSealedSize - keys::kSealOverhead, 0);
+  const keys::WipedArray<32> key(std::span<const uint8_t, 32>(seal_key.data(), 32));
+  const Box box = MakeBox(box_seed, options_.network, keys::Seal(key.view(), {}, {}, handshake), expiry);
+  Parcel parcel;
+  parcel.twice = true;
+  parcel.body = EncodeBox(box);
+  parcel.expiry = expiry;
+  parcel.first_place = FirstBoxPlace(box.key);
+  parcel.due = wall_now;
+  outbox_.AddParcel(std::move(parcel));
+  return absl::OkStatus();
+}
+
+void Conversation::AddBox(Content content, absl::Time expiry, absl::Time wall_now, base::Rng& rng) {
+  Parcel parcel;
+  parcel.seq = session_->next_seq();
+  parcel.twice = session_->NextSwitches();
+  const Box box = session_->SealNext(std::move(content), options_.network, expiry, rng);
+  parcel.body = EncodeBox(box);
+  parcel.expiry = expiry;
+  parcel.first_place = FirstBoxPlace(box.key);
+  parcel.due = wall_now;
+  outbox_.AddParcel(std::move(parcel));
+  owes_answer_ = owes_acknowledgement_ = false;
+  changes_.head = true;
+}
+
+void Conversation::SealMessage(const Outgoing& message, absl::Time wall_now, base::Rng& rng) {
+  const absl::Time expiry = BoxExpiry(wall_now);
+  const auto count = static_cast<uint16_t>(std::max<size_t>(1, (message.text.size() + kBoxTextMax - 1) / kBoxTextMax));
+  const uint32_t first_seq = session_->next_seq();
+  const uint64_t number = message.number;
+  for (uint16_t i = 0; i < count; ++i) AddBox(PartOf(message, i, count, i * kBoxTextMax, kBoxTextMax), expiry, wall_now, rng);
+  outbox_.MarkSealed(number, first_seq, count, expiry);
+}
+
+void Conversation::SealControl(absl::Time wall_now, base::Rng& rng) {
+  Content content;
+  content.sent_hour = HourOf(wall_now);
+  AddBox(std::move(content), BoxExpiry(wall_now), wall_now, rng);
+}
+
+void Conversation::ChangeStates(const std::vector<StateChange>& states) {
+  changes_.states.insert(changes_.states.end(), states.begin(), states.end());
+}
+
+// What is not acknowledged goes through the next session, ours and theirs alike: so what waits here behind a gap, and parts of
+// texts, come again, cut anew.
+void Conversation::StartOver() {
+  held_since_ = absl::InfiniteFuture();
+  session_.reset();
+  outbox_.StartOver();
+  arrived_.clear();
+  partial_.clear();
+  partial_late_.clear();
+  changes_.head = true;
+}
+
+void Conversation::Advance(absl::Time wall_now, base::Rng& rng) {
+  bool broken = false;
+  ChangeStates(outbox_.Expire(wall_now, broken));
+  const bool unanswered = session_ && session_->initiated() && !session_->confirmed() && started_ + kHandshakeRetry <= wall_now;
+  if (session_ && (broken || unanswered)) {
+    StartOver();
+    wants_session_ = true;  // the other side may be waiting where we read no more
+  }
+  if (!session_ || standing_ != Standing::kContact) return;
+  const auto lost = session_->reader().GiveUp(wall_now);
+  if (!lost.empty()) {
+    Note(ConversationNotice::Kind::kLost, static_cast<uint32_t>(lost.size()));
+    changes_.head = true;
+  }
+  Deliver(wall_now);
+  while (const Outgoing* message = outbox_.NextUnsealed()) SealMessage(*message, wall_now, rng);
+  if (owes_answer_ || (owes_acknowledgement_ && options_.acknowledge)) SealControl(wall_now, rng);
+}
+
+// ---- sending
+
+std::vector<Conversation::Put> Conversation::Puts(absl::Time wall_now, size_t at_most) {
+  std::vector<Put> puts;
+  if (standing_ == Standing::kBlocked) return puts;
+  for (const Parcel* parcel : outbox_.Due(wall_now, at_most)) {
+    puts.push_back({generation_, parcel->seq, ParcelRecord(*parcel, parcel->NextPlace()), parcel->kind});
+  }
+  return puts;
+}
+
+void Conversation::OnPut(uint64_t generation, uint32_t seq, uint8_t copies, absl::Time wall_now) {
+  if (generation == generation_) ChangeStates(outbox_.OnPut(seq, copies, wall_now));
+}
+
+// ---- receiving
+
+absl::Status Conversation::OnHandshake(const X3dhAnswer& answer, const keys::X25519KeyPair& prekey, base::ByteView sealed,
+                                       absl::Time wall_now, base::Rng& rng) {
+  Content first;
+  ASSIGN_OR_RETURN(Session session, Session::Answer(answer, prekey, sealed, rng, first));
+  if (standing_ == Standing::kBlocked) return absl::OkStatus();
+  const bool both_first = session_ && session_->initiated() && !session_->confirmed();
+  const bool ours_stays = said_lost_ != first.replaces_lost ? said_lost_ : self_.public_key() < peer_;
+  if (both_first && ours_stays) return absl::OkStatus();  // they will take it up
+  const bool older = session_ && !both_first && HourOf(started_) > first.sent_hour + 1;
+  if (older) return absl::OkStatus();  // than what is in use
+  const bool had_session = session_.has_value() && !both_first;
+  if (first.replaces_lost && session_) ShowWhatIsLeft(wall_now);
+  Adopt(std::move(session), wall_now);
+  if (first.replaces_lost || had_session) Note(ConversationNotice::Kind::kReplaced);
+  TakeContent(std::move(first), wall_now);
+  return absl::OkStatus();
+}
+
+// The other side has nothing left that it could send again: what waits behind a gap is shown, and the gap is lost.
+void Conversation::ShowWhatIsLeft(absl::Time wall_now) {
+  const size_t missing = session_->reader().missing_count();
+  if (missing > 0) Note(ConversationNotice::Kind::kLost, static_cast<uint32_t>(missing));
+  held_since_ = absl::InfinitePast();
+  Deliver(wall_now);
+}
+
+void Conversation::Adopt(Session session, absl::Time wall_now) {
+  StartOver();
+  session_ = std::move(session);
+  ++generation_;
+  started_ = wall_now;
+  next_shown_ = 0;
+  wants_session_ = replaces_lost_ = said_lost_ = false;
+  owes_answer_ = standing_ == Standing::kContact;
+}
+
+std::vector<Conversation::Read> Conversation::Reads(const std::vector<Probe>& probes) const {
+  std::vector<Read> reads;
+  for (const Probe& probe : probes) reads.push_back({generation_, probe});
+  return reads;
+}
+
+std::vector<Conversation::Read> Conversation::BeginRound() {
+  if (!session_ || standing_ != Standing::kContact) return {};
+  reads_left_ = kReadsPerRound;
+  changes_.head = true;
+  return Reads(session_->reader().BeginRound());
+}
+
+std::vector<Conversation::Read> Conversation::OnRead(const Read& read, const std::optional<base::Bytes>& body,
+                                                     absl::Time wall_now, base::Rng& rng) {
+  if (!session_ || read.generation != generation_) return {};
+  std::optional<Box> box;
+  if (body) {
+    auto decoded = DecodeBox(*body);
+    if (decoded.ok() && decoded->key == read.probe.box_key && VerifyBox(*decoded, options_.network)) box = *std::move(decoded);
+  }
+  if (!box) return Reads(session_->reader().OnAbsent(read.probe));
+  const uint32_t head = session_->reader().head();
+  const bool was_confirmed = session_->confirmed();
+  auto content = session_->Open(read.probe.seq, *box, rng);
+  if (absl::IsNotFound(content.status())) return {};
+  changes_.head = true;
+  if (!was_confirmed && session_->confirmed() && session_->initiated()) Note(ConversationNotice::Kind::kAnswered);
+  if (content.ok()) {
+    TakeContent(*std::move(content), wall_now);
+  } else {
+    Note(ConversationNotice::Kind::kLost);
+  }
+  if (session_->reader().head() == head || --reads_left_ == 0) return {};
+  return Reads(session_->reader().NextHead());
+}
+
+void Conversation::TakeContent(Content content, absl::Time wall_now) {
+  ChangeStates(outbox_.OnAcknowledged(content.ack));
+  if (content.kind == ContentKind::kText) owes_acknowledgement_ = true;
+  const uint32_t seq = content.seq;
+  if (seq < next_shown_) {
+    DeliverOne(std::move(content), /*late=*/true);
+  } else {
+    arrived_[seq] = std::move(content);
+  }
+  Deliver(wall_now);
+}
+
+// Shows what is next in order; behind a gap only what has waited too long for it.
+void Conversation::Deliver(absl::Time wall_now) {
+  if (standing_ != Standing::kContact || arrived_.empty()) return;
+  const absl::Time held_before = held_since_;
+  while (!arrived_.empty()) {
+    const uint32_t seq = arrived_.begin()->first;
+    const bool in_order = seq <= std::max(next_shown_, session_ ? session_->reader().contiguous() : 0);
+    if (!in_order) {
+      held_since_ = std::min(held_since_, wall_now);
+      if (wall_now - held_since_ < kHoldBack) break;
+    }
+    Content content = std::move(arrived_.begin()->second);
+    arrived_.erase(arrived_.begin());
+    next_shown_ = seq + 1;
+    changes_.head = true;
+    DeliverOne(std::move(content), /*late=*/false);
+  }
+  if (arrived_.empty()) held_since_ = absl::InfiniteFuture();
+  changes_.head = changes_.head || held_since_ != held_before;
+}
+
+void Conversation::DeliverOne(Content content, bool late) {
+  if (content.kind != ContentKind::kText || seen_.contains(content.message_id)) return;
+  const MessageId id = content.message_id;
+  const uint16_t count = content.count;
+  const uint32_t sent_hour = content.sent_hour;
+  if (late) partial_late_.insert(id);
+  std::map<uint16_t, Content>& parts = partial_[id];
+  parts[content.index] = std::move(content);
+  if (parts.size() < count) {
+    if (partial_.size() > kPartialMax)
+      partial_.erase(partial_.begin()->first == id ? std::prev(partial_.end()) : partial_.begin());
+    return;
+  }
+  Incoming message{id, {}, sent_hour, partial_late_.contains(id)};
+  for (const auto& [index, part] : parts) message.text.insert(message.text.end(), part.text.begin(), part.text.end());
+  partial_.erase(id);
+  partial_late_.erase(id);
+  if (Remember(id)) changes_.seen.push_back(id);
+  changes_.arrived.push_back(std::move(message));
+}
+
+bool Conversation::Remember(const MessageId& id) {
+  if (!seen_.insert(id).second) return false;
+  seen_order_.push_back(id);
+  if (seen_order_.size() > kSeenIdsMax) {
+    changes_.forgotten.push_back(seen_order_.front());
+    seen_.erase(seen_order_.front());
+    seen_order_.pop_front();
+  }
+  return true;
+}
+
+// ---- on disk
+
+Conversation::Changes Conversation::TakeChanges() {
+  Changes changes = std::exchange(changes_, {});
+  changes.outbox = outbox_.TakeChanges();
+  return changes;
+}
+
+base::Bytes Conversation::SerializeHead() const {
+  base::ByteWriter out;
+  out.U8(kFormat).U8(static_cast<uint8_t>(standing_)).U64(generation_).U64(Seconds(started_)).U8(wants_session_ ? 1 : 0);
+  out.U8(said_lost_ ? 1 : 0).U8(replaces_lost_ ? 1 : 0).U8(owes_answer_ ? 1 : 0).U8(owes_acknowledgement_ ? 1 : 0);
+  out.U64(Seconds(next_bundle_try_)).U32(next_shown_).U64(Seconds(held_since_));
+  const auto content = [&](const Content& one) {
+    out.U32(one.seq).Long(EncodeContent(one, kContentHeaderSize + one.text.size()));
+  };
+  out.U16(static_cast<uint16_t>(arrived_.size()));
+  for (const auto& [seq, one] : arrived_) content(one);
+  size_t parts = 0;
+  for (const auto& [id, of_message] : partial_) parts += of_message.size();
+  out.U16(static_cast<uint16_t>(parts));
+  for (const auto& [id, of_message] : partial_) {
+    for (const auto& [index, one] : of_message) content(one);
+  }
+  out.U8(session_ ? 1 : 0);
+  if (session_) out.Append(session_->Serialize());
+  return out.Take();
+}
+
+absl::Status Conversation::RestoreHead(base::ByteView bytes) {
+  const absl::Status damaged = absl::DataLossError("damaged conversation");
+  base::ByteReader in(bytes);
+  if (in.U8() != kFormat) return damaged;
+  standing_ = static_cast<Standing>(in.U8());
+  generation_ = in.U64();
+  started_ = FromSeconds(in.U64());
+  wants_session_ = in.U8() == 1;
+  said_lost_ = in.U8() == 1;
+  replaces_lost_ = in.U8() == 1;
+  owes_answer_ = in.U8() == 1;
+  owes_acknowledgement_ = in.U8() == 1;
+  next_bundle_try_ = FromSeconds(in.U64());
+  next_shown_ = in.U32();
+  held_since_ = FromSeconds(in.U64());
+  const auto content = [&]() -> absl::StatusOr<Content> {
+    in.U32();
+    return DecodeContent(in.Long());
+  };
+  for (size_t left = in.U16(); left > 0 && in.ok(); --left) {
+    ASSIGN_OR_RETURN(Content one, content());
+    arrived_[one.seq] = std::move(one);
+  }
+  for (size_t left = in.U16(); left > 0 && in.ok(); --left) {
+    ASSIGN_OR_RETURN(Content one, content());
+    partial_[one.message_id][one.index] = std::move(one);
+  }
+  const bool has_session = in.U8() == 1;
+  const base::ByteView session = in.Rest();
+  if (!in.ok()) return damaged;
+  if (has_session) {
+    ASSIGN_OR_RETURN(session_, Session::Parse(session));
+  }
+  changes_ = {};
+  return absl::OkStatus();
+}
+
+}  // namespace chat

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// chat/conversation.h — everything between this identity and one contact: session, outbox, what arrives, and in which order.
+//
+//   no session --text queued, bundle read--> initiated --a message opens--> confirmed
+//        ^                                       |  three days unanswered, or something expired unread
+//        +---------------------------------------+
+//   any state --a handshake of theirs opens--> confirmed, over the new session
+// If both wrote first, the session that the smaller identity key initiated stays, or that of the side that lost its state. What
+// is not acknowledged goes through the new session again; readers know message ids, so nothing is seen twice. Messages are shown
+// in the order in which they were sent: behind a gap they wait, at most kHoldBack, then they are shown and what turns up later is
+// marked late. Nothing of a stranger is shown before Accept. A restored identity has contacts and no sessions: it writes first,
+// and says that its session was lost.
+//
+// A core: one object, one thread. Every call may leave changes behind; TakeChanges names them, and they have to be on disk before
+// a task that was collected after the call is carried out.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "chat/bundle.h"
+#include "chat/outbox.h"
+#include "chat/session.h"
+#include "keys/identity.h"
+
+namespace chat {
+
+inline constexpr absl::Duration kHoldBack = absl::Hours(1);
+inline constexpr absl::Duration kHandshakeRetry = absl::Hours(72);
+inline constexpr absl::Duration kBundleRetry = absl::Minutes(10);
+inline constexpr size_t kSeenIdsMax = kUnfinishedMax;  // more cannot be sent again
+inline constexpr size_t kPartialMax = 16;
+inline constexpr size_t kReadsPerRound = 512;  // boxes of one contact that one round takes in
+
+enum class Standing : uint8_t { kAsked = 1, kContact = 2, kBlocked = 3 };
+
+struct Incoming {
+  MessageId id{};
+  base::Bytes text;
+  uint32_t sent_hour = 0;
+  bool late = false;  // something sent after it was shown before it
+};
+
+// What a person has to be told.
+struct ConversationNotice {
+  enum class Kind : uint8_t {
+    kReplaced = 1,  // the other side lost its session (restored): a new one was made
+    kLost = 2,      // `count` messages expired, or could not be opened, before they were read
+    kAnswered = 3,  // the other side has our request and accepted it
+  };
+  Kind kind = Kind::kLost;
+  uint32_t count = 1;
+};
+
+class Conversation {
+ public:
+  struct Options {
+    std::string network = "local";
+    int write_quorum = 2;
+    bool acknowledge = false;  // tell the other side what has arrived, even if there is nothing to say
+  };
+
+  // `self` outlives the conversation.
+  Conversation(const Options& options, const keys::SigningKey& self, const keys::PublicKey& peer, Standing standing);
+
+  const keys::PublicKey& peer() const { return peer_; }
+  Standing standing() const { return standing_; }
+  bool has_session() const { return session_.has_value(); }
+  bool confirmed() const { return session_ && session_->confirmed(); }
+  const Outbox& outbox() const { return outbox_; }
+
+  // ResourceExhausted, OutOfRange (more than kNoteTextMax).
+  absl::StatusOr<MessageId> Send(base::Bytes text, absl::Time wall_now, base::Rng& rng);
+  void SetStanding(
+      Standing standing);  // from kAsked to kContact: accepted, which is told; blocked: nothing more is read or shown
+  void SetAcknowledge(bool acknowledge) { options_.acknowledge = acknowledge; }
+  // After a restore: write first, although there is nothing to say.
+  void Rebuild();
+
+  // True if the other side's bundle has to be read before anything can go on; OnNoBundle if it was not to be had.
+  bool NeedsBundle(absl::Time wall_now) const;
+  void OnNoBundle(absl::Time wall_now) { next_bundle_try_ = wall_now + kBundleRetry; }
+  // Writes first: through the door of today, with these prekeys.
+  absl::Status Initiate(const BundleContents& prekeys, absl::Time wall_now, base::Rng& rng);
+  // Writes first: into the box of an invite.
+  absl::Status InitiateByInvite(const keys::X25519Public& prekey, base::ByteView psk, const keys::WipedArray<32>& box_seed,
+                                base::ByteView seal_key, absl::Time wall_now, base::Rng& rng);
+  // A handshake of the peer: `answer` of its head, `sealed` behind it. Unauthenticated: forged, and nothing changed.
+  absl::Status OnHandshake(const X3dhAnswer& answer, const keys::X25519KeyPair& prekey, base::ByteView sealed,
+                           absl::Time wall_now, base::Rng& rng);
+
+  // Seals what waits, retires what expired. Call before Puts, and once more when a round of reading is over.
+  void Advance(absl::Time wall_now, base::Rng& rng);
+
+  struct Put {
+    uint64_t generation = 0;  // of the session
+    uint32_t seq = 0;
+    dht::Record record;
+    Parcel::Kind kind = Parcel::Kind::kBox;
+  };
+  std::vector<Put> Puts(absl::Time wall_now, size_t at_most);
+  void OnPut(uint64_t generation, uint32_t seq, uint8_t copies, absl::Time wall_now);
+
+  struct Read {
+    uint64_t generation = 0;
+    Probe probe;
+  };
+  // One round of reading: what to ask for first, and what each answer leads to. `body`: of the record there, if any.
+  std::vector<Read> BeginRound();
+  std::vector<Read> OnRead(const Read& read, const std::optional<base::Bytes>& body, absl::Time wall_now, base::Rng& rng);
+
+  struct Changes {
+    bool head = false;
+    Outbox::Changes outbox;
+    std::vector<MessageId> seen, forgotten;
+    std::vector<Incoming> arrived;  // to be shown
+    std::vector<ConversationNotice> notices;
+    std::vector<StateChange> states;
+
+    bool empty() const;
+  };
+  Changes TakeChanges();
+  base::Bytes SerializeHead() const;
+  // DataLoss. Messages, parcels and seen ids come one by one.
+  absl::Status RestoreHead(base::ByteView bytes);
+  Outbox& restorable_outbox() { return outbox_; }
+  void RestoreSeen(const MessageId& id) { Remember(id); }
+  const std::set<MessageId>& seen() const { return seen_; }
+
+ private:
+  void Adopt(Session session, absl::Time wall_now);
+  void StartOver();
+  void ShowWhatIsLeft(absl::Time wall_now);
+  Content PartOf(const Outgoing& message, uint16_t index, uint16_t count, size_t from, size_t size) const;
+  base::Bytes MakeHandshake(const X3dhStart& start, Session& session, absl::Time expiry, absl::Time wall_now, base::Rng& rng);
+  void SealMessage(const Outgoing& message, absl::Time wall_now, base::Rng& rng);
+  void SealControl(absl::Time wall_now, base::Rng& rng);
+  void AddBox(Content content, absl::Time expiry, absl::Time wall_now, base::Rng& rng);
+  void TakeContent(Content content, absl::Time wall_now);
+  void Deliver(absl::Time wall_now);
+  void DeliverOne(Content content, bool late);
+  bool Remember(const MessageId& id);
+  void Note(ConversationNotice::Kind kind, uint32_t count = 1) { changes_.notices.push_back({kind, count}); }
+  void ChangeStates(const std::vector<StateChange>& states);
+  std::vector<Read> Reads(const std::vector<Probe>& probes) const;
+
+  Options options_;
+  const keys::SigningKey& self_;
+  const keys::PublicKey peer_;
+  Standing standing_;
+  std::optional<Session> session_;
+  uint64_t generation_ = 0;
+  absl::Time started_ = absl::InfinitePast();  // of the session
+  bool wants_session_ = false;                 // although nothing is queued
+  bool replaces_lost_ = false;
+  bool said_lost_ = false;    // in the handshake of this session
+  bool owes_answer_ = false;  // a control message, so that the other side knows
+  bool owes_acknowledgement_ = false;
+  absl::Time next_bundle_try_ = absl::InfinitePast();
+  Outbox outbox_;
+
+  uint32_t next_shown_ = 0;  // seq
+  absl::Time held_since_ = absl::InfiniteFuture();
+  std::map<uint32_t, Content> arrived_;  // by seq, not shown yet
+  std::map<MessageId, std::map<uint16_t, Content>> partial_;
+  std::set<MessageId> partial_late_;
+  std::set<MessageId> seen_;
+  std::deque<MessageId> seen_order_;
+  size_t reads_left_ = 0;
+  Changes changes_;
+};
+
+}  // namespace chat

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "chat/courier.h"
+
+#include <algorithm>
+
+#include "chat/mailbox_messages.h"
+#include "dht/receipt.h"
+
+namespace chat {
+
+OperationActions Courier::Carry(std::vector<BookTask> tasks, absl::Time now) {
+  for (BookTask& task : tasks) {
+    const auto isolation = rng_.Array<32>();
+    const size_t lane = lanes_.AddLane(task.point, base::Bytes(isolation.begin(), isolation.end()));
+    const uint64_t id = task.id;
+    jobs_[id].task = std::move(task);
+    lanes_.Submit({id, lane});
+  }
+  return lanes_.Advance(now);
+}
+
+OperationActions Courier::OnOpened(uint64_t ticket, absl::StatusOr<circuits::OpenedOperation> opened, absl::Time now) {
+  return lanes_.OnOpened(ticket, std::move(opened), now);
+}
+
+OperationActions Courier::OnAnswer(uint64_t ticket, const absl::StatusOr<base::Bytes>& answer, absl::Time now) {
+  return lanes_.OnAnswer(ticket, answer, now);
+}
+
+std::vector<CourierResult> Courier::TakeResults() { return std::exchange(results_, {}); }
+
+base::Bytes Courier::MakeRequest(const Operation& operation, const circuits::OpenedOperation&) {
+  return EncodeMailboxRequest(jobs_.at(operation.id).task.request);
+}
+
+OperationOwner::Next Courier::TakeAnswer(const Operation& operation, const circuits::OpenedOperation& opened,
+                                         base::ByteView bytes) {
+  Job& job = jobs_.at(operation.id);
+  const auto answer = DecodeMailboxAnswer(bytes);
+  if (!answer.ok()) return Next::kElsewhere;
+  if (!job.task.put) {
+    if (answer->status != MailboxStatus::kRecord || (!answer->complete && !answer->record)) return Next::kElsewhere;
+    CourierResult result{operation.id};
+    result.body = answer->record;
+    Finish(operation.id, std::move(result));
+    return Next::kDone;
+  }
+  if (answer->status != MailboxStatus::kStored) return Next::kElsewhere;
+  for (const dht::Receipt& receipt : answer->receipts) {
+    const auto is = [&](const keys::PublicKey& key) { return key == receipt.node_key; };
+    if (std::none_of(opened.responsible.begin(), opened.responsible.end(), is)) continue;
+    if (std::any_of(job.holders.begin(), job.holders.end(), is)) continue;
+    if (dht::VerifyReceipt(options_.network, receipt, *job.task.put, job.task.expiry)) job.holders.push_back(receipt.node_key);
+  }
+  if (static_cast<int>(job.holders.size()) < options_.write_quorum) return Next::kElsewhere;
+  Finish(operation.id, {operation.id, true, static_cast<uint8_t>(job.holders.size())});
+  return Next::kDone;
+}
+
+void Courier::GiveUp(const Operation& operation, const absl::Status& last) {
+  last_failure_ = last;
+  if (last.code() == absl::StatusCode::kFailedPrecondition) fatal_ = last;
+  const auto it = jobs_.find(operation.id);
+  if (it == jobs_.end()) return;
+  CourierResult result{operation.id, it->second.task.put.has_value(), static_cast<uint8_t>(it->second.holders.size())};
+  result.body = last;
+  Finish(operation.id, std::move(result));
+}
+
+void Courier::Finish(uint64_t id, CourierResult result) {
+  jobs_.erase(id);
+  results_.push_back(std::move(result));
+}
+
+}  // namespace chat

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// chat/exchange_driver.h — one round of a contact book over circuits: puts what is due, reads every chain, publishes bundles.
+//
+// Binds ContactBook and Courier to circuits::Operations, to an inbox and to the event loop, in the order that contact_book.h
+// asks for: nothing leaves before what it follows from is on disk, nothing is shown before either. Everything on the loop's
+// thread; callbacks are never made from inside Run. When the driver goes, what is under way stops; the next round takes it up.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "base/event_loop.h"
+#include "chat/contact_book.h"
+#include "chat/courier.h"
+#include "chat/inbox.h"
+#include "circuits/operations.h"
+
+namespace chat {
+
+struct ExchangeRequest {
+  ContactBook* book = nullptr;  // both outlive the round, and the loop's workers
+  Inbox* inbox = nullptr;
+  bool read = true;  // false: only what is due to be sent, and the bundles it needs
+  absl::Duration deadline = absl::Minutes(2);
+};
+struct ExchangeResult {
+  int messages = 0;
+  int puts_failed = 0, reads_failed = 0;
+  bool ran_out_of_time = false;
+};
+
+class ExchangeDriver {
+ public:
+  // All references outlive the driver.
+  ExchangeDriver(Courier::Options options, circuits::Operations& operations, base::EventLoop& loop, base::Rng& rng);
+  ~ExchangeDriver();
+
+  // `on_change`: after it is on disk, with messages that are to be shown now; if it fails they are shown by the next poll, and
+  // its error is the round's. `done` comes last. One round at a time: FailedPrecondition while one runs. FailedPrecondition too:
+  // fewer than four other nodes. Errors of Inbox::Apply.
+  void Run(const ExchangeRequest& request, std::function<absl::Status(const ContactBook::Change&)> on_change,
+           std::function<void(absl::StatusOr<ExchangeResult>)> done);
+
+ private:
+  struct Round;
+
+  const Courier::Options options_;
+  circuits::Operations& operations_;
+  base::EventLoop& loop_;
+  base::Rng& rng_;
+  std::shared_ptr<Round> round_;
+};
+
+}  // namespace chat

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// chat/outbox.h — what one conversation has to send: texts until they are delivered or expired, and their sealed parcels.
+//
+//   queued --a parcel of every part has W receipts--> stored on k --acknowledged by the reader--> delivered
+//      \___________________________ a part expired unacknowledged ____________________________/ --> expired
+// A parcel is one box, or the envelope of a handshake: bytes that are sealed once and put again and again, never changed. Its
+// copies go to the next of its three places after 10 min, 1 h, 6 h, then every 24 h, until it is acknowledged or expires; after a
+// failure after 30 s. A handshake, and the last box of a chain, go to two places at once. Nothing here forgets a text before its
+// state is final, and every change is named (TakeChanges) so that it is on disk before anything of it leaves. Pure.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/bytes.h"
+#include "chat/session.h"
+#include "dht/record.h"
+
+namespace chat {
+
+inline constexpr size_t kUnfinishedMax = 4096;  // messages and parcels of one conversation; 8 MB
+inline constexpr size_t kFinishedShown = 64;    // final ones kept so that their state can be looked up
+inline constexpr absl::Duration kPutRetry = absl::Seconds(30);
+inline constexpr absl::Duration kRePutAfter[] = {absl::Minutes(10), absl::Hours(1), absl::Hours(6), absl::Hours(24)};
+
+enum class DeliveryState : uint8_t { kQueued = 1, kStored = 2, kDelivered = 3, kExpired = 4 };
+
+struct Outgoing {
+  uint64_t number = 0;  // order of sending
+  MessageId id{};
+  base::Bytes text;
+  absl::Time queued_at;
+  absl::Time expiry = absl::InfiniteFuture();  // once sealed
+  DeliveryState state = DeliveryState::kQueued;
+  uint8_t copies = 0;      // receipts of the part that has the fewest; 0 while queued
+  uint32_t first_seq = 0;  // its parts, in the current session
+  uint16_t parts = 0;      // 0: not sealed in the current session
+
+  bool Final() const { return state == DeliveryState::kDelivered || state == DeliveryState::kExpired; }
+};
+
+struct Parcel {
+  enum class Kind : uint8_t { kBox = 1, kEnvelope = 2 };
+  uint32_t seq = 0;
+  Kind kind = Kind::kBox;
+  base::Bytes body;  // of the record at place 0
+  absl::Time expiry;
+  bool twice = false;  // put at two places from the start: without it the reader finds nothing that comes after
+  uint8_t first_place = 0;
+  uint32_t puts = 0;    // tried: says which place is next
+  uint32_t stores = 0;  // succeeded: says when to put it again
+  uint8_t copies = 0;   // receipts, at its best place
+  absl::Time due;
+
+  uint8_t NextPlace() const { return static_cast<uint8_t>((first_place + puts) % kPlaceCount); }
+};
+
+// What a person is shown of a message, when it changes.
+struct StateChange {
+  MessageId id{};
+  DeliveryState state = DeliveryState::kQueued;
+  uint8_t copies = 0;
+};
+
+// The record of a parcel at one of its places.
+dht::Record ParcelRecord(const Parcel& parcel, uint8_t place);
+
+class Outbox {
+ public:
+  explicit Outbox(int write_quorum) : write_quorum_(write_quorum) {}
+
+  // Behind everything queued. ResourceExhausted beyond kUnfinishedMax.
+  absl::StatusOr<MessageId> Enqueue(base::Bytes text, absl::Time wall_now, base::Rng& rng);
+  // The first message that is not sealed yet; null if there is none.
+  const Outgoing* NextUnsealed() const;
+  // The parts of message `number` are the parcels from `first_seq` on.
+  void MarkSealed(uint64_t number, uint32_t first_seq, uint16_t parts, absl::Time expiry);
+  void AddParcel(Parcel parcel);
+  // A new session: all that is not final is sealed again, the old parcels are dropped.
+  void StartOver();
+
+  // Parcels to be put now, oldest first; those given out come back through OnPut.
+  std::vector<const Parcel*> Due(absl::Time wall_now, size_t at_most);
+  absl::Time NextDue() const;
+  // `copies`: distinct receipts that count; 0 if it failed. Returns the messages whose state changed.
+  std::vector<StateChange> OnPut(uint32_t seq, uint8_t copies, absl::Time wall_now);
+  // The other side has everything before `seq`.
+  std::vector<StateChange> OnAcknowledged(uint32_t seq);
+  // What expired. `broken`: the reader may not find later messages without what expired, so the session has to be made anew.
+  std::vector<StateChange> Expire(absl::Time wall_now, bool& broken);
+
+  const std::map<uint64_t, Outgoing>& messages() const { return messages_; }
+  const Outgoing* Find(const MessageId& id) const;
+  const std::map<uint32_t, Parcel>& parcels() const { return parcels_; }
+
+  // What changed since the last call: by number and by seq; those not found any more are gone.
+  struct Changes {
+    std::set<uint64_t> messages;
+    std::set<uint32_t> parcels;
+  };
+  Changes TakeChanges();
+  void Restore(Outgoing message);
+  void Restore(Parcel parcel);
+
+ private:
+  void Touch(Outgoing& message) { changes_.messages.insert(message.number); }
+  void Drop(std::map<uint32_t, Parcel>::iterator it);
+  bool Settle(Outgoing& message);
+  void ForgetFinished();
+
+  const int write_quorum_;
+  uint64_t last_number_ = 0;
+  std::map<uint64_t, Outgoing> messages_;
+  std::map<uint32_t, Parcel> parcels_;
+  std::set<uint32_t> flying_;  // given out by Due
+  Changes changes_;
+};
+
+base::Bytes EncodeOutgoing(const Outgoing& message);
+base::Bytes EncodeParcel(const Parcel& parcel);
+absl::StatusOr<Outgoing> DecodeOutgoing(base::ByteView bytes);  // DataLoss
+absl::StatusOr<Parcel> DecodeParcel(base::ByteView bytes);      // DataLoss
+
+}  // namespace chat

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/people_commands.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/status_macros.h"
+#include "base/terminal_text.h"
+#include "cli/backup_file.h"
+#include "cli/errors.h"
+#include "cli/json.h"
+#include "cli/open_book.h"
+#include "cli/people_screens.h"
+#include "cli/qr.h"
+#include "cli/run_options.h"
+#include "cli/terminal.h"
+#include "cli/values.h"
+#include "keys/address.h"
+#include "keys/key_store.h"
+
+namespace cli {
+namespace {
+
+PassphraseFlags PassphraseOf(const PeopleFlags& flags) {
+  return {.fd = flags.passphrase_fd, .file = flags.passphrase_file, .none = flags.no_passphrase};
+}
+
+absl::StatusOr<std::unique_ptr<OpenBook>> OpenFor(const Invocation& invocation, const Context& context) {
+  ASSIGN_OR_RETURN(const overlay::Network network, ResolveNetwork(invocation, context));
+  return OpenBook::Open(context, PassphraseOf(invocation.people), network.name, network.write_quorum);
+}
+
+absl::Status Needs(const std::string& word, const char* what, const char* example) {
+  if (!word.empty()) return absl::OkStatus();
+  return Fail({.exit = Exit::kUsage, .what = absl::StrCat(what, " is missing"), .fix = {example}});
+}
+
+absl::Status KeyChanged(const std::string& name) {
+  return Fail(
+      {.exit = Exit::kIdentity,
+       .what = absl::StrCat("the key of ", name, " is not the one you know; nothing was changed or sent"),
+       .fix = {absl::StrCat("ask ", name, " over another channel, then:  bulbil contacts verify ", name, " --accept-new")}});
+}
+
+// What the book says of a name, an address or a limit.
+absl::Status ExplainBook(const absl::Status& status, const std::string& name) {
+  const std::string message(status.message());
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+      return status;
+    case absl::StatusCode::kFailedPrecondition:
+      return KeyChanged(name);
+    case absl::StatusCode::kAlreadyExists:
+      return Fail({.exit = Exit::kIdentity, .what = absl::StrCat("there already: ", message)});
+    case absl::StatusCode::kResourceExhausted:
+      return Fail({.exit = Exit::kRefused, .what = message});
+    case absl::StatusCode::kDeadlineExceeded:
+      return Fail({.exit = Exit::kRefused, .what = message, .fix = {"ask for a new one:  bulbil invite"}});
+    case absl::StatusCode::kUnauthenticated:
+      return Fail({.exit = Exit::kRefused, .what = "the invite makes no sense"});
+    default:
+      return Fail({.exit = Exit::kUsage, .what = message});
+  }
+}
+
+// Letters of any language, digits, spaces, - . _; nothing that a terminal or a shell takes for something else.
+absl::Status CheckTypedName(const std::string& name) {
+  const bool odd = name.empty() || name[0] == '#' || name[0] == '@' || name[0] == '-' || name.rfind("bulb1", 0) == 0 ||
+                   base::SanitizeForTerminal(base::AsBytes(name)).removed > 0 || name.find('\n') != name.npos ||
+                   Utf8Length(name) > kShownNameMax;
+  if (!odd) return absl::OkStatus();
+  return Fail(
+      {.exit = Exit::kUsage,
+       .what = absl::StrCat("\"", Cut(name), "\" cannot be a name"),
+       .why = {absl::StrCat("a name has 1 to ", kShownNameMax, " characters, and does not begin with #, @, - or bulb1")}});
+}
+
+absl::Status Confirm(const std::string& question, bool yes, const Context& context) {
+  if (yes) return absl::OkStatus();
+  std::optional<Person> person = Person::Find(context.flags.no_input);
+  if (!person) return Fail({.exit = Exit::kUsage, .what = "nobody can be asked here", .fix = {"say so beforehand:  --yes"}});
+  ASSIGN_OR_RETURN(const std::string answer, person->Ask(question));
+  if (answer == "y" || answer == "yes") return absl::OkStatus();
+  return Fail({.exit = Exit::kRefused, .what = "nothing was changed"});
+}
+
+void Say(const Context& context, const std::string& text) {
+  if (!context.flags.quiet && !context.flags.json) WriteStderr(text);
+}
+
+}  // namespace
+
+absl::Status MakeInvite(const Invocation& invocation, const Context& context) {
+  const PeopleFlags& flags = invocation.people;
+  absl::Duration life = chat::kInviteLifeDefault;
+  if (!flags.expires.empty()) {
+    const auto parsed = ParseDuration(flags.expires);
+    if (!parsed || *parsed < absl::Hours(1) || *parsed > chat::kInviteLifeMax) {
+      return BadValue("--expires", flags.expires, "a duration from 1h to 14d");
+    }
+    life = *parsed;
+  }
+  if (!flags.name.empty()) RETURN_IF_ERROR(CheckTypedName(flags.name));
+  ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
+  const auto code = open->book().CreateInvite(flags.name, life, absl::Now());
+  if (!code.ok()) return ExplainBook(code.status(), flags.name);
+  RETURN_IF_ERROR(open->Save());
+  const std::string text = chat::FormatInvite(*code);
+  if (context.flags.json) {
+    return WriteStdout(JsonObject().Add("schema", 1).Add("type", "invite").Add("code", text).Line());
+  }
+  if (flags.qr) RETURN_IF_ERROR(WriteStdout(DrawQr(text, {})));
+  RETURN_IF_ERROR(WriteStdout(text + "\n"));
+  Say(context, absl::StrCat("\nOne person can accept this code within ", ShownDuration(life),
+                            ". Give it over a way that others do not see:\n",
+                            "  bulbil accept CODE --name NAME\nYour next polls will find it. Whoever reads it first is in.\n"));
+  return absl::OkStatus();
+}
+
+absl::Status AcceptInvite(const Invocation& invocation, const Context& context) {
+  const PeopleFlags& flags = invocation.people;
+  RETURN_IF_ERROR(Needs(flags.first, "the code or the #tag", "bulbil accept CODE --name bob"));
+  RETURN_IF_ERROR(Needs(flags.name, "--name, what you call that person,", "bulbil accept CODE --name bob"));
+  RETURN_IF_ERROR(CheckTypedName(flags.name));
+  if (flags.first[0] == '#') {
+    ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
+    ASSIGN_OR_RETURN(const chat::Contact stranger, open->Find(flags.first));
+    RETURN_IF_ERROR(ExplainBook(open->book().AcceptKey(stranger.key, flags.name), flags.name));
+    RETURN_IF_ERROR(open->Save());
+    Say(context, absl::StrCat("Accepted ", flags.name, ". What was written shows at the next poll:\n  bulbil poll\n"));
+    return absl::OkStatus();
+  }
+  const auto code = chat::ParseInvite(flags.first);
+  if (!code.ok()) {
+    return Fail({.exit = Exit::kIdentity,
+                 .what = "this is not a valid invite code",
+                 .why = {std::string(code.status().message())},
+                 .fix = {"copy it again, or ask for a QR:  bulbil invite --qr"}});
+  }
+  ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
+  RETURN_IF_ERROR(ExplainBook(open->book().TakeUp(*code, flags.name, absl::Now()), flags.name));
+  RETURN_IF_ERROR(open->Save());
+  Say(context,
+      absl::StrCat("Added ", flags.name, ". Your answer goes out with the next send or poll:\n  bulbil send ", flags.name, "\n"));
+  return absl::OkStatus();
+}
+
+absl::Status AddContact(const Invocation& invocation, const Context& context) {
+  const PeopleFlags& flags = invocation.people;
+  RETURN_IF_ERROR(Needs(flags.second, "NAME or ADDRESS", "bulbil contacts add bob bulb1..."));
+  RETURN_IF_ERROR(CheckTypedName(flags.first));
+  const auto key = keys::ParseAddress(flags.second);
+  if (!key.ok()) return ExplainAddress(key.status(), flags.second);
+  ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
+  const absl::Status added = open->book().Add(flags.first, *key);
+  RETURN_IF_ERROR(open->Save());  // also the mark of a changed key
+  RETURN_IF_ERROR(ExplainBook(added, flags.first));
+  Say(context, absl::StrCat("Added ", flags.first, ", not verified yet. Compare words with ", flags.first,
+                            " over another channel:\n  bulbil contacts verify ", flags.first, "\n"));
+  return absl::OkStatus();
+}
+
+absl::Status ListContacts(const Invocation& invocation, const Context& context) {
+  ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
+  std::vector<const chat::Contact*> sorted;
+  for (const auto& [key, contact] : open->book().contacts()) {
+    if (!contact.name.empty()) sorted.push_back(&contact);
+  }
+  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->name < b->name; });
+  std::string text;
+  for (const chat::Contact* contact : sorted) {
+    const chat::Conversation* conversation = open->book().FindConversation(contact->key);
+    absl::StrAppend(&text, context.flags.json ? ContactJson(*contact, conversation) : ContactLine(*contact, conversation));
+  }
+  if (text.empty() && !context.flags.json)
+    text = "no contacts yet\n  fix: bulbil contacts add NAME bulb1...    or: bulbil invite\n";
+  return WriteStdout(text);
+}
+
+absl::Status ShowContact(const Invocation& invocation, const Context& context) {
+  RETURN_IF_ERROR(Needs(invocation.people.first, "NAME", "bulbil contacts show bob"));
+  ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
+  ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(invocation.people.first));
+  const chat::Conversation* conversation = open->book().FindConversation(contact.key);
+  if (context.flags.json) return WriteStdout(ContactJson(contact, conversation));
+  std::string text = absl::StrCat(ContactLine(contact, conversation), "  ", keys::FormatAddress(contact.key), "\n");
+  if (conversation != nullptr) absl::StrAppend(&text, OutgoingText(conversation->outbox(), absl::Now(), absl::LocalTimeZone()));
+  return WriteStdout(text);
+}
+
+absl::Status VerifyContact(const Invocation& invocation, const Context& context) {
+  const PeopleFlags& flags = invocation.people;
+  RETURN_IF_ERROR(Needs(flags.first, "NAME", "bulbil contacts verify bob"));
+  ASSIGN_OR_RETURN(const overlay::Network network, ResolveNetwork(invocation, context));
+  ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
+  ASSIGN_OR_RETURN(chat::Contact contact, open->Find(flags.first));
+  if (contact.changed_key && !flags.accept_new) return KeyChanged(contact.name);
+  if (flags.accept_new) {
+    if (!contact.changed_key)
+      return Fail({.exit = Exit::kUsage, .what = absl::StrCat("the key of ", contact.name, " has not changed")});
+    contact.key = *contact.changed_key;
+  }
+  const keys::PublicKey& own = open->identity().key.public_key();
+  const std::string words = chat::SafetyWords(network.name, own, contact.key);
+  const std::string number = chat::SafetyNumber(network.name, own, contact.key);
+  if (context.flags.json) {
+    RETURN_IF_ERROR(WriteStdout(JsonObject()
+                                    .Add("schema", 1)
+                                    .Add("type", "verification")
+                                    .Add("name", contact.name)
+                                    .Add("words", words)
+                                    .Add("number", number)
+                                    .Line()));
+  } else {
+    RETURN_IF_ERROR(WriteStdout(absl::StrCat("  ", words, "\n  ", number, "\n")));
+  }
+  RETURN_IF_ERROR(
+      Confirm(absl::StrCat("Does ", contact.name, " see the same words or the same number? [y/N] "), flags.yes, context));
+  if (flags.accept_new) RETURN_IF_ERROR(ExplainBook(open->book().AcceptChangedKey(contact.name), contact.name));
+  open->book().SetVerified(contact.key, true);
+  RETURN_IF_ERROR(open->Save());
+  Say(context, absl::StrCat(contact.name, " ✔ verified\n"));
+  return absl::OkStatus();
+}
+
+absl::Status RenameContact(const Invocation& invocation, const Context& context) {
+  RETURN_IF_ERROR(Needs(invocation.people.second, "the new name", "bulbil contacts rename bob robert"));
+  RETURN_IF_ERROR(CheckTypedName(invocation.people.second));
+  ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
+  ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(invocation.people.first));
+  RETURN_IF_ERROR(ExplainBook(open->book().Rename(contact.name, invocation.people.second), contact.name));
+  return open->Save();
+}
+
+absl::Status SetReceipts(const Invocation& invocation, const Context& context) {
+  const std::string& value = invocation.people.second;
+  if (value != "on" && value != "off") return BadValue("receipts", value, "on or off");
+  ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
+  ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(invocation.people.first));
+  open->book().SetAcknowledge(contact.key, value == "on");
+  return open->Save();
+}
+
+absl::Status BlockContact(const Invocation& invocation, const Context& context) {
+  RETURN_IF_ERROR(Needs(invocation.people.first, "NAME", "bulbil contacts block bob"));
+  ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
+  ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(invocation.people.first));
+  RETURN_IF_ERROR(ExplainBook(open->book().Block(contact.key), contact.name));
+  RETURN_IF_ERROR(open->Save());
+  Say(context, absl::StrCat("Blocked ", open->NameOf(contact.key), ". The other side is not told.\n"));
+  return absl::OkStatus();
+}
+
+absl::Status RemoveContact(const Invocation& invocation, const Context& context) {
+  RETURN_IF_ERROR(Needs(invocation.people.first, "NAME", "bulbil contacts rm bob"));
+  ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
+  ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(invocation.people.first));
+  RETURN_IF_ERROR(Confirm(absl::StrCat("Forget ", open->NameOf(contact.key), " and what waits to be sent? [y/N] "),
+                          invocation.people.yes, context));
+  RETURN_IF_ERROR(ExplainBook(open->book().Remove(contact.key), contact.name));
+  return open->Save();
+}
+
+absl::Status ListRequests(const Invocation& invocation, const Context& context) {
+  ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
+  RETURN_IF_ERROR(open->Save());  // handshakes that a poll left were opened just now
+  std::string text;
+  for (const auto& [key, contact] : open->book().contacts()) {
+    const chat::Conversation* conversation = open->book().FindConversation(key);
+    const bool waits = contact.name.empty() && conversation != nullptr && conversation->standing() == chat::Standing::kAsked;
+    if (waits) absl::StrAppend(&text, context.flags.json ? RequestJson(key, TagOf(key)) : RequestLine(key, TagOf(key)));
+  }
+  if (text.empty() && !context.flags.json) text = "no requests\n";
+  return WriteStdout(text);
+}
+
+absl::Status BackUp(const Invocation& invocation, const Context& context) {
+  const PeopleFlags& flags = invocation.people;
+  RETURN_IF_ERROR(Needs(flags.first, "FILE", "bulbil backup me.bulb"));
+  ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
+  std::vector<chat::Contact> contacts;
+  for (const auto& [key, contact] : open->book().contacts()) {
+    if (!contact.name.empty()) contacts.push_back(contact);
+  }
+  ASSIGN_OR_RETURN(const std::optional<std::string> passphrase, NewPassphrase(PassphraseOf(flags), context));
+  keys::SystemRng rng;
+  ASSIGN_OR_RETURN(std::string text, EncodeBackup(open->identity(), contacts, passphrase, rng));
+  const int fd = ::open(flags.first.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  const bool written = fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(fd) == 0;
+  if (fd >= 0) close(fd);
+  keys::Wipe({reinterpret_cast<uint8_t*>(text.data()), text.size()});
+  if (!written) {
+    return Fail({.exit = Exit::kLocal,
+                 .what = absl::StrCat("cannot write ", ShownPath(flags.first)),
+                 .why = {fd < 0 ? "it is there already, or its directory is not yours" : "the disk did not take it"}});
+  }
+  Say(context, absl::StrCat("Identity and ", contacts.size(), " contacts in ", ShownPath(flags.first),
+                            passphrase ? ", sealed" : ", NOT sealed", ". Messages and session keys are not in it.\n"));
+  return absl::OkStatus();
+}
+
+absl::Status Restore(const Invocation& invocation, const Context& context) {
+  const PeopleFlags& flags = invocation.people;
+  RETURN_IF_ERROR(Needs(flags.first, "FILE", "bulbil restore me.bulb"));
+  const int fd = ::open(flags.first.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return Fail({.exit = Exit::kLocal, .what = absl::StrCat("cannot read ", ShownPath(flags.first))});
+  absl::StatusOr<std::string> text = ReadAll(fd, kBackupSizeMax);
+  close(fd);
+  if (!text.ok()) return text.status();
+  const auto sealed = IsSealedBackup(*text);
+  if (!sealed.ok()) return Fail({.exit = Exit::kUsage, .what = std::string(sealed.status().message())});
+  std::optional<std::string> passphrase;
+  if (*sealed) {
+    ASSIGN_OR_RETURN(passphrase, KnownPassphrase(PassphraseOf(flags), context, flags.first));
+  }
+  absl::StatusOr<Backup> backup = DecodeBackup(*text, passphrase);
+  if (!backup.ok()) {
+    return Fail({.exit = Exit::kIdentity,
+                 .what = "the backup does not open",
+                 .why = {"the passphrase is wrong, or the file was changed"}});
+  }
+  keys::KeyFileInfo info = backup->identity.info;
+  info.name = flags.name.empty() ? kDefaultIdentity : flags.name;
+  info.imported = true;  // it may have mail from before
+  keys::FileKeyStore store(context.home.KeysDirectory());
+  ASSIGN_OR_RETURN(const std::vector<keys::KeyFileInfo> all, store.List());
+  for (const keys::KeyFileInfo& held : all) {
+    if (held.public_key != info.public_key && held.name != info.name) continue;
+    return Fail({.exit = Exit::kIdentity,
+                 .what = absl::StrCat("nothing was restored: the identity \"", held.name, "\" is here"),
+                 .fix = {"restore under another name:  --name NAME", "or into another home:  --home DIR"}});
+  }
+  // Contacts first: an identity without them would look complete.
+  ASSIGN_OR_RETURN(const overlay::Network network, ResolveNetwork(invocation, context));
+  ASSIGN_OR_RETURN(const auto inbox_store, OpenInbox(InboxDirectory(context, info.public_key)));
+  keys::SystemRng rng;
+  chat::Inbox inbox(*inbox_store, backup->identity.key, rng);
+  chat::ContactBook book({.network = network.name, .write_quorum = network.write_quorum}, backup->identity.key, rng);
+  for (const chat::Contact& contact : backup->contacts) {
+    if (!book.Add(contact.name, contact.key).ok()) continue;
+    book.SetVerified(contact.key, contact.verified);
+    book.SetAcknowledge(contact.key, contact.acknowledge);
+  }
+  book.RebuildSessions();
+  RETURN_IF_ERROR(inbox.Apply(book.TakeChange(absl::Now()).inbox));
+  const absl::Status saved = store.Save(info, backup->identity.key, passphrase, rng);
+  if (!saved.ok()) return ExplainKeyStore(saved, info.name);
+  Say(context, absl::StrCat("Restored \"", info.name, "\" with ", backup->contacts.size(),
+                            " contacts. The next poll makes new sessions with them, and they are told:\n  bulbil poll\n"));
+  return WriteStdout(keys::FormatAddress(info.public_key) + "\n");
+}
+
+}  // namespace cli

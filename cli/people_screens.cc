@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/people_screens.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/terminal_text.h"
+#include "cli/json.h"
+#include "keys/address.h"
+
+namespace cli {
+namespace {
+
+std::string Shown(const std::string& name) { return base::SanitizeForTerminal(base::AsBytes(name)).text; }
+
+const char* TrustMark(const chat::Contact& contact) {
+  if (contact.changed_key) return "!";
+  return contact.verified ? "✔" : "?";
+}
+
+const char* TrustWord(const chat::Contact& contact) {
+  if (contact.changed_key) return "key changed";
+  return contact.verified ? "verified" : "not verified";
+}
+
+const char* SessionWord(const chat::Conversation* conversation) {
+  if (conversation == nullptr || !conversation->has_session()) return "no session yet";
+  if (conversation->standing() == chat::Standing::kBlocked) return "blocked";
+  return conversation->confirmed() ? "session" : "asked, not answered yet";
+}
+
+size_t Waiting(const chat::Conversation* conversation) {
+  if (conversation == nullptr) return 0;
+  const auto& messages = conversation->outbox().messages();
+  return static_cast<size_t>(std::count_if(messages.begin(), messages.end(),
+                                           [](const auto& one) { return one.second.state == chat::DeliveryState::kQueued; }));
+}
+
+const char* StateWord(chat::DeliveryState state) {
+  switch (state) {
+    case chat::DeliveryState::kQueued:
+      return "queued";
+    case chat::DeliveryState::kStored:
+      return "stored";
+    case chat::DeliveryState::kDelivered:
+      return "delivered";
+    case chat::DeliveryState::kExpired:
+      break;
+  }
+  return "expired";
+}
+
+const char* NoticeWord(chat::BookNotice::Kind kind) {
+  using Kind = chat::BookNotice::Kind;
+  switch (kind) {
+    case Kind::kReplaced:
+      return "session_replaced";
+    case Kind::kLost:
+      return "messages_lost";
+    case Kind::kAnswered:
+      return "request_answered";
+    case Kind::kRequest:
+      return "request";
+    case Kind::kInviteTaken:
+      return "invite_taken";
+    case Kind::kUnreadable:
+      return "request_unreadable";
+    case Kind::kTooManyRequests:
+      break;
+  }
+  return "requests_dropped";
+}
+
+}  // namespace
+
+std::string ContactLine(const chat::Contact& contact, const chat::Conversation* conversation) {
+  const size_t waiting = Waiting(conversation);
+  return absl::StrCat(Shown(contact.name), " ", TrustMark(contact), "   ", TrustWord(contact), ", ", SessionWord(conversation),
+                      contact.acknowledge ? ", receipts on" : "", waiting > 0 ? absl::StrCat(", ", waiting, " queued") : "",
+                      "\n");
+}
+
+std::string ContactJson(const chat::Contact& contact, const chat::Conversation* conversation) {
+  return JsonObject()
+      .Add("schema", 1)
+      .Add("type", "contact")
+      .Add("name", contact.name)
+      .Add("address", keys::FormatAddress(contact.key))
+      .Add("verified", contact.verified)
+      .Add("key_changed", contact.changed_key.has_value())
+      .Add("session", conversation != nullptr && conversation->confirmed())
+      .Add("receipts", contact.acknowledge)
+      .Add("queued", Waiting(conversation))
+      .Line();
+}
+
+std::string RequestLine(const keys::PublicKey& key, const std::string& tag) {
+  return absl::StrCat(tag, "   ", keys::FormatAddress(key), "\n  let in: bulbil accept '", tag,
+                      "' --name NAME     block: bulbil contacts block '", tag, "'\n");
+}
+
+std::string RequestJson(const keys::PublicKey& key, const std::string& tag) {
+  return JsonObject().Add("schema", 1).Add("type", "request").Add("tag", tag).Add("address", keys::FormatAddress(key)).Line();
+}
+
+const char* StateMark(chat::DeliveryState state) {
+  switch (state) {
+    case chat::DeliveryState::kQueued:
+      return "·";
+    case chat::DeliveryState::kStored:
+      return "✓";
+    case chat::DeliveryState::kDelivered:
+      return "✓✓";
+    case chat::DeliveryState::kExpired:
+      break;
+  }
+  return "✗";
+}
+
+std::string StateText(const chat::StateChange& change) {
+  if (change.state != chat::DeliveryState::kStored) return StateWord(change.state);
+  return absl::StrCat("stored on ", change.copies);
+}
+
+std::string OutgoingText(const chat::Outbox& outbox, absl::Time now, absl::TimeZone zone) {
+  constexpr size_t kLines = 10;
+  std::string text;
+  const auto& messages = outbox.messages();
+  const size_t skip = messages.size() > kLines ? messages.size() - kLines : 0;
+  size_t at = 0;
+  for (const auto& [number, message] : messages) {
+    if (at++ < skip) continue;
+    absl::StrAppend(&text, "  ", StateMark(message.state), " ", base::ToHex(base::ByteView(message.id).first(2)), "  ",
+                    absl::FormatTime("%Y-%m-%d %H:%M", message.queued_at, zone), "  ",
+                    StateText({message.id, message.state, message.copies}),
+                    !message.Final() && message.expiry != absl::InfiniteFuture() && message.expiry > now
+                        ? absl::StrCat(", until ", absl::FormatTime("%Y-%m-%d", message.expiry, zone))
+                        : "",
+                    "\n");
+  }
+  return text;
+}
+
+std::string NoticeText(const chat::BookNotice& notice, const std::string& who) {
+  using Kind = chat::BookNotice::Kind;
+  const std::string name = Shown(who);
+  switch (notice.kind) {
+    case Kind::kReplaced:
+      return absl::StrCat("! ", name,
+                          " has a new session with you: restored from a backup, or another device. Compare words if in doubt:\n",
+                          "    bulbil contacts verify ", name, "\n");
+    case Kind::kLost:
+      return absl::StrCat("! ", notice.count, notice.count == 1 ? " message" : " messages", " of ", name,
+                          " expired before you read it\n");
+    case Kind::kAnswered:
+      return absl::StrCat("  ", name, " accepted you\n");
+    case Kind::kRequest:
+      return absl::StrCat("  a stranger writes: ", name, "   see: bulbil contacts requests\n");
+    case Kind::kInviteTaken:
+      return absl::StrCat("  ", name, " accepted your invite\n");
+    case Kind::kUnreadable:
+      return "! somebody's request could not be opened: its key was used up. The sender tries again by itself\n";
+    case Kind::kTooManyRequests:
+      break;
+  }
+  return "! too many requests wait: a new one was dropped\n";
+}
+
+std::string NoticeJson(const chat::BookNotice& notice, const std::string& who) {
+  return JsonObject()
+      .Add("schema", 1)
+      .Add("type", "notice")
+      .Add("notice", NoticeWord(notice.kind))
+      .Add("contact", who)
+      .Add("count", notice.count)
+      .Line();
+}
+
+std::string StateJson(const chat::ContactBook::Change::State& state, const std::string& who) {
+  return JsonObject()
+      .Add("schema", 1)
+      .Add("type", "state")
+      .Add("contact", who)
+      .Add("id", base::ToHex(state.change.id))
+      .Add("state", StateWord(state.change.state))
+      .Add("copies", int{state.change.copies})
+      .Line();
+}
+
+}  // namespace cli

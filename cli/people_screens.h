@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// cli/people_screens.h — how contacts, requests, notices and the states of messages read on a screen and in JSON.
+#pragma once
+
+#include <string>
+
+#include "absl/time/time.h"
+#include "chat/contact_book.h"
+
+namespace cli {
+
+inline constexpr size_t kShownNameMax = 24;  // characters
+
+// "bob ✔", "carol ?", "dave !" and what waits. `conversation` may be null.
+std::string ContactLine(const chat::Contact& contact, const chat::Conversation* conversation);
+std::string ContactJson(const chat::Contact& contact, const chat::Conversation* conversation);
+std::string RequestLine(const keys::PublicKey& key, const std::string& tag);
+std::string RequestJson(const keys::PublicKey& key, const std::string& tag);
+
+// "queued", "stored on 3", "delivered", "expired"; and the mark before it: · ✓ ✓✓ ✗.
+std::string StateText(const chat::StateChange& change);
+const char* StateMark(chat::DeliveryState state);
+// The last messages to a contact, a line each, without their text.
+std::string OutgoingText(const chat::Outbox& outbox, absl::Time now, absl::TimeZone zone);
+
+// One line for stderr, or an object for stdout with --json. `who`: the name, or the tag of a stranger.
+std::string NoticeText(const chat::BookNotice& notice, const std::string& who);
+std::string NoticeJson(const chat::BookNotice& notice, const std::string& who);
+std::string StateJson(const chat::ContactBook::Change::State& state, const std::string& who);
+
+}  // namespace cli

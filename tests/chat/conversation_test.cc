@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+// Two people and a store that loses things: requests, boxes, order, states, crashes, restores, invites.
+#include "chat/contact_book.h"
+
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "tests/chat/book_world.h"
+
+namespace chat {
+namespace {
+
+using support::LossyOptions;
+using support::LossyStore;
+using support::Person;
+
+class ConversationTest : public testing::Test {
+ protected:
+  explicit ConversationTest(LossyOptions options = {}) : store_(options, 1) {}
+
+  void Pass(absl::Duration time) {
+    now_ += time;
+    store_.Pass(time, now_);
+  }
+  void RunBoth(int rounds = 1, absl::Duration step = absl::Minutes(1)) {
+    for (int i = 0; i < rounds; ++i) {
+      EXPECT_OK(alice_.Run(now_));
+      EXPECT_OK(bob_.Run(now_));
+      Pass(step);
+    }
+  }
+  // Both know and accept each other, and each has opened a message of the other.
+  void Befriend() {
+    RunBoth();  // bundles
+    ASSERT_OK(alice_.book().Add("bob", bob_.address()));
+    ASSERT_OK(alice_.Send(bob_.address(), "hello", now_));
+    RunBoth();
+    ASSERT_OK(bob_.book().Add("alice", alice_.address()));
+    RunBoth(3);
+    ASSERT_EQ(TextsOf(bob_), std::vector<std::string>{"hello"});
+    ASSERT_TRUE(alice_.book().FindConversation(bob_.address())->confirmed());
+    bob_.shown.clear();
+  }
+  static std::vector<std::string> TextsOf(const Person& person) {
+    std::vector<std::string> texts;
+    for (const Person::Shown& one : person.shown) texts.push_back(one.text);
+    return texts;
+  }
+  static bool Noticed(const Person& person, BookNotice::Kind kind) {
+    return std::any_of(person.notices.begin(), person.notices.end(), [&](const auto& one) { return one.kind == kind; });
+  }
+
+  absl::Time now_ = absl::FromUnixSeconds(20780 * 86400 + 40000);
+  LossyStore store_;
+  Person alice_{store_, 100}, bob_{store_, 200};
+};
+
+TEST_F(ConversationTest, AStrangerWaitsUntilAcceptedThenBothTalk) {
+  RunBoth();
+  ASSERT_OK(alice_.book().Add("bob", bob_.address()));
+  ASSERT_OK_AND_ASSIGN(const MessageId first, alice_.Send(bob_.address(), "It is me.", now_));
+  ASSERT_OK_AND_ASSIGN(const MessageId long_one, alice_.Send(bob_.address(), std::string(16384, 'x'), now_));
+  RunBoth(2);
+  EXPECT_EQ(alice_.states[first].state, DeliveryState::kStored);
+  EXPECT_EQ(alice_.states[first].copies, 3);
+  EXPECT_TRUE(Noticed(bob_, BookNotice::Kind::kRequest));
+  EXPECT_TRUE(bob_.shown.empty()) << "nothing of a stranger is shown";
+  ASSERT_OK(bob_.book().Add("alice", alice_.address()));
+  RunBoth(3);
+  EXPECT_EQ(TextsOf(bob_), (std::vector<std::string>{"It is me.", std::string(16384, 'x')}));
+  EXPECT_TRUE(Noticed(alice_, BookNotice::Kind::kAnswered));
+  EXPECT_EQ(alice_.states[first].state, DeliveryState::kDelivered);
+  ASSERT_OK_AND_ASSIGN(const MessageId reply, bob_.Send(alice_.address(), "I see.", now_));
+  RunBoth(2);
+  EXPECT_EQ(TextsOf(alice_), std::vector<std::string>{"I see."});
+  EXPECT_EQ(alice_.shown[0].from, bob_.address());
+  EXPECT_EQ(bob_.states[reply].state, DeliveryState::kStored) << "alice chose not to confirm";
+  EXPECT_EQ(alice_.states[long_one].state, DeliveryState::kDelivered);
+}
+
+TEST_F(ConversationTest, ConfirmationsAreAChoice) {
+  Befriend();
+  bob_.book().SetAcknowledge(alice_.address(), true);
+  ASSERT_OK_AND_ASSIGN(const MessageId id, alice_.Send(bob_.address(), "seen?", now_));
+  RunBoth(3);
+  EXPECT_EQ(alice_.states[id].state, DeliveryState::kDelivered);
+  EXPECT_TRUE(alice_.shown.empty()) << "a confirmation is nothing to read";
+}
+
+TEST_F(ConversationTest, EveryTextOfAnySizeArrivesOnceInOrder) {
+  Befriend();
+  std::vector<std::string> sent;
+  for (const size_t size : {0u, 1u, 1505u, 1506u, 1507u, 1724u, 1725u, 3448u, 16384u}) {
+    sent.push_back(std::string(size, static_cast<char>('a' + sent.size())));
+    ASSERT_OK(alice_.Send(bob_.address(), sent.back(), now_));
+  }
+  EXPECT_STATUS(alice_.Send(bob_.address(), std::string(16385, 'x'), now_), kOutOfRange);
+  RunBoth(2);
+  EXPECT_EQ(TextsOf(bob_), sent);
+}
+
+TEST_F(ConversationTest, BothWriteFirstAndEndInOneSession) {
+  RunBoth();
+  ASSERT_OK(alice_.book().Add("bob", bob_.address()));
+  ASSERT_OK(bob_.book().Add("alice", alice_.address()));
+  ASSERT_OK(alice_.Send(bob_.address(), "from alice", now_));
+  ASSERT_OK(bob_.Send(alice_.address(), "from bob", now_));
+  EXPECT_OK(alice_.Run(now_, false));
+  EXPECT_OK(bob_.Run(now_, false));
+  RunBoth(4);
+  EXPECT_EQ(TextsOf(bob_), std::vector<std::string>{"from alice"});
+  EXPECT_EQ(TextsOf(alice_), std::vector<std::string>{"from bob"});
+  ASSERT_OK(alice_.Send(bob_.address(), "again", now_));
+  ASSERT_OK(bob_.Send(alice_.address(), "again too", now_));
+  RunBoth(3);
+  EXPECT_EQ(TextsOf(bob_).back(), "again");
+  EXPECT_EQ(TextsOf(alice_).back(), "again too");
+}
+
+TEST_F(ConversationTest, AMessageBehindAGapWaitsForIt) {
+  Befriend();
+  ASSERT_OK(alice_.Send(bob_.address(), "one", now_));
+  EXPECT_OK(alice_.Run(now_, false));
+  store_.ForgetEverything();
+  ASSERT_OK(alice_.Send(bob_.address(), "two", now_));
+  EXPECT_OK(alice_.Run(now_, false));
+  for (int i = 0; i < 9; ++i) EXPECT_OK(bob_.Run(now_ += absl::Seconds(10)));
+  EXPECT_TRUE(bob_.shown.empty());
+  Pass(absl::Minutes(11));  // "one" is put again
+  RunBoth(4);
+  EXPECT_EQ(TextsOf(bob_), (std::vector<std::string>{"one", "two"}));
+  for (const Person::Shown& one : bob_.shown) EXPECT_FALSE(one.late);
+}
+
+TEST_F(ConversationTest, WhatIsLostForGoodIsSaidOnBothSides) {
+  Befriend();
+  ASSERT_OK(alice_.Send(bob_.address(), "before", now_));
+  RunBoth(2);
+  bob_.shown.clear();
+  ASSERT_OK_AND_ASSIGN(const MessageId lost, alice_.Send(bob_.address(), "lost", now_));
+  EXPECT_OK(alice_.Run(now_, false));
+  store_.ForgetEverything();
+  ASSERT_OK(alice_.Send(bob_.address(), "kept", now_));
+  EXPECT_OK(alice_.Run(now_, false));
+  // Alice is away from now on: nothing is put again.
+  for (int i = 0; i < 20; ++i) EXPECT_OK(bob_.Run(now_ += absl::Minutes(10)));
+  EXPECT_EQ(TextsOf(bob_), std::vector<std::string>{"kept"});
+  EXPECT_FALSE(Noticed(bob_, BookNotice::Kind::kLost));
+  Pass(absl::Hours(24 * 17));
+  EXPECT_OK(bob_.Run(now_));
+  EXPECT_TRUE(Noticed(bob_, BookNotice::Kind::kLost));
+  EXPECT_OK(alice_.Run(now_));
+  EXPECT_EQ(alice_.states[lost].state, DeliveryState::kExpired);
+  RunBoth(4);
+  ASSERT_OK(alice_.Send(bob_.address(), "and on", now_));
+  RunBoth(4);
+  EXPECT_EQ(TextsOf(bob_).back(), "and on");
+}
+
+TEST_F(ConversationTest, AReaderAwayForAMonthLosesNothingThatWasNotSaidToHaveExpired) {
+  Befriend();
+  std::vector<MessageId> ids;
+  for (int i = 0; i < 30; ++i) {
+    ASSERT_OK_AND_ASSIGN(ids.emplace_back(), alice_.Send(bob_.address(), absl::StrCat("day ", i), now_));
+    EXPECT_OK(alice_.Run(now_));
+    Pass(absl::Hours(24));
+  }
+  RunBoth(6);
+  std::set<std::string> texts;
+  for (const std::string& text : TextsOf(bob_)) EXPECT_TRUE(texts.insert(text).second) << text;
+  for (int i = 0; i < 30; ++i) {
+    const bool expired = alice_.states[ids[static_cast<size_t>(i)]].state == DeliveryState::kExpired;
+    EXPECT_TRUE(expired || texts.contains(absl::StrCat("day ", i))) << i;
+  }
+  EXPECT_GE(texts.size(), 14u);
+}
+
+TEST_F(ConversationTest, KilledAtAnyWriteNothingIsLostOrShownTwice) {
+  Befriend();
+  for (int64_t cut = 0; cut < 24; ++cut) {
+    for (Person* person : {&alice_, &bob_}) {
+      alice_.shown.clear();
+      bob_.shown.clear();
+      ASSERT_OK(alice_.Send(bob_.address(), absl::StrCat("a ", cut), now_));
+      ASSERT_OK(bob_.Send(alice_.address(), absl::StrCat("b ", cut), now_));
+      person->disk.writes_left = cut;
+      (void)alice_.Run(now_);
+      (void)bob_.Run(now_);
+      person->Restart(now_);
+      Pass(absl::Minutes(11));
+      RunBoth(3);
+      ASSERT_EQ(TextsOf(bob_), std::vector<std::string>{absl::StrCat("a ", cut)}) << cut;
+      ASSERT_EQ(TextsOf(alice_), std::vector<std::string>{absl::StrCat("b ", cut)}) << cut;
+    }
+  }
+}
+
+TEST_F(ConversationTest, ARestoredPersonGoesOnWithinOneExchange) {
+  Befriend();
+  ASSERT_OK(alice_.Send(bob_.address(), "before", now_));
+  RunBoth(2);
+  ASSERT_OK(alice_.Send(bob_.address(), "while you were gone", now_));
+  EXPECT_OK(alice_.Run(now_));
+  bob_.shown.clear();
+  bob_.RestoreOnNewMachine(now_, {{"alice", alice_.address()}});
+  EXPECT_OK(bob_.Run(now_));  // writes first
+  EXPECT_OK(alice_.Run(now_));
+  EXPECT_TRUE(Noticed(alice_, BookNotice::Kind::kReplaced));
+  ASSERT_OK(alice_.Send(bob_.address(), "there you are", now_));
+  RunBoth(2);
+  const std::vector<std::string> texts = TextsOf(bob_);
+  EXPECT_TRUE(std::find(texts.begin(), texts.end(), "while you were gone") != texts.end());
+  EXPECT_EQ(texts.back(), "there you are");
+  ASSERT_OK(bob_.Send(alice_.address(), "here I am", now_));
+  RunBoth(2);
+  EXPECT_EQ(TextsOf(alice_).back(), "here I am");
+}
+
+TEST_F(ConversationTest, AnInviteSkipsTheDoor) {
+  ASSERT_OK_AND_ASSIGN(const InviteCode code, alice_.book().CreateInvite("bob", kInviteLifeDefault, now_));
+  ASSERT_OK_AND_ASSIGN(const InviteCode read, ParseInvite(FormatInvite(code)));
+  EXPECT_EQ(read, code);
+  ASSERT_OK(bob_.book().TakeUp(read, "alice", now_));
+  ASSERT_OK(bob_.Send(alice_.address(), "thank you for the invite", now_));
+  bob_.log_tasks = true;
+  EXPECT_OK(bob_.Run(now_, false));
+  for (const BookTask& task : bob_.carried) EXPECT_FALSE(std::holds_alternative<PutRequest>(task.request)) << "no door";
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_OK(alice_.Run(now_, false));
+    EXPECT_OK(bob_.Run(now_, false));
+  }
+  EXPECT_TRUE(Noticed(alice_, BookNotice::Kind::kInviteTaken));
+  EXPECT_EQ(TextsOf(alice_), std::vector<std::string>{"thank you for the invite"});
+  ASSERT_NE(alice_.book().FindName("bob"), nullptr);
+  ASSERT_OK(alice_.Send(bob_.address(), "welcome", now_));
+  RunBoth(2);
+  EXPECT_EQ(TextsOf(bob_), std::vector<std::string>{"welcome"});
+  EXPECT_EQ(alice_.book().invite_count(), 0u) << "once";
+  Person carol(store_, 300);
+  EXPECT_STATUS(carol.book().TakeUp(read, "alice", now_ + absl::Hours(26)), kDeadlineExceeded);
+  ASSERT_OK(carol.book().TakeUp(read, "alice", now_));
+  EXPECT_OK(carol.Run(now_));
+  RunBoth(2);
+  EXPECT_EQ(alice_.book().contacts().size(), 1u) << "a used invite lets nobody in";
+}
+
+TEST_F(ConversationTest, AKnownNameWithAnotherKeyStopsTheSending) {
+  Befriend();
+  Person mallory(store_, 400);
+  alice_.book().SetVerified(bob_.address(), true);
+  EXPECT_STATUS(alice_.book().Add("bob", mallory.address()), kFailedPrecondition);
+  EXPECT_STATUS(alice_.Send(bob_.address(), "secret", now_), kFailedPrecondition);
+  EXPECT_TRUE(alice_.book().FindName("bob")->changed_key.has_value());
+  ASSERT_OK(alice_.book().AcceptChangedKey("bob"));
+  EXPECT_EQ(alice_.book().FindName("bob")->key, mallory.address());
+  EXPECT_FALSE(alice_.book().FindName("bob")->verified);
+}
+
+TEST_F(ConversationTest, ABlockedPersonIsHeardNoMore) {
+  Befriend();
+  ASSERT_OK(bob_.book().Block(alice_.address()));
+  ASSERT_OK(alice_.Send(bob_.address(), "are you there?", now_));
+  RunBoth(3);
+  EXPECT_TRUE(bob_.shown.empty());
+}
+
+TEST_F(ConversationTest, NoTwoBoxesOfAPairHaveAnythingInCommon) {
+  Befriend();
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_OK(alice_.Send(bob_.address(), "same text", now_));
+    ASSERT_OK(bob_.Send(alice_.address(), "same text", now_));
+    RunBoth(1);
+  }
+  std::map<std::array<uint8_t, 32>, std::set<uint8_t>> places_of_key;
+  std::set<base::Bytes> pieces;
+  size_t boxes = 0;
+  std::set<dht::RecordName> names;
+  for (const dht::Record& record : store_.All()) {
+    if (record.name.kind != dht::Kind::kBox || !names.insert(record.name).second) continue;
+    ++boxes;
+    ASSERT_OK_AND_ASSIGN(const Box box, DecodeBox(record.body));
+    EXPECT_EQ(record.body.size(), kBoxBodySize);
+    EXPECT_TRUE(places_of_key[box.key.bytes].insert(box.place).second);
+    if (places_of_key[box.key.bytes].size() > 1) continue;  // the same bytes at another place
+    for (size_t at = 0; at + 16 <= box.sealed.size(); at += 16) {
+      EXPECT_TRUE(pieces
+                      .insert(base::Bytes(box.sealed.begin() + static_cast<ptrdiff_t>(at),
+                                          box.sealed.begin() + static_cast<ptrdiff_t>(at) + 16))
+                      .second);
+    }
+  }
+  EXPECT_GE(boxes, 80u);
+}
+
+TEST_F(ConversationTest, SafetyWordsAreTheSameForBothAndOthersForAnyoneElse) {
+  const std::string words = SafetyWords("local", alice_.address(), bob_.address());
+  EXPECT_EQ(words, SafetyWords("local", bob_.address(), alice_.address()));
+  EXPECT_EQ(words.size(), 8u * 5 + 7);
+  const std::string number = SafetyNumber("local", alice_.address(), bob_.address());
+  EXPECT_EQ(number, SafetyNumber("local", bob_.address(), alice_.address()));
+  EXPECT_EQ(number.size(), 12u * 5 + 11);
+  EXPECT_NE(words, SafetyWords("local", alice_.address(), alice_.address()));
+  EXPECT_NE(number, SafetyNumber("other", alice_.address(), bob_.address()));
+}
+
+}  // namespace
+}  // namespace chat

@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Two people over six real processes: contacts, a request and its acceptance, an invite, verification, a restore.
+
+usage: chat.py PROGRAM
+"""
+import json
+import os
+import sys
+
+from harness import Cluster, check, wait_until
+
+
+class Person:
+    """One home with one identity, and the commands it runs."""
+
+    def __init__(self, cluster, name):
+        self.cluster, self.name = cluster, name
+        self.home = os.path.join(cluster.folder, "person-" + name)
+        self.address = self.local("keys", "new", "--no-input", "--no-passphrase", "--name", name).decode().strip()
+
+    def local(self, *arguments, stdin=b"", expect=0):
+        return self.cluster.run(*arguments, "--home", self.home, stdin=stdin, expect=expect).stdout
+
+    def network(self, *arguments, stdin=b"", expect=0):
+        bootstrap = [word for node in self.cluster.live()[:2] for word in ("--bootstrap", node.address)]
+        return self.local(*arguments, *bootstrap, stdin=stdin, expect=expect)
+
+    def poll(self):
+        lines = [json.loads(line) for line in self.network("poll", "--json").decode().splitlines()]
+        return [line for line in lines if line["type"] != "summary"]
+
+    def send(self, name, text, expect=0):
+        return self.network("send", name, stdin=text.encode(), expect=expect)
+
+
+def texts(events):
+    return [event["text"] for event in events if event["type"] == "message"]
+
+
+def noticed(events):
+    return [event["notice"] for event in events if event["type"] == "notice"]
+
+
+def no_keys_yet(cluster, alice):
+    dave = Person(cluster, "dave")
+    alice.local("contacts", "add", "dave", dave.address)
+    alice.send("dave", "are you there?", expect=6)  # Dave has never polled: no keys of his are to be had
+    check("1 queued" in alice.local("contacts", "list").decode(), "the message is kept")
+
+
+def talk(alice, bob):
+    code = alice.local("invite", "--name", "bob").decode().split()[0]
+    bob.local("accept", code, "--name", "alice")
+    bob.send("alice", "thank you for the invite")
+    events = alice.poll()
+    check(texts(events) == ["thank you for the invite"], events)
+    check("invite_taken" in noticed(events), events)
+    check(events[-1]["contact"] == "bob" or any(e.get("contact") == "bob" for e in events), events)
+    check("request_answered" in noticed(bob.poll()), "alice's answer")
+    long_text = "long " * 2000
+    alice.send("bob", "welcome")
+    alice.send("bob", long_text)
+    check(texts(bob.poll()) == ["welcome", long_text], "in order, of any size")
+    check(texts(bob.poll()) == [], "once")
+    words = alice.local("contacts", "verify", "bob", "--yes").decode()
+    check(words == bob.local("contacts", "verify", "alice", "--yes").decode(), "both see the same words")
+    check("✔" in alice.local("contacts", "list").decode(), "verified")
+
+
+def receipts(alice, bob):
+    bob.local("contacts", "receipts", "alice", "on")
+    alice.send("bob", "seen?")
+    check(texts(bob.poll()) == ["seen?"], "seen")
+    states = [event["state"] for event in alice.poll() if event["type"] == "state"]
+    check("delivered" in states, states)
+
+
+def stranger(cluster, alice):
+    carol = Person(cluster, "carol")
+    carol.poll()
+    alice.poll()
+    carol.local("contacts", "add", "alice", alice.address)
+    carol.send("alice", "you do not know me")
+    events = alice.poll()
+    check(texts(events) == [] and "request" in noticed(events), events)
+    tag = json.loads(alice.local("contacts", "requests", "--json"))["tag"]
+    alice.local("accept", tag, "--name", "carol")
+    check(texts(alice.poll()) == ["you do not know me"], "shown once accepted")
+    alice.send("carol", "now I do")
+    check(texts(carol.poll()) == ["now I do"], "and answered")
+
+
+def changed_key(cluster, alice):
+    mallory = Person(cluster, "mallory")
+    alice.local("contacts", "add", "bob", mallory.address, expect=3)
+    alice.send("bob", "secret", expect=3)
+    alice.local("contacts", "rm", "bob", "--yes")
+
+
+def restore(cluster, alice, bob):
+    backup = os.path.join(cluster.folder, "bob.bulb")
+    bob.local("backup", backup, "--no-passphrase")
+    check(os.stat(backup).st_mode & 0o777 == 0o600, "owner only")
+    bob.local("restore", backup, expect=3)  # he is here already
+    bob.home += "-new"
+    bob.local("restore", backup, "--name", "bob")
+    bob.poll()  # writes to all contacts
+    events = alice.poll()
+    check("session_replaced" in noticed(events), events)
+    alice.send("bob", "after the restore")
+    check(texts(bob.poll()) == ["after the restore"], "goes on within one exchange")
+    bob.send("alice", "it works")
+    check(texts(alice.poll()) == ["it works"], "both ways")
+
+
+def main():
+    with Cluster(sys.argv[1]) as cluster:
+        for _ in range(6):
+            cluster.add()
+        wait_until("an ideal ring", cluster.ring_is_ideal)
+        alice, bob = Person(cluster, "alice"), Person(cluster, "bob")
+        talk(alice, bob)
+        receipts(alice, bob)
+        no_keys_yet(cluster, alice)
+        stranger(cluster, alice)
+        restore(cluster, alice, bob)
+        changed_key(cluster, alice)
+    print("ok")
+
+
+if __name__ == "__main__":
+    main()
