@@ -85,6 +85,8 @@ base::Bytes Conversation::MakeHandshake(const X3dhStart& start, Session& session
     first = PartOf(*message, 0, count, 0, kHandshakeTextMax);
   }
   first.replaces_lost = said_lost_ = replaces_lost_;
+  epoch_ = std::max(epoch_ + 1, replaces_lost_ ? HourOf(wall_now) : 0);
+  first.ack = epoch_;
   const base::Bytes sealed = session.SealFirst(first, rng);
   session_ = std::move(session);
   ++generation_;
@@ -236,10 +238,13 @@ absl::Status Conversation::OnHandshake(const X3dhAnswer& answer, const keys::X25
   ASSIGN_OR_RETURN(Session session, Session::Answer(answer, prekey, sealed, rng, first));
   if (standing_ == Standing::kBlocked) return absl::OkStatus();
   const bool both_first = session_ && session_->initiated() && !session_->confirmed();
-  const bool ours_stays = said_lost_ != first.replaces_lost ? said_lost_ : self_.public_key() < peer_;
+  const bool ours_is_newer = epoch_ != first.ack ? epoch_ > first.ack : self_.public_key() < peer_;
+  const bool ours_stays = said_lost_ != first.replaces_lost ? said_lost_ : ours_is_newer;
   if (both_first && ours_stays) return absl::OkStatus();  // they will take it up
-  const bool older = session_ && !both_first && HourOf(started_) > first.sent_hour + 1;
-  if (older) return absl::OkStatus();  // than what is in use
+  const bool stale = session_ && !both_first && !first.replaces_lost && first.ack <= epoch_;
+  if (stale) return absl::OkStatus();  // decided against before: the other side has left it too
+  epoch_ = std::max(epoch_, first.ack);
+  first.ack = 0;
   const bool had_session = session_.has_value() && !both_first;
   if (first.replaces_lost && session_) ShowWhatIsLeft(wall_now);
   Adopt(std::move(session), wall_now);
@@ -378,7 +383,12 @@ Conversation::Changes Conversation::TakeChanges() {
 
 base::Bytes Conversation::SerializeHead() const {
   base::ByteWriter out;
-  out.U8(kFormat).U8(static_cast<uint8_t>(standing_)).U64(generation_).U64(Seconds(started_)).U8(wants_session_ ? 1 : 0);
+  out.U8(kFormat)
+      .U8(static_cast<uint8_t>(standing_))
+      .U64(generation_)
+      .U32(epoch_)
+      .U64(Seconds(started_))
+      .U8(wants_session_ ? 1 : 0);
   out.U8(said_lost_ ? 1 : 0).U8(replaces_lost_ ? 1 : 0).U8(owes_answer_ ? 1 : 0).U8(owes_acknowledgement_ ? 1 : 0);
   out.U64(Seconds(next_bundle_try_)).U32(next_shown_).U64(Seconds(held_since_));
   const auto content = [&](const Content& one) {
@@ -403,6 +413,7 @@ absl::Status Conversation::RestoreHead(base::ByteView bytes) {
   if (in.U8() != kFormat) return damaged;
   standing_ = static_cast<Standing>(in.U8());
   generation_ = in.U64();
+  epoch_ = in.U32();
   started_ = FromSeconds(in.U64());
   wants_session_ = in.U8() == 1;
   said_lost_ = in.U8() == 1;

@@ -5,9 +5,10 @@
 //        ^                                       |  three days unanswered, or something expired unread
 //        +---------------------------------------+
 //   any state --a handshake of theirs opens--> confirmed, over the new session
-// If both wrote first, the session that the smaller identity key initiated stays, or that of the side that lost its state. What
-// is not acknowledged goes through the new session again; readers know message ids, so nothing is seen twice. Messages are shown
-// in the order in which they were sent: behind a gap they wait, at most kHoldBack, then they are shown and what turns up later is
+// If both wrote first, the session of the side that lost its state stays, else the one of the greater epoch, else that of the
+// smaller identity key; a handshake that was decided against and comes late has no greater epoch, and changes nothing. What is
+// not acknowledged goes through the new session again; readers know message ids, so nothing is seen twice. Messages are shown in
+// the order in which they were sent: behind a gap they wait, at most kHoldBack, then they are shown and what turns up later is
 // marked late. Nothing of a stranger is shown before Accept. A restored identity has contacts and no sessions: it writes first,
 // and says that its session was lost.
 //
@@ -158,6 +159,7 @@ class Conversation {
   uint64_t generation_ = 0;
   absl::Time started_ = absl::InfinitePast();  // of the session
   bool wants_session_ = false;                 // although nothing is queued
+  uint32_t epoch_ = 0;                         // of the newest session known
   bool replaces_lost_ = false;
   bool said_lost_ = false;    // in the handshake of this session
   bool owes_answer_ = false;  // a control message, so that the other side knows

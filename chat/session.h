@@ -5,7 +5,8 @@
 // lies in a door, or in the box of an invite. What is sealed into a message, `room` bytes, zero-padded, big-endian:
 //   offset size field
 //        0    4 seq
-//        4    4 ack          every message of the other direction before this one is on the reader's disk
+//        4    4 ack          every message of the other direction before this one is on the reader's disk; in a handshake its
+//                            epoch: one more than of the last session known, or the hour if that was lost
 //        8    1 kind         1 part of a text, 2 control: nothing to show
 //        9    1 flags        1 the next message lies at the first place of a new chain, 2 this session replaces one that was lost
 //       10   16 message id   random, the same in all parts and when it is sealed again in another session

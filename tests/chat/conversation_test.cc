@@ -303,5 +303,57 @@ TEST_F(ConversationTest, SafetyWordsAreTheSameForBothAndOthersForAnyoneElse) {
   EXPECT_NE(number, SafetyNumber("other", alice_.address(), bob_.address()));
 }
 
+class LossyConversationTest : public ConversationTest, public testing::WithParamInterface<int> {
+ protected:
+  LossyConversationTest()
+      : ConversationTest({.nodes = 20, .droppers = 4, .failure = 0.1, .lost_answer = 0.1, .half_life = absl::Hours(1)}) {}
+};
+
+TEST_P(LossyConversationTest, NothingIsLostInSilenceShownTwiceOrOutOfOrder) {
+  support::SeededRng rng(static_cast<uint64_t>(GetParam()));
+  RunBoth();
+  ASSERT_OK(alice_.book().Add("bob", bob_.address()));
+  ASSERT_OK(bob_.book().Add("alice", alice_.address()));
+  alice_.book().SetAcknowledge(bob_.address(), true);
+  bob_.book().SetAcknowledge(alice_.address(), true);
+  RunBoth();
+  std::vector<std::string> sent[2];
+  Person* people[2] = {&alice_, &bob_};
+  for (int step = 0; step < 300; ++step) {
+    const size_t who = rng.Below(2);
+    Person& person = *people[who];
+    if (rng.Below(2) == 0) {
+      sent[who].push_back(absl::StrCat(who, " says ", sent[who].size(), std::string(rng.Below(3000), '.')));
+      ASSERT_OK(person.Send(people[1 - who]->address(), sent[who].back(), now_));
+    }
+    if (rng.Below(4) == 0) person.disk.writes_left = static_cast<int64_t>(rng.Below(10));
+    (void)person.Run(now_, rng.Below(4) == 0);
+    if (person.disk.writes_left >= 0) person.Restart(now_);
+    Pass(absl::Minutes(1 + static_cast<int64_t>(rng.Below(20))));
+  }
+  RunBoth(600, absl::Minutes(5));
+  for (size_t who = 0; who < 2; ++who) {
+    const Person& reader = *people[1 - who];
+    std::map<std::string, int> times;
+    for (const std::string& text : TextsOf(reader)) ++times[text];
+    size_t lost = 0, twice = 0, out_of_order = 0, not_delivered = 0, last = 0;
+    for (const std::string& text : sent[who]) {
+      lost += times[text] == 0 ? 1 : 0;
+      twice += times[text] > 1 ? 1 : 0;
+    }
+    for (const Person::Shown& one : reader.shown) {
+      const size_t number = static_cast<size_t>(std::find(sent[who].begin(), sent[who].end(), one.text) - sent[who].begin());
+      out_of_order += !one.late && number < last ? 1 : 0;
+      last = std::max(last, number);
+    }
+    for (const auto& [id, change] : people[who]->states) not_delivered += change.state != DeliveryState::kDelivered ? 1 : 0;
+    EXPECT_EQ(lost, 0u) << "of " << sent[who].size();
+    EXPECT_EQ(twice, 0u);
+    EXPECT_EQ(out_of_order, 0u);
+    EXPECT_EQ(not_delivered, 0u);
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Seeds, LossyConversationTest, testing::Range(1, 9));
+
 }  // namespace
 }  // namespace chat
