@@ -293,7 +293,9 @@ void ContactBook::Publish(absl::Time wall_now) {
   for (Day day = today; day <= today + kBundleDaysAhead && left > 0; ++day) {
     for (uint8_t place = 0; place < kPlaceCount && left > 0; ++place) {
       const auto done = published_.find({day, place});
-      if ((done != published_.end() && done->second == prekeys_.version()) || publishing_.contains({day, place})) continue;
+      const bool fresh = done != published_.end() && done->second.version == prekeys_.version() &&
+                         (day > today + 1 || done->second.when + kPublishAgain > wall_now);
+      if (fresh || publishing_.contains({day, place})) continue;
       const auto bundle =
           SealBundle(self_, options_.network, day, place, prekeys_.version(), prekeys_.Contents(options_.door_effort), rng_);
       if (!bundle.ok()) return;
@@ -372,7 +374,7 @@ void ContactBook::OnPutDone(uint64_t id, uint8_t copies, absl::Time wall_now) {
   if (const auto* publication = std::get_if<Publication>(&job)) {
     publishing_.erase({publication->day, publication->place});
     if (copies < options_.write_quorum) return;
-    published_[{publication->day, publication->place}] = publication->version;
+    published_[{publication->day, publication->place}] = {publication->version, wall_now};
     published_changed_ = true;
   }
 }
@@ -469,7 +471,9 @@ ContactBook::Change ContactBook::TakeChange(absl::Time wall_now) {
   if (std::exchange(prekeys_changed_, false)) out.push_back({kPrekeysEntry, {}, prekeys_.Serialize()});
   if (std::exchange(published_changed_, false)) {
     base::ByteWriter published;
-    for (const auto& [where, version] : published_) published.U32(where.first).U8(where.second).U64(version);
+    for (const auto& [where, what] : published_) {
+      published.U32(where.first).U8(where.second).U64(what.version).U64(static_cast<uint64_t>(absl::ToUnixSeconds(what.when)));
+    }
     out.push_back({kPublishedEntry, {}, published.Take()});
   }
   for (auto& [key, conversation] : conversations_) SaveConversation(conversation, change, wall_now);
@@ -525,7 +529,8 @@ absl::Status ContactBook::Load(const std::vector<BookEntry>& entries, absl::Time
           while (published.left() > 0 && published.ok()) {
             const Day day = published.U32();
             const uint8_t place = published.U8();
-            published_[{day, place}] = published.U64();
+            const uint64_t version = published.U64();
+            published_[{day, place}] = {version, absl::FromUnixSeconds(static_cast<int64_t>(published.U64() & INT64_MAX))};
           }
           break;
         }

@@ -26,8 +26,9 @@ namespace chat {
 inline constexpr size_t kContactsMax = 1024;
 inline constexpr size_t kRequestsMax = 64;  // strangers that wait; beyond it new ones are dropped, and counted
 inline constexpr size_t kInvitesMax = 64;
-inline constexpr size_t kContactNameMax = 64;  // bytes
-inline constexpr size_t kPublishPerRound = 9;  // bundles put by one poll: three days at three places
+inline constexpr size_t kContactNameMax = 64;                    // bytes
+inline constexpr size_t kPublishPerRound = 9;                    // bundles put by one poll: three days at three places
+inline constexpr absl::Duration kPublishAgain = absl::Hours(6);  // those of today and tomorrow: stores lose things
 
 struct Contact {
   keys::PublicKey key;
@@ -173,7 +174,11 @@ class ContactBook {
   std::map<keys::PublicKey, Conversation> conversations_;
   std::map<std::array<uint8_t, 16>, Invite> invites_;  // by secret
   Prekeys prekeys_;
-  std::map<std::pair<Day, uint8_t>, uint64_t> published_;  // version
+  struct Published {
+    uint64_t version = 0;
+    absl::Time when;
+  };
+  std::map<std::pair<Day, uint8_t>, Published> published_;
   uint32_t round_ = 0;
 
   uint64_t last_task_ = 0;

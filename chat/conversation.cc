@@ -310,8 +310,9 @@ std::vector<Conversation::Read> Conversation::OnRead(const Read& read, const std
 
 void Conversation::TakeContent(Content content, absl::Time wall_now) {
   ChangeStates(outbox_.OnAcknowledged(content.ack));
-  if (content.kind == ContentKind::kText) owes_acknowledgement_ = true;
   const uint32_t seq = content.seq;
+  const bool closes_gap = seq + 1 < session_->reader().head();  // only now what was read behind it can be acknowledged
+  if (content.kind == ContentKind::kText || closes_gap) owes_acknowledgement_ = true;
   if (seq < next_shown_) {
     DeliverOne(std::move(content), /*late=*/true);
   } else {

@@ -15,7 +15,7 @@ namespace chat {
 namespace {
 
 constexpr uint8_t kPoll = 's', kFragment = 'f', kFinished = 'n', kUnshown = 'u', kMessage = 'm';
-constexpr uint8_t kSigned = 1, kConversation = 2, kLate = 4;  // origin of a message
+constexpr uint8_t kSigned = 1, kConversation = 2, kLate = 4, kOrdered = 8;  // origin of a message
 
 absl::Status Damaged() { return absl::DataLossError("an entry of the inbox does not open: damaged, or of another identity"); }
 
@@ -31,35 +31,46 @@ absl::Time FromSeconds(uint64_t seconds) { return absl::FromUnixSeconds(static_c
 
 base::Bytes FragmentName(const NoteId& id, uint8_t index) { return base::ByteWriter().Append(id).U8(index).Take(); }
 
-base::Bytes EncodeMessage(const Message& message) {
+struct Kept {
+  Message message;
+  uint64_t order = 0;  // in which it arrived; 0: written before there was one
+};
+
+base::Bytes EncodeMessage(const Message& message, uint64_t order) {
   base::ByteWriter out;
   const int origin = (message.from && !message.in_conversation ? kSigned : 0) | (message.in_conversation ? kConversation : 0) |
-                     (message.late ? kLate : 0);
-  out.Append(message.id).U64(Seconds(message.received)).U32(message.sent_hour).U8(static_cast<uint8_t>(origin));
+                     (message.late ? kLate : 0) | kOrdered;
+  out.Append(message.id).U64(Seconds(message.received)).U32(message.sent_hour).U8(static_cast<uint8_t>(origin)).U64(order);
   out.Append(message.from.value_or(keys::PublicKey{}).view()).Append(message.text);
   return out.Take();
 }
 
-absl::StatusOr<Message> DecodeMessage(base::ByteView bytes) {
+absl::StatusOr<Kept> DecodeMessage(base::ByteView bytes) {
   base::ByteReader in(bytes);
-  Message message;
+  Kept kept;
+  Message& message = kept.message;
   message.id = in.Array<16>();
   message.received = FromSeconds(in.U64());
   message.sent_hour = in.U32();
   const uint8_t origin = in.U8();
+  if ((origin & kOrdered) != 0) kept.order = in.U64();
   const keys::PublicKey from{in.Array<32>()};
   message.in_conversation = (origin & kConversation) != 0;
   message.late = (origin & kLate) != 0;
-  if (origin != 0) message.from = from;
+  if ((origin & (kSigned | kConversation)) != 0) message.from = from;
   if (!in.ok()) return Damaged();
   message.text = base::ToBytes(in.Rest());
-  return message;
+  return kept;
 }
 
-void SortByTime(std::vector<Message>& messages) {
-  std::sort(messages.begin(), messages.end(), [](const Message& a, const Message& b) {
-    return std::tie(a.sent_hour, a.received, a.id) < std::tie(b.sent_hour, b.received, b.id);
+std::vector<Message> SortedByTime(std::vector<Kept> all) {
+  std::sort(all.begin(), all.end(), [](const Kept& a, const Kept& b) {
+    return std::tie(a.message.sent_hour, a.message.received, a.order, a.message.id) <
+           std::tie(b.message.sent_hour, b.message.received, b.order, b.message.id);
   });
+  std::vector<Message> messages;
+  for (Kept& one : all) messages.push_back(std::move(one.message));
+  return messages;
 }
 
 }  // namespace
@@ -136,15 +147,15 @@ absl::StatusOr<InboxState> Inbox::Load(absl::Time wall_now) {
     state.fragments.push_back({*std::move(fragment), expiry});
     return absl::OkStatus();
   }));
+  std::vector<Kept> unshown;
   RETURN_IF_ERROR(ForEach(kUnshown, [&](base::ByteView id) {
     const base::Bytes key = KeyOf(kMessage, id);
     ASSIGN_OR_RETURN(const base::Bytes value, store_.Get(key));
     ASSIGN_OR_RETURN(const base::Bytes plain, OpenEntry(key, value));
-    ASSIGN_OR_RETURN(Message message, DecodeMessage(plain));
-    state.unshown.push_back(std::move(message));
+    ASSIGN_OR_RETURN(unshown.emplace_back(), DecodeMessage(plain));
     return absl::OkStatus();
   }));
-  SortByTime(state.unshown);
+  state.unshown = SortedByTime(std::move(unshown));
   return state;
 }
 
@@ -164,7 +175,9 @@ absl::Status Inbox::Apply(const InboxChange& change) {
     writes.push_back(Put(kFinished, note.id, base::ByteWriter().Append(note.id).U64(Seconds(note.expiry)).bytes()));
   }
   for (const Message& message : change.messages) {
-    writes.push_back(Put(kMessage, message.id, EncodeMessage(message)));
+    const int64_t now = std::max<int64_t>(0, absl::ToUnixMicros(message.received));
+    last_order_ = std::max(last_order_ + 1, static_cast<uint64_t>(now));  // grows across restarts too
+    writes.push_back(Put(kMessage, message.id, EncodeMessage(message, last_order_)));
     writes.push_back(Put(kUnshown, message.id, message.id));
   }
   for (const NoteId& id : change.forgotten) EraseFragments(id, writes);
@@ -199,14 +212,12 @@ absl::StatusOr<std::vector<BookEntry>> Inbox::LoadBook() const {
 }
 
 absl::StatusOr<std::vector<Message>> Inbox::Messages() const {
-  std::vector<Message> messages;
+  std::vector<Kept> messages;
   RETURN_IF_ERROR(ForEach(kMessage, [&](base::ByteView value) {
-    ASSIGN_OR_RETURN(Message message, DecodeMessage(value));
-    messages.push_back(std::move(message));
+    ASSIGN_OR_RETURN(messages.emplace_back(), DecodeMessage(value));
     return absl::OkStatus();
   }));
-  SortByTime(messages);
-  return messages;
+  return SortedByTime(std::move(messages));
 }
 
 }  // namespace chat

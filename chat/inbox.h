@@ -6,7 +6,8 @@
 //   key    type 1 ‖ H(key = K_index, "inbox-name", type, name) 32      K_index = H(key = identity seed, "inbox-index")
 //   value  nonce 24 ‖ XChaCha20-Poly1305 under K = H(key = identity seed, "inbox"), associated data = key
 //   type 's' last poll 8 | 'f' expiry 8 ‖ fragment 1,807 | 'n' note id 16 ‖ expiry 8 | 'u' note id 16: not shown yet
-//        'm' note id 16 ‖ received 8 ‖ sent hour 4 ‖ origin 1 ‖ sender 32 ‖ text      times: seconds since 1970
+//        'm' note id 16 ‖ received 8 ‖ sent hour 4 ‖ origin 1 ‖ order of arrival 8, if origin has 8 ‖ sender 32 ‖
+//        text      times: seconds since 1970
 //        'q' waiting handshake 1,782, by note id; other types: entries of the contact book (contact_book.h), name len 2 ‖ name ‖
 //        value
 // Who takes the disk sees how many entries there are and how long, nothing else. Any thread; calls block on the store.
@@ -51,7 +52,7 @@ struct InboxState {
   std::optional<absl::Time> last_complete_poll;
   std::vector<HeldFragment> fragments;
   std::vector<FinishedNote> finished;
-  std::vector<Message> unshown;  // by sent hour
+  std::vector<Message> unshown;  // as Messages
 };
 
 // An entry of the contact book. Types are letters that the inbox does not use itself.
@@ -89,7 +90,7 @@ class Inbox {
   absl::Status Apply(const InboxChange& change);
   // The contact book's entries, in no order. DataLoss as Load.
   absl::StatusOr<std::vector<BookEntry>> LoadBook() const;
-  // Everything received, by sent hour, then by time of receipt.
+  // Everything received, by sent hour, then as it arrived: what one change brought stays in its order.
   absl::StatusOr<std::vector<Message>> Messages() const;
 
  private:
@@ -103,6 +104,7 @@ class Inbox {
 
   InboxStore& store_;
   base::Rng& rng_;
+  uint64_t last_order_ = 0;
   keys::Secret<32> seal_key_;
   keys::Secret<32> index_key_;
 };

@@ -42,7 +42,11 @@ class LossyStore {
   LossyStore(LossyOptions options, uint64_t seed) : options_(options), rng_(seed), nodes_(static_cast<size_t>(options.nodes)) {
     chat::RegisterDoorKinds(kinds_, "local");
     chat::RegisterConversationKinds(kinds_, "local");
-    for (int i = 0; i < options.droppers; ++i) nodes_[static_cast<size_t>(i)].drops = true;
+    for (int left = options.droppers; left > 0;) {  // anywhere: a node does not choose its place on the ring
+      Node& node = nodes_[rng_.Below(nodes_.size())];
+      left -= node.drops ? 0 : 1;
+      node.drops = true;
+    }
   }
 
   // Virtual time has passed: some nodes were replaced by empty ones.

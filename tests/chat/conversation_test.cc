@@ -16,7 +16,7 @@ using support::Person;
 
 class ConversationTest : public testing::Test {
  protected:
-  explicit ConversationTest(LossyOptions options = {}) : store_(options, 1) {}
+  explicit ConversationTest(LossyOptions options = {}, uint64_t seed = 1) : store_(options, seed) {}
 
   void Pass(absl::Duration time) {
     now_ += time;
@@ -306,7 +306,8 @@ TEST_F(ConversationTest, SafetyWordsAreTheSameForBothAndOthersForAnyoneElse) {
 class LossyConversationTest : public ConversationTest, public testing::WithParamInterface<int> {
  protected:
   LossyConversationTest()
-      : ConversationTest({.nodes = 20, .droppers = 4, .failure = 0.1, .lost_answer = 0.1, .half_life = absl::Hours(1)}) {}
+      : ConversationTest({.nodes = 20, .droppers = 4, .failure = 0.1, .lost_answer = 0.1, .half_life = absl::Hours(1)},
+                         static_cast<uint64_t>(GetParam())) {}
 };
 
 TEST_P(LossyConversationTest, NothingIsLostInSilenceShownTwiceOrOutOfOrder) {

@@ -68,6 +68,17 @@ TEST_P(InboxTest, StartsEmpty) {
   EXPECT_TRUE(state.fragments.empty() && state.finished.empty() && state.unshown.empty());
 }
 
+TEST_P(InboxTest, WhatArrivedTogetherStaysInItsOrder) {
+  Inbox inbox(*store_, owner_, rng_);
+  InboxChange change;
+  for (int i = 0; i < 16; ++i) change.messages.push_back(NewMessage(std::to_string(i), 10));
+  ASSERT_OK(inbox.Apply(change));
+  ASSERT_OK_AND_ASSIGN(const InboxState state, inbox.Load(now_));
+  EXPECT_EQ(state.unshown, change.messages);
+  ASSERT_OK_AND_ASSIGN(const auto messages, inbox.Messages());
+  EXPECT_EQ(messages, change.messages);
+}
+
 TEST_P(InboxTest, KeepsMessagesUntilShownAndAfterwards) {
   Inbox inbox(*store_, owner_, rng_);
   const Message late = NewMessage("late", 20, true), early = NewMessage(std::string("e\0\xff", 3), 10);
