@@ -24,7 +24,7 @@ def closed_port():
 
 def usage(cli):
     for arguments in [["kyes"], ["--prot", "7"], ["--port"], ["--port", "x"], ["keys"], ["keys", "nwe"], ["send"], ["status", "--port", "7"],
-                      ["chat"], ["contacts", "list"], ["ring", "lookup"], ["ring", "lookup", "xyz"], ["dht", "get", "12"],
+                      ["chat"], ["contacts", "lsit"], ["ring", "lookup"], ["ring", "lookup", "xyz"], ["dht", "get", "12"],
                       ["--bootstrap", "nowhere"], ["--listen", "8.8.8.8:10001"], ["demo", "--nodes", "2"], ["up", "--nodes", "x"],
                       ["status", "--node", "garbage"], ["status", "--color", "red"], ["status", "--timeout", "soon"],
                       ["poll", "--wait", "1s", "--watch", "--as", "alice"]]:
