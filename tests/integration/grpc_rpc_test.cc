@@ -243,6 +243,14 @@ TEST_F(RpcTest, RefusesAnOversizeMessageOfAStrangersProgram) {
   EXPECT_EQ(caller.Call(kRingMethod, std::string(kRpcMessageMax, 'x')), grpc::StatusCode::OK);
 }
 
+// Of a stranger's calls that come at once, the server refuses those beyond kUnreadPerStrangerMax whose requests are still under way.
+void CallUntilServed(support::GrpcNode& caller, const RpcTarget& target, const std::function<void(const absl::StatusOr<RpcAnswer>&)>& done) {
+  caller.client.Call(target, kRingMethod, "", absl::Seconds(30), [&caller, target, done](const absl::StatusOr<RpcAnswer>& answer) {
+    if (absl::IsResourceExhausted(answer.status())) return CallUntilServed(caller, target, done);
+    done(answer);
+  });
+}
+
 TEST_F(RpcTest, ServesNoMoreCallsOfOneKeyAtOnceThanItsBound) {
   std::vector<RpcResponder> kept;
   std::promise<void> full;
@@ -255,7 +263,7 @@ TEST_F(RpcTest, ServesNoMoreCallsOfOneKeyAtOnceThanItsBound) {
   size_t answers = 0;
   client_.loop.Post([&] {
     for (size_t i = 0; i < kServedCallsPerStrangerMax; ++i) {
-      client_.client.Call(node_.target(), kRingMethod, "", absl::Seconds(30), [&](const absl::StatusOr<RpcAnswer>& answer) {
+      CallUntilServed(client_, node_.target(), [&](const absl::StatusOr<RpcAnswer>& answer) {
         EXPECT_OK(answer);
         if (++answers == kServedCallsPerStrangerMax) answered.set_value();
       });
@@ -339,15 +347,9 @@ TEST_F(RpcTest, StrangersWhoseCallsAreServedLeaveRoomForAKnownCaller) {
     strangers.push_back(std::make_unique<support::GrpcNode>(20 + i));
     ASSERT_OK(strangers.back()->Start());
   }
-  // Of calls that come at once the server refuses those beyond kUnreadPerStrangerMax whose requests are still under way.
-  std::function<void(support::GrpcNode&)> ask = [&](support::GrpcNode& stranger) {
-    stranger.client.Call(node_.target(), kRingMethod, "", absl::Seconds(30), [&](const absl::StatusOr<RpcAnswer>& answer) {
-      if (absl::IsResourceExhausted(answer.status())) ask(stranger);
-    });
-  };
   for (const auto& stranger : strangers) {
     stranger->On([&] {
-      for (size_t call = 0; call < kServedCallsPerStrangerMax; ++call) ask(*stranger);
+      for (size_t call = 0; call < kServedCallsPerStrangerMax; ++call) CallUntilServed(*stranger, node_.target(), [](const auto&) {});
     });
   }
   ASSERT_EQ(full.get_future().wait_for(support::kPatience), std::future_status::ready);
