@@ -113,8 +113,9 @@ absl::Status ContactBook::Rename(const std::string& from, const std::string& to)
   return absl::OkStatus();
 }
 
-absl::Status ContactBook::Remove(const keys::PublicKey& key) {
+absl::Status ContactBook::Remove(keys::PublicKey key) {
   if (contacts_.erase(key) == 0) return absl::NotFoundError("no such contact");
+  changed_contacts_.erase(key);
   gone_.push_back({kContactEntry, NameOf(key), std::nullopt});
   const auto it = conversations_.find(key);
   if (it == conversations_.end()) return absl::OkStatus();
@@ -125,7 +126,6 @@ absl::Status ContactBook::Remove(const keys::PublicKey& key) {
   for (const auto& [seq, parcel] : it->second.outbox().parcels()) gone_.push_back({kParcelEntry, NameOf(key, seq), std::nullopt});
   for (const MessageId& id : it->second.seen()) gone_.push_back({kSeenEntry, NameOf(key, id), std::nullopt});
   conversations_.erase(it);
-  changed_contacts_.erase(key);
   return absl::OkStatus();
 }
 

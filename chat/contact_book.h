@@ -81,7 +81,7 @@ class ContactBook {
   absl::Status Add(const std::string& name, const keys::PublicKey& key);
   absl::Status AcceptKey(const keys::PublicKey& key, const std::string& name) { return Add(name, key); }
   absl::Status Rename(const std::string& from, const std::string& to);
-  absl::Status Remove(const keys::PublicKey& key);
+  absl::Status Remove(keys::PublicKey key);  // by value: callers have it from the contact that goes
   absl::Status Block(const keys::PublicKey& key);
   void SetVerified(const keys::PublicKey& key, bool verified);
   void SetAcknowledge(const keys::PublicKey& key, bool acknowledge);
