@@ -85,45 +85,30 @@ absl::Time GetRounds::NextTick() const {
 
 void GetRounds::PassOn(RequestId request, const RecordName& name, const Moment& moment) {
   const uint64_t id = out_.NextId();
-  std::vector<Peer> remembered = owners_.Find(name.point, moment.now);
-  passed_on_.emplace(id, PassedOn{.request = request, .name = name, .remembered = !remembered.empty()});
-  if (remembered.empty()) return FindOwners(id);
-  TakeOwners(id, std::move(remembered));
+  passed_on_.emplace(id, PassedOn{.request = request, .name = name});
+  owners_.Find(name.point, moment.now, TakeOwners(id));
 }
 
-void GetRounds::FindOwners(uint64_t id) {
-  const overlay::NodeId point = passed_on_.at(id).name.point;
-  out_.AskOwners(point, [this, id, point](const absl::StatusOr<std::vector<Peer>>& owners, const Moment& moment) {
-    if (owners.ok()) owners_.Learn(point, *owners, moment.now);
-    TakeOwners(id, owners.ok() ? *owners : std::vector<Peer>());
-  });
-}
-
-void GetRounds::TakeOwners(uint64_t id, std::vector<Peer> owners) {
-  PassedOn& passed = passed_on_.at(id);
-  passed.owners = std::move(owners);
-  passed.tried = 0;
-  if (replicas_.self() != nullptr) {
-    std::erase_if(passed.owners, [&](const Peer& peer) { return peer.SameProcess(*replicas_.self()); });
-  }
-  TryNext(id);
+OwnerFinder::Found GetRounds::TakeOwners(uint64_t id) {
+  return [this, id](OwnerTrail trail) {
+    passed_on_.at(id).trail = std::move(trail);
+    TryNext(id);
+  };
 }
 
 void GetRounds::TryNext(uint64_t id) {
   PassedOn& passed = passed_on_.at(id);
-  if (passed.tried == std::min(passed.owners.size(), kPassOnTries)) {
-    if (std::exchange(passed.remembered, false)) {
-      owners_.Forget(passed.name.point);
-      return FindOwners(id);
-    }
-    out_.Reply(passed.request, GetReply{.responsible = passed.owners});
+  const Peer* const next = passed.trail.Next();
+  if (next == nullptr) {
+    if (passed.trail.remembered) return owners_.FindAgain(passed.name.point, TakeOwners(id));
+    out_.Reply(passed.request, GetReply{.responsible = passed.trail.owners});
     passed_on_.erase(id);
     return;
   }
   auto handle = [this, id](const absl::StatusOr<DhtReply>& reply, const Moment& moment) {
     OnPassedOn(id, AnswerAs<GetReply>(reply), moment);
   };
-  out_.Ask(passed.owners[passed.tried++], GetRequest{passed.name}, std::move(handle));
+  out_.Ask(*next, GetRequest{passed.name}, std::move(handle));
 }
 
 void GetRounds::OnPassedOn(uint64_t id, const GetReply* reply, const Moment& moment) {
@@ -132,7 +117,7 @@ void GetRounds::OnPassedOn(uint64_t id, const GetReply* reply, const Moment& mom
   const bool is_absent = reply != nullptr && !reply->record && reply->complete;
   if (!is_good && !is_absent) return TryNext(id);
   out_.Reply(passed.request,
-             GetReply{.record = is_good ? reply->record : std::nullopt, .complete = true, .responsible = passed.owners});
+             GetReply{.record = is_good ? reply->record : std::nullopt, .complete = true, .responsible = passed.trail.owners});
   passed_on_.erase(id);
 }
 

@@ -10,7 +10,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "dht/admitter.h"
 #include "dht/outbox.h"
-#include "dht/owner_cache.h"
+#include "dht/owner_finder.h"
 #include "dht/put_rounds.h"
 #include "dht/replica_set.h"
 #include "dht/witness.h"
@@ -20,7 +20,7 @@ namespace dht {
 class GetRounds {
  public:
   GetRounds(const RecordKinds& kinds, const RecordStore& store, const ReplicaSet& replicas, const Witness& witness,
-            OwnerCache& owners, Admitter& admitter, Outbox& out)
+            OwnerFinder& owners, Admitter& admitter, Outbox& out)
       : kinds_(kinds), store_(store), replicas_(replicas), witness_(witness), admitter_(admitter), out_(out), owners_(owners) {}
 
   // Answers `request` once: a GetReply, InvalidArgument for a kind that has no GET, ResourceExhausted.
@@ -40,9 +40,7 @@ class GetRounds {
   struct PassedOn {
     RequestId request;
     RecordName name;
-    std::vector<overlay::Peer> owners = {};
-    bool remembered = false;  // owners are what an earlier lookup found
-    size_t tried = 0;
+    OwnerTrail trail = {};
   };
 
   void StartHere(RequestId request, const RecordName& name, const Moment& moment);
@@ -51,8 +49,7 @@ class GetRounds {
   bool IsGood(const RecordName& name, const Record& record, const Moment& moment) const;
 
   void PassOn(RequestId request, const RecordName& name, const Moment& moment);
-  void FindOwners(uint64_t id);
-  void TakeOwners(uint64_t id, std::vector<overlay::Peer> owners);
+  OwnerFinder::Found TakeOwners(uint64_t id);
   void TryNext(uint64_t id);
   void OnPassedOn(uint64_t id, const GetReply* reply, const Moment& moment);
 
@@ -62,7 +59,7 @@ class GetRounds {
   const Witness& witness_;
   Admitter& admitter_;
   Outbox& out_;
-  OwnerCache& owners_;
+  OwnerFinder& owners_;
   absl::flat_hash_map<uint64_t, Round> rounds_;
   absl::flat_hash_map<uint64_t, PassedOn> passed_on_;
 };

@@ -136,58 +136,42 @@ absl::Time PutRounds::NextTick() const {
 
 void PutRounds::PassOn(RequestId request, Record record, const Moment& moment) {
   const uint64_t id = out_.NextId();
-  std::vector<Peer> remembered = owners_.Find(record.name.point, moment.now);
-  passed_on_.emplace(id, PassedOn{.request = request, .record = std::move(record), .remembered = !remembered.empty()});
-  if (remembered.empty()) return FindOwners(id);
-  TakeOwners(id, std::move(remembered));
+  const overlay::NodeId point = record.name.point;
+  passed_on_.emplace(id, PassedOn{.request = request, .record = std::move(record)});
+  owners_.Find(point, moment.now, TakeOwners(id));
 }
 
-void PutRounds::FindOwners(uint64_t id) {
-  const overlay::NodeId point = passed_on_.at(id).record.name.point;
-  out_.AskOwners(point, [this, id, point](const absl::StatusOr<std::vector<Peer>>& owners, const Moment& moment) {
-    if (owners.ok()) owners_.Learn(point, *owners, moment.now);
-    TakeOwners(id, owners.ok() ? *owners : std::vector<Peer>());
-  });
-}
-
-void PutRounds::TakeOwners(uint64_t id, std::vector<Peer> owners) {
-  PassedOn& passed = passed_on_.at(id);
-  passed.owners = std::move(owners);
-  passed.tried = 0;
-  if (replicas_.self() != nullptr) {
-    std::erase_if(passed.owners, [&](const Peer& peer) { return peer.SameProcess(*replicas_.self()); });
-  }
-  TryNext(id);
+OwnerFinder::Found PutRounds::TakeOwners(uint64_t id) {
+  return [this, id](OwnerTrail trail) {
+    passed_on_.at(id).trail = std::move(trail);
+    TryNext(id);
+  };
 }
 
 void PutRounds::TryNext(uint64_t id) {
   PassedOn& passed = passed_on_.at(id);
-  if (passed.tried == std::min(passed.owners.size(), kPassOnTries)) {
-    if (std::exchange(passed.remembered, false)) {
-      owners_.Forget(passed.record.name.point);
-      return FindOwners(id);
-    }
-    out_.Reply(passed.request, PutReply{.result = PutResult::kUnknown, .responsible = passed.owners});
+  const Peer* const next = passed.trail.Next();
+  if (next == nullptr) {
+    if (passed.trail.remembered) return owners_.FindAgain(passed.record.name.point, TakeOwners(id));
+    out_.Reply(passed.request, PutReply{.result = PutResult::kUnknown, .responsible = passed.trail.owners});
     passed_on_.erase(id);
     return;
   }
   auto handle = [this, id](const absl::StatusOr<DhtReply>& reply, const Moment&) { OnPassedOn(id, AnswerAs<PutReply>(reply)); };
-  out_.Ask(passed.owners[passed.tried++], PutRequest{passed.record}, std::move(handle));
+  out_.Ask(*next, PutRequest{passed.record}, std::move(handle));
 }
 
 void PutRounds::OnPassedOn(uint64_t id, const PutReply* reply) {
   PassedOn& passed = passed_on_.at(id);
   if (reply == nullptr || reply->result == PutResult::kNotResponsible || reply->result == PutResult::kUnknown) return TryNext(id);
   PutReply answer = *reply;
-  answer.responsible = passed.owners;
-  answer.receipts = CountableReceipts(network_.name, reply->receipts, passed.record.name, passed.record.expiry, passed.owners);
+  answer.responsible = passed.trail.owners;
+  answer.receipts =
+      CountableReceipts(network_.name, reply->receipts, passed.record.name, passed.record.expiry, passed.trail.owners);
   // Receipts of nodes that are not known here as responsible: the ring may have changed.
   const bool is_short =
       reply->result == PutResult::kStored && answer.receipts.size() < static_cast<size_t>(network_.write_quorum);
-  if (is_short && std::exchange(passed.remembered, false)) {
-    owners_.Forget(passed.record.name.point);
-    return FindOwners(id);
-  }
+  if (is_short && passed.trail.remembered) return owners_.FindAgain(passed.record.name.point, TakeOwners(id));
   out_.Reply(passed.request, std::move(answer));
   passed_on_.erase(id);
 }

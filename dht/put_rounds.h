@@ -12,7 +12,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "dht/admitter.h"
 #include "dht/outbox.h"
-#include "dht/owner_cache.h"
+#include "dht/owner_finder.h"
 #include "dht/replica_set.h"
 #include "keys/identity.h"
 
@@ -21,7 +21,6 @@ namespace dht {
 inline constexpr absl::Duration kRoundTimeout = absl::Seconds(5);
 inline constexpr absl::Duration kRoundGrace = absl::Milliseconds(300);  // for the slowest replica, once enough answered
 inline constexpr size_t kRoundsMax = 4096;                              // of each sort; at most a record each
-inline constexpr size_t kPassOnTries = 3;                               // responsible nodes asked on behalf of a local user
 
 enum class PutAsker {
   kUser,      // of this node: passed on if need be
@@ -32,7 +31,7 @@ enum class PutAsker {
 class PutRounds {
  public:
   PutRounds(const overlay::Network& network, const keys::SigningKey& node_key, const RecordKinds& kinds,
-            const ReplicaSet& replicas, OwnerCache& owners, Admitter& admitter, Outbox& out)
+            const ReplicaSet& replicas, OwnerFinder& owners, Admitter& admitter, Outbox& out)
       : network_(network),
         node_key_(node_key),
         kinds_(kinds),
@@ -62,9 +61,7 @@ class PutRounds {
   struct PassedOn {
     RequestId request;
     Record record;
-    std::vector<overlay::Peer> owners = {};
-    bool remembered = false;  // owners are what an earlier lookup found
-    size_t tried = 0;
+    OwnerTrail trail = {};
   };
 
   void StartHere(RequestId request, Record record, PutAsker asker, const Moment& moment);
@@ -76,8 +73,7 @@ class PutRounds {
   void Finish(uint64_t id);
 
   void PassOn(RequestId request, Record record, const Moment& moment);
-  void FindOwners(uint64_t id);
-  void TakeOwners(uint64_t id, std::vector<overlay::Peer> owners);
+  OwnerFinder::Found TakeOwners(uint64_t id);
   void TryNext(uint64_t id);
   void OnPassedOn(uint64_t id, const PutReply* reply);
 
@@ -87,7 +83,7 @@ class PutRounds {
   const ReplicaSet& replicas_;
   Admitter& admitter_;
   Outbox& out_;
-  OwnerCache& owners_;
+  OwnerFinder& owners_;
   absl::flat_hash_map<uint64_t, Round> rounds_;
   absl::flat_hash_map<uint64_t, PassedOn> passed_on_;
 };

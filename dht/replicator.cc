@@ -49,7 +49,7 @@ struct Replicator::Impl {
   RangeIndex index;
   ReplicaSet replicas;
   Witness witness;
-  OwnerCache owners;
+  OwnerFinder owners;
   Admitter admitter;
   KeptSymbols symbols;
   RangeServer server;
@@ -78,6 +78,7 @@ Replicator::Impl::Impl(ReplicatorOptions options_in, const keys::SigningKey& nod
       index(rng.Below(std::numeric_limits<uint64_t>::max())),
       replicas(static_cast<size_t>(options.network.replica_count)),
       witness(store),
+      owners(replicas, out),
       admitter(kinds, store, index, options.bytes_max, out),
       symbols(index),
       server(replicas, store, index, witness),
