@@ -9,24 +9,10 @@ import json
 import os
 import struct
 
-from primitives import (L, aes256_encrypt_block, chacha20_ietf, decode, ed25519_public, ed25519_scalar_and_prefix, encode, multiply,
-                        poly1305, sign_with, x25519, x25519_base, xchacha20_stream, xor)
+from primitives import (L, aes256_encrypt_block, chacha20_ietf, decode, ed25519_public, ed25519_scalar_and_prefix, encode, labelled,
+                        made_up, multiply, poly1305, sign_with, x25519, x25519_base, xchacha20_stream, xor)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-
-
-def labelled(label, parts, key=b"", size=32):
-    full = b"bulbil/1/" + label.encode()
-    data = bytes([len(full)]) + full + b"".join(struct.pack(">I", len(part)) + part for part in parts)
-    return hashlib.blake2b(data, key=key, digest_size=size).digest()
-
-
-def made_up(name, size):
-    """Bytes that stand for random ones, different for every name."""
-    stream = b""
-    while len(stream) < size:
-        stream += hashlib.sha256(name.encode() + struct.pack(">I", len(stream))).digest()
-    return stream[:size]
 
 
 # ---- HPolyC

@@ -210,6 +210,32 @@ def aes256_encrypt_block(key, block):
     return bytes(state)
 
 
+# ---- What the rest is built of (docs/wire.md 1); XChaCha20-Poly1305 as in the draft
+def labelled(label, parts, key=b"", size=32):
+    full = b"bulbil/1/" + label.encode()
+    data = bytes([len(full)]) + full + b"".join(struct.pack(">I", len(part)) + part for part in parts)
+    return hashlib.blake2b(data, key=key, digest_size=size).digest()
+
+
+def made_up(name, size):
+    """Bytes that stand for random ones, different for every name."""
+    stream = b""
+    while len(stream) < size:
+        stream += hashlib.sha256(name.encode() + struct.pack(">I", len(stream))).digest()
+    return stream[:size]
+
+
+def pad16(data):
+    return data + bytes(-len(data) % 16)
+
+
+def seal(key, nonce, associated, plain):
+    stream = xchacha20_stream(key, nonce, 64 + len(plain))
+    sealed = xor(plain, stream[64:])
+    tag = poly1305(stream[:32], pad16(associated) + pad16(sealed) + struct.pack("<QQ", len(associated), len(sealed)))
+    return sealed + tag
+
+
 def check():
     h = bytes.fromhex
     # RFC 7748, section 5.2, first vector

@@ -4,7 +4,6 @@ python3 tests/chat/vectors/generate.py
 
 Standard library only, and the plain-Python primitives of tests/vectors. Written from docs/wire.md, not from the C++.
 """
-import hashlib
 import json
 import os
 import struct
@@ -12,39 +11,15 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "..", "vectors"))
-from primitives import (L, P, decode, ed25519_public, ed25519_scalar_and_prefix, ed25519_sign, encode, multiply, poly1305,  # noqa: E402
-                        sign_with, x25519, x25519_base, xchacha20_stream, xor)
+from primitives import (L, P, decode, ed25519_public, ed25519_scalar_and_prefix, ed25519_sign, encode, labelled, made_up,  # noqa: E402
+                        multiply, seal, sign_with, x25519, x25519_base)
 
 DAY_SECONDS = 86400
 ENVELOPE, TOMBSTONE = 2, 5
 
 
-def labelled(label, parts, key=b"", size=32):
-    full = b"bulbil/1/" + label.encode()
-    data = bytes([len(full)]) + full + b"".join(struct.pack(">I", len(part)) + part for part in parts)
-    return hashlib.blake2b(data, key=key, digest_size=size).digest()
-
-
-def made_up(name, size):
-    stream = b""
-    while len(stream) < size:
-        stream += hashlib.sha256(name.encode() + struct.pack(">I", len(stream))).digest()
-    return stream[:size]
-
-
 def u64(number):
     return struct.pack(">Q", number)
-
-
-def pad16(data):
-    return data + bytes(-len(data) % 16)
-
-
-def aead_seal(key, associated, plain):
-    stream = xchacha20_stream(key, bytes(24), 64 + len(plain))
-    sealed = xor(plain, stream[64:])
-    tag = poly1305(stream[:32], pad16(associated) + pad16(sealed) + struct.pack("<QQ", len(associated), len(sealed)))
-    return sealed + tag
 
 
 def blinding(network, public, day):
@@ -90,7 +65,7 @@ def doors():
         secret = made_up(f"ephemeral {number}", 32)
         ephemeral = x25519_base(secret)
         key = labelled("note", [network, ephemeral, public, blinded], key=x25519(secret, montgomery(public)))
-        sealed = b"\x01" + ephemeral + aead_seal(key, b"\x01", plain[-1])
+        sealed = b"\x01" + ephemeral + seal(key, bytes(24), b"\x01", plain[-1])
         stamp = made_up(f"stamp {number}", 16)
         body = blinded + struct.pack(">IBI", day, place, effort) + stamp + sealed
         envelope_id = labelled("envelope-id", [bytes([ENVELOPE]), point, u64(day), body])

@@ -13,35 +13,11 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "..", "vectors"))
-from primitives import (L, P, decode, ed25519_public, ed25519_scalar_and_prefix, ed25519_sign, encode, multiply, poly1305,  # noqa: E402
-                        sign_with, x25519, x25519_base, xchacha20_stream, xor)
+from primitives import (L, P, decode, ed25519_public, ed25519_scalar_and_prefix, ed25519_sign, encode, labelled, made_up,  # noqa: E402
+                        multiply, seal, sign_with, x25519, x25519_base, xchacha20_stream, xor)
 
 DAY_SECONDS = 86400
 BUNDLE, BOX = 3, 4
-
-
-def labelled(label, parts, key=b"", size=32):
-    full = b"bulbil/1/" + label.encode()
-    data = bytes([len(full)]) + full + b"".join(struct.pack(">I", len(part)) + part for part in parts)
-    return hashlib.blake2b(data, key=key, digest_size=size).digest()
-
-
-def made_up(name, size):
-    stream = b""
-    while len(stream) < size:
-        stream += hashlib.sha256(name.encode() + struct.pack(">I", len(stream))).digest()
-    return stream[:size]
-
-
-def pad16(data):
-    return data + bytes(-len(data) % 16)
-
-
-def seal(key, nonce, associated, plain):
-    stream = xchacha20_stream(key, nonce, 64 + len(plain))
-    sealed = xor(plain, stream[64:])
-    tag = poly1305(stream[:32], pad16(associated) + pad16(sealed) + struct.pack("<QQ", len(associated), len(sealed)))
-    return sealed + tag
 
 
 def unseal(key, nonce, associated, sealed):
