@@ -42,7 +42,7 @@ absl::Status Broken(std::string what) {
 class TemporaryFolder {
  public:
   static absl::StatusOr<TemporaryFolder> Make() {
-    std::string path = (std::filesystem::temp_directory_path() / "bulbil-demo-XXXXXX").string();
+    std::string path = std::filesystem::temp_directory_path() / ("bulbil-demo-" + std::string(6, 'X'));  // mkdtemp's six letters
     if (mkdtemp(path.data()) == nullptr) {
       return Fail({.exit = Exit::kLocal,
                    .what = "no folder for the demo can be made in " + path,

@@ -32,8 +32,7 @@ class GrpcClient::UnaryCall final : public GrpcCall {
     request_bytes_ = request.size();
     begun_ = loop_.Now();
     context_.set_deadline(DeadlineIn(timeout));
-    grpc::GenericStub stub(channel_->channel);
-    reader_ = stub.PrepareUnaryCall(&context_, method_, ToBuffer(request), loop_.queue());
+    reader_ = grpc::GenericStub(channel_->channel).PrepareUnaryCall(&context_, method_, ToBuffer(request), loop_.queue());
     client_.calls_.insert(this);
     ++channel_->calls;
     reader_->StartCall();
