@@ -136,7 +136,7 @@ struct ChatClient::PollSession : std::enable_shared_from_this<PollSession> {
       show_error.Update(show_error.ok() ? on_message(message) : absl::OkStatus());
       if (show_error.ok()) change.shown.push_back(message.id);
     }
-    if (change.empty()) return;
+    if (change.empty() || !request.mark_shown) return;
     Write(std::move(change), [this](const absl::Status& status) {
       show_error.Update(status);
       MaybeFinish();

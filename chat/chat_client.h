@@ -25,6 +25,7 @@ struct PollRequest {
   absl::Time created;                          // when the identity was made
   bool imported = false;                       // it may have mail from before
   bool today_only = false;                     // Poller::Options
+  bool mark_shown = true;                      // false: whoever asked tells the inbox when a person has seen a message
 };
 
 class ChatClient {
@@ -45,7 +46,8 @@ class ChatClient {
   void Send(const SendRequest& request, std::function<void(absl::StatusOr<SendResult>)> done);
   // `on_message` for every message not shown before, once it is kept; afterwards the inbox remembers that it was shown. If it
   // fails, that message and those after it stay unshown for the next poll, and its error is the poll's. `done` comes last, when
-  // all is on disk. Errors: Inbox::Load and Apply, Poller::result. Polls of one identity by one client use the same circuits again.
+  // all is on disk. Errors: Inbox::Load and Apply, Poller::result. Polls of one identity by one client use the same circuits
+  // again.
   void Poll(const PollRequest& request, std::function<absl::Status(const Message&)> on_message,
             std::function<void(absl::StatusOr<PollResult>)> done);
 

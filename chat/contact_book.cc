@@ -159,7 +159,15 @@ absl::StatusOr<MessageId> ContactBook::Send(const keys::PublicKey& key, base::By
   const auto contact = contacts_.find(key);
   if (contact == contacts_.end() || contact->second.name.empty()) return absl::NotFoundError("no such contact");
   if (contact->second.changed_key) return absl::FailedPreconditionError("the key has changed");
-  return ConversationWith(key, Standing::kContact).Send(std::move(text), wall_now, rng_);
+  Message message;
+  message.text = text;
+  message.sent_hour = HourOf(wall_now);
+  message.from = key;
+  message.received = wall_now;
+  message.in_conversation = message.own = true;
+  ASSIGN_OR_RETURN(message.id, ConversationWith(key, Standing::kContact).Send(std::move(text), wall_now, rng_));
+  written_.push_back(std::move(message));
+  return written_.back().id;
 }
 
 absl::StatusOr<InviteCode> ContactBook::CreateInvite(const std::string& name, absl::Duration life, absl::Time wall_now) {
@@ -452,13 +460,18 @@ void ContactBook::SaveConversation(Conversation& conversation, Change& change, a
   for (const ConversationNotice& notice : changes.notices) {
     change.notices.push_back({static_cast<BookNotice::Kind>(notice.kind), peer, notice.count});
   }
-  for (const StateChange& state : changes.states) change.states.push_back({peer, state});
+  for (const StateChange& state : changes.states) {
+    change.states.push_back({peer, state});
+    if (state.state == DeliveryState::kDelivered) change.inbox.fates.emplace_back(state.id, Fate::kDelivered);
+    if (state.state == DeliveryState::kExpired) change.inbox.fates.emplace_back(state.id, Fate::kExpired);
+  }
 }
 
 ContactBook::Change ContactBook::TakeChange(absl::Time wall_now) {
   Change change;
   std::vector<BookEntry>& out = change.inbox.book;
   out = std::exchange(gone_, {});
+  change.inbox.history = std::exchange(written_, {});
   for (const keys::PublicKey& key : std::exchange(changed_contacts_, {})) {
     const auto it = contacts_.find(key);
     if (it != contacts_.end()) out.push_back({kContactEntry, NameOf(key), EncodeContact(it->second)});

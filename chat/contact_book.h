@@ -191,6 +191,7 @@ class ContactBook {
   std::set<std::array<uint8_t, 16>> changed_invites_;
   bool prekeys_changed_ = false, published_changed_ = false;
   std::vector<BookEntry> gone_;
+  std::vector<Message> written_;  // own messages, for the history
   std::vector<BookNotice> notices_;
 };
 

@@ -15,7 +15,6 @@ namespace {
 
 constexpr uint8_t kFormat = 1;
 
-uint32_t HourOf(absl::Time wall) { return static_cast<uint32_t>(std::max<int64_t>(0, absl::ToUnixSeconds(wall)) / 3600); }
 uint64_t Seconds(absl::Time time) {
   if (time == absl::InfiniteFuture()) return UINT64_MAX;
   return static_cast<uint64_t>(std::max<int64_t>(0, absl::ToUnixSeconds(time)));

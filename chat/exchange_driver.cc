@@ -60,7 +60,7 @@ struct ExchangeDriver::Round : std::enable_shared_from_this<Round> {
       result.messages += static_cast<int>(change->inbox.messages.size());
       const absl::Status shown = on_change(*change);
       error.Update(shown);
-      if (!shown.ok() || change->inbox.messages.empty()) return;
+      if (!shown.ok() || change->inbox.messages.empty() || !request.mark_shown) return;
       auto after = std::make_shared<InboxChange>();
       for (const Message& message : change->inbox.messages) after->shown.push_back(message.id);
       Write(after, [this](const absl::Status& written) { error.Update(written); });
@@ -137,6 +137,14 @@ ExchangeDriver::ExchangeDriver(Courier::Options options, circuits::Operations& o
     : options_(std::move(options)), operations_(operations), loop_(loop), rng_(rng) {}
 
 ExchangeDriver::~ExchangeDriver() = default;
+
+bool ExchangeDriver::Nudge() {
+  if (!round_ || round_->finished) return false;
+  loop_.Post([weak = std::weak_ptr<Round>(round_)] {
+    if (const auto round = weak.lock()) round->Step();
+  });
+  return true;
+}
 
 void ExchangeDriver::Run(const ExchangeRequest& request, std::function<absl::Status(const ContactBook::Change&)> on_change,
                          std::function<void(absl::StatusOr<ExchangeResult>)> done) {

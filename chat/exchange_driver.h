@@ -20,7 +20,8 @@ namespace chat {
 struct ExchangeRequest {
   ContactBook* book = nullptr;  // both outlive the round, and the loop's workers
   Inbox* inbox = nullptr;
-  bool read = true;  // false: only what is due to be sent, and the bundles it needs
+  bool read = true;        // false: only what is due to be sent, and the bundles it needs
+  bool mark_shown = true;  // false: whoever asked tells the inbox when a person has seen a message
   absl::Duration deadline = absl::Minutes(2);
 };
 struct ExchangeResult {
@@ -40,6 +41,9 @@ class ExchangeDriver {
   // fewer than four other nodes. Errors of Inbox::Apply.
   void Run(const ExchangeRequest& request, std::function<absl::Status(const ContactBook::Change&)> on_change,
            std::function<void(absl::StatusOr<ExchangeResult>)> done);
+
+  // Something was queued: the round that runs, if there is one, takes it along. True if there is.
+  bool Nudge();
 
  private:
   struct Round;

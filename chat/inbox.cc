@@ -15,7 +15,8 @@ namespace chat {
 namespace {
 
 constexpr uint8_t kPoll = 's', kFragment = 'f', kFinished = 'n', kUnshown = 'u', kMessage = 'm';
-constexpr uint8_t kSigned = 1, kConversation = 2, kLate = 4, kOrdered = 8;  // origin of a message
+constexpr uint8_t kSigned = 1, kConversation = 2, kLate = 4, kOrdered = 8, kOwn = 16, kDelivered = 32,
+                  kExpired = 64;  // origin of a message
 
 absl::Status Damaged() { return absl::DataLossError("an entry of the inbox does not open: damaged, or of another identity"); }
 
@@ -39,7 +40,8 @@ struct Kept {
 base::Bytes EncodeMessage(const Message& message, uint64_t order) {
   base::ByteWriter out;
   const int origin = (message.from && !message.in_conversation ? kSigned : 0) | (message.in_conversation ? kConversation : 0) |
-                     (message.late ? kLate : 0) | kOrdered;
+                     (message.late ? kLate : 0) | kOrdered | (message.own ? kOwn : 0) |
+                     (message.fate == Fate::kDelivered ? kDelivered : 0) | (message.fate == Fate::kExpired ? kExpired : 0);
   out.Append(message.id).U64(Seconds(message.received)).U32(message.sent_hour).U8(static_cast<uint8_t>(origin)).U64(order);
   out.Append(message.from.value_or(keys::PublicKey{}).view()).Append(message.text);
   return out.Take();
@@ -57,6 +59,8 @@ absl::StatusOr<Kept> DecodeMessage(base::ByteView bytes) {
   const keys::PublicKey from{in.Array<32>()};
   message.in_conversation = (origin & kConversation) != 0;
   message.late = (origin & kLate) != 0;
+  message.own = (origin & kOwn) != 0;
+  if ((origin & (kDelivered | kExpired)) != 0) message.fate = (origin & kDelivered) != 0 ? Fate::kDelivered : Fate::kExpired;
   if ((origin & (kSigned | kConversation)) != 0) message.from = from;
   if (!in.ok()) return Damaged();
   message.text = base::ToBytes(in.Rest());
@@ -76,8 +80,8 @@ std::vector<Message> SortedByTime(std::vector<Kept> all) {
 }  // namespace
 
 bool InboxChange::empty() const {
-  return messages.empty() && finished.empty() && fragments.empty() && forgotten.empty() && shown.empty() && book.empty() &&
-         !last_complete_poll;
+  return messages.empty() && finished.empty() && fragments.empty() && forgotten.empty() && shown.empty() && history.empty() &&
+         fates.empty() && erased.empty() && book.empty() && !last_complete_poll;
 }
 
 Inbox::Inbox(InboxStore& store, const keys::SigningKey& identity, base::Rng& rng)
@@ -163,6 +167,15 @@ void Inbox::EraseFragments(const NoteId& id, std::vector<InboxWrite>& writes) co
   for (uint8_t i = 0; i < kFragmentsMax; ++i) writes.push_back(Erase(kFragment, FragmentName(id, i)));
 }
 
+// Grows across restarts too.
+uint64_t Inbox::NextOrder(absl::Time received) {
+  const auto now = static_cast<uint64_t>(std::max<int64_t>(0, absl::ToUnixMicros(received)));
+  uint64_t last = last_order_.load();
+  while (!last_order_.compare_exchange_weak(last, std::max(last + 1, now))) {
+  }
+  return std::max(last + 1, now);
+}
+
 absl::Status Inbox::Apply(const InboxChange& change) {
   std::vector<InboxWrite> writes;
   for (const HeldFragment& held : change.fragments) {
@@ -175,13 +188,27 @@ absl::Status Inbox::Apply(const InboxChange& change) {
     writes.push_back(Put(kFinished, note.id, base::ByteWriter().Append(note.id).U64(Seconds(note.expiry)).bytes()));
   }
   for (const Message& message : change.messages) {
-    const int64_t now = std::max<int64_t>(0, absl::ToUnixMicros(message.received));
-    last_order_ = std::max(last_order_ + 1, static_cast<uint64_t>(now));  // grows across restarts too
-    writes.push_back(Put(kMessage, message.id, EncodeMessage(message, last_order_)));
+    writes.push_back(Put(kMessage, message.id, EncodeMessage(message, NextOrder(message.received))));
     writes.push_back(Put(kUnshown, message.id, message.id));
   }
   for (const NoteId& id : change.forgotten) EraseFragments(id, writes);
   for (const NoteId& id : change.shown) writes.push_back(Erase(kUnshown, id));
+  for (const Message& message : change.history) {
+    writes.push_back(Put(kMessage, message.id, EncodeMessage(message, NextOrder(message.received))));
+  }
+  for (const auto& [id, fate] : change.fates) {
+    const auto value = store_.Get(KeyOf(kMessage, id));
+    if (absl::IsNotFound(value.status())) continue;
+    RETURN_IF_ERROR(value.status());
+    ASSIGN_OR_RETURN(const base::Bytes plain, OpenEntry(KeyOf(kMessage, id), *value));
+    ASSIGN_OR_RETURN(Kept kept, DecodeMessage(plain));
+    kept.message.fate = fate;
+    writes.push_back(Put(kMessage, id, EncodeMessage(kept.message, kept.order)));
+  }
+  for (const NoteId& id : change.erased) {
+    writes.push_back(Erase(kMessage, id));
+    writes.push_back(Erase(kUnshown, id));
+  }
   for (const BookEntry& entry : change.book) {
     if (entry.value) {
       base::Bytes value = base::ByteWriter().Long(entry.name).Append(*entry.value).Take();

@@ -7,12 +7,13 @@
 //   value  nonce 24 ‖ XChaCha20-Poly1305 under K = H(key = identity seed, "inbox"), associated data = key
 //   type 's' last poll 8 | 'f' expiry 8 ‖ fragment 1,807 | 'n' note id 16 ‖ expiry 8 | 'u' note id 16: not shown yet
 //        'm' note id 16 ‖ received 8 ‖ sent hour 4 ‖ origin 1 ‖ order of arrival 8, if origin has 8 ‖ sender 32 ‖
-//        text      times: seconds since 1970
+//        text      times: seconds since 1970; an own message: received = when it was written, sender = to whom
 //        'q' waiting handshake 1,782, by note id; other types: entries of the contact book (contact_book.h), name len 2 ‖ name ‖
 //        value
 // Who takes the disk sees how many entries there are and how long, nothing else. Any thread; calls block on the store.
 #pragma once
 
+#include <atomic>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,9 @@
 
 namespace chat {
 
+// What became of an own message; what is not decided yet, the outbox knows.
+enum class Fate : uint8_t { kOpen = 0, kDelivered = 1, kExpired = 2 };
+
 struct Message {
   NoteId id{};
   base::Bytes text;  // as it was sent: sanitise it before it meets a terminal (base/terminal_text.h)
@@ -35,6 +39,8 @@ struct Message {
   absl::Time received;
   bool in_conversation = false;  // came through a session, which proves the sender to the reader alone
   bool late = false;             // something sent after it was shown before it
+  bool own = false;              // written here, in the conversation with `from`
+  Fate fate = Fate::kOpen;       // of an own one
 
   bool operator==(const Message&) const = default;
 };
@@ -69,6 +75,9 @@ struct InboxChange {
   std::vector<HeldFragment> fragments;
   std::vector<NoteId> forgotten;  // incomplete notes given up: their fragments go
   std::vector<NoteId> shown;
+  std::vector<Message> history;                // own messages: kept to be looked at, nothing waits to be shown
+  std::vector<std::pair<NoteId, Fate>> fates;  // of own messages kept before; others are passed over
+  std::vector<NoteId> erased;                  // messages that are kept no more
   std::vector<BookEntry> book;
   std::optional<absl::Time> last_complete_poll;
 
@@ -90,7 +99,7 @@ class Inbox {
   absl::Status Apply(const InboxChange& change);
   // The contact book's entries, in no order. DataLoss as Load.
   absl::StatusOr<std::vector<BookEntry>> LoadBook() const;
-  // Everything received, by sent hour, then as it arrived: what one change brought stays in its order.
+  // Everything received and written, by sent hour, then as it arrived: what one change brought stays in its order.
   absl::StatusOr<std::vector<Message>> Messages() const;
 
  private:
@@ -104,7 +113,9 @@ class Inbox {
 
   InboxStore& store_;
   base::Rng& rng_;
-  uint64_t last_order_ = 0;
+  uint64_t NextOrder(absl::Time received);
+
+  std::atomic<uint64_t> last_order_ = 0;
   keys::Secret<32> seal_key_;
   keys::Secret<32> index_key_;
 };

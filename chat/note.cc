@@ -32,10 +32,6 @@ uint8_t CountFor(size_t text_size, NoteKind kind) {
   return static_cast<uint8_t>(1 + (rest + kFragmentTextMax - 1) / kFragmentTextMax);
 }
 
-uint32_t HourOf(absl::Time wall) {
-  return static_cast<uint32_t>(std::clamp<int64_t>(absl::ToUnixSeconds(wall) / 3600, 0, UINT32_MAX));
-}
-
 bool AllZero(base::ByteView bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](uint8_t byte) { return byte == 0; });
 }
@@ -63,6 +59,10 @@ absl::Status CheckShape(const Fragment& fragment, size_t length) {
 }
 
 }  // namespace
+
+uint32_t HourOf(absl::Time wall) {
+  return static_cast<uint32_t>(std::clamp<int64_t>(absl::ToUnixSeconds(wall) / 3600, 0, UINT32_MAX));
+}
 
 base::Bytes EncodeFragment(const Fragment& fragment) {
   CHECK(fragment.text.size() <= RoomOf(fragment.kind, fragment.index));

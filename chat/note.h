@@ -38,6 +38,8 @@ inline constexpr size_t kFragmentHeaderSize = 25, kSenderSize = 32 + 64;
 inline constexpr size_t kFragmentTextMax = kPlainSize - kFragmentHeaderSize;
 static_assert((kFragmentsMax * kFragmentTextMax) - kSenderSize >= kNoteTextMax);
 
+uint32_t HourOf(absl::Time wall);  // hours since 1970, UTC: as exactly as anybody is told
+
 struct NoteSender {
   keys::PublicKey identity;
   keys::Signature signature{};

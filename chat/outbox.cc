@@ -213,6 +213,11 @@ const Outgoing* Outbox::Find(const MessageId& id) const {
   return nullptr;
 }
 
+bool Outbox::UnderWay(const Outgoing& message) const {
+  const auto flying = flying_.lower_bound(message.first_seq);
+  return message.parts > 0 && flying != flying_.end() && *flying < message.first_seq + message.parts;
+}
+
 Outbox::Changes Outbox::TakeChanges() { return std::exchange(changes_, {}); }
 
 void Outbox::Restore(Outgoing message) {

@@ -95,6 +95,8 @@ class Outbox {
 
   const std::map<uint64_t, Outgoing>& messages() const { return messages_; }
   const Outgoing* Find(const MessageId& id) const;
+  // A part of it has been given out by Due and did not come back yet.
+  bool UnderWay(const Outgoing& message) const;
   const std::map<uint32_t, Parcel>& parcels() const { return parcels_; }
 
   // What changed since the last call: by number and by seq; those not found any more are gone.

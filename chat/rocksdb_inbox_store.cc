@@ -32,7 +32,7 @@ bool IsLocked(const rocksdb::Status& status) {
 absl::Status Translate(const rocksdb::Status& status, const std::string& directory) {
   if (status.ok()) return absl::OkStatus();
   const std::string where = absl::StrCat("inbox in ", directory);
-  if (IsLocked(status)) return absl::FailedPreconditionError(absl::StrCat(where, " is in use by another process"));
+  if (IsLocked(status)) return absl::UnavailableError(absl::StrCat(where, " is in use by another process"));
   if (status.IsCorruption()) return absl::DataLossError(absl::StrCat(where, " is damaged: ", status.ToString()));
   if (status.IsNotFound()) return absl::NotFoundError("no such entry");
   if (status.IsNoSpace()) return absl::ResourceExhaustedError(absl::StrCat(where, ": no space left"));

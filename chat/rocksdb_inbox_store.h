@@ -12,9 +12,8 @@ namespace chat {
 
 class RocksDbInboxStore : public InboxStore {
  public:
-  // Makes the directory if it is missing. FailedPrecondition: another process holds it, or a newer version of
-  // this program wrote it; DataLoss: damaged;
-  // PermissionDenied, ResourceExhausted: as the disk says. Exit code 5 for all of them; the text names the directory.
+  // Makes the directory if it is missing. Unavailable: another process holds it; FailedPrecondition: a newer version of
+  // this program wrote it; DataLoss: damaged; PermissionDenied, ResourceExhausted: as the disk says. The text names the directory.
   static absl::StatusOr<std::unique_ptr<RocksDbInboxStore>> Open(const std::string& directory);
   ~RocksDbInboxStore() override;
 

@@ -22,34 +22,55 @@ std::string InboxDirectory(const Context& context, const keys::PublicKey& identi
 absl::StatusOr<std::unique_ptr<chat::RocksDbInboxStore>> OpenInbox(const std::string& directory) {
   RETURN_IF_ERROR(EnsurePrivateDirectory(directory));
   absl::StatusOr<std::unique_ptr<chat::RocksDbInboxStore>> store = chat::RocksDbInboxStore::Open(directory);
-  if (store.ok()) return store;
-  CommandError error{.exit = Exit::kLocal, .what = std::string(store.status().message())};
-  if (absl::IsFailedPrecondition(store.status())) error.fix = {"another command of this identity runs: let it end"};
-  return Fail(std::move(error));
+  if (store.ok() || absl::IsUnavailable(store.status())) return store;
+  return Fail({.exit = Exit::kLocal, .what = std::string(store.status().message())});
 }
 
 std::string TagOf(const keys::PublicKey& key) { return absl::StrCat("#", base::ToHex(key.view().first(3))); }
 
-OpenBook::OpenBook(keys::LoadedKey identity, std::unique_ptr<chat::RocksDbInboxStore> store, chat::ContactBook::Options options)
+OpenBook::OpenBook(keys::LoadedKey identity, std::string directory, chat::ContactBook::Options options)
     : identity_(std::move(identity)),
-      store_(std::move(store)),
-      inbox_(*store_, identity_.key, rng_),
-      options_(std::move(options)) {}
+      directory_(std::move(directory)),
+      options_(std::move(options)),
+      turn_(directory_ + ".turn") {}
 
 absl::StatusOr<std::unique_ptr<OpenBook>> OpenBook::Open(const Context& context, const PassphraseFlags& passphrase,
                                                          const std::string& network, int write_quorum) {
   ASSIGN_OR_RETURN(const keys::KeyFileInfo info, ChooseIdentity(context));
   ASSIGN_OR_RETURN(keys::LoadedKey identity, UnlockIdentity(context, info.name, passphrase));
   identity.info.name = info.name;
-  ASSIGN_OR_RETURN(auto store, OpenInbox(InboxDirectory(context, info.public_key)));
-  std::unique_ptr<OpenBook> open(
-      new OpenBook(std::move(identity), std::move(store), {.network = network, .write_quorum = write_quorum}));
-  RETURN_IF_ERROR(open->Reload());
-  return open;
+  ASSIGN_OR_RETURN(const absl::Duration patience, TimeoutOf(context));
+  RETURN_IF_ERROR(EnsurePrivateDirectory(context.home.BookDirectory()));
+  std::unique_ptr<OpenBook> open(new OpenBook(std::move(identity), InboxDirectory(context, info.public_key),
+                                              {.network = network, .write_quorum = write_quorum}));
+  const absl::Time until = absl::Now() + patience;
+  absl::Status opened = open->Resume();
+  for (; absl::IsUnavailable(opened) && absl::Now() < until; opened = open->Resume()) absl::SleepFor(kBookRetry);
+  if (!absl::IsUnavailable(opened)) return opened.ok() ? absl::StatusOr<std::unique_ptr<OpenBook>>(std::move(open)) : opened;
+  return Fail({.exit = Exit::kLocal,
+               .what = absl::StrCat("the book of \"", info.name, "\" is in use by another command"),
+               .fix = {"let it end, or wait longer:  --timeout 5m"}});
+}
+
+void OpenBook::Release() {
+  book_.reset();
+  inbox_.reset();
+  store_.reset();
+}
+
+absl::Status OpenBook::Resume() {
+  if (!released()) return absl::OkStatus();
+  RETURN_IF_ERROR(turn_.Queue());
+  ASSIGN_OR_RETURN(store_, OpenInbox(directory_));
+  turn_.Leave();
+  inbox_.emplace(*store_, identity_.key, rng_);
+  const absl::Status loaded = Reload();
+  if (!loaded.ok()) Release();
+  return loaded;
 }
 
 absl::Status OpenBook::Reload() {
-  absl::StatusOr<std::vector<chat::BookEntry>> entries = inbox_.LoadBook();
+  absl::StatusOr<std::vector<chat::BookEntry>> entries = inbox_->LoadBook();
   if (!entries.ok()) return ExplainTalk(entries.status());
   book_ = std::make_unique<chat::ContactBook>(options_, identity_.key, rng_);
   const absl::Status loaded = book_->Load(*entries, absl::Now());
@@ -60,9 +81,22 @@ absl::Status OpenBook::Reload() {
 absl::Status OpenBook::Save() {
   const chat::ContactBook::Change change = book_->TakeChange(absl::Now());
   if (change.inbox.empty()) return absl::OkStatus();
-  const absl::Status saved = inbox_.Apply(change.inbox);
+  return Written(inbox_->Apply(change.inbox));
+}
+
+absl::Status OpenBook::EraseHistory(const keys::PublicKey& peer) {
+  const auto messages = inbox_->Messages();
+  if (!messages.ok()) return ExplainTalk(messages.status());
+  chat::InboxChange change;
+  for (const chat::Message& message : *messages) {
+    if (message.in_conversation && message.from == peer) change.erased.push_back(message.id);
+  }
+  return Written(inbox_->Apply(change));
+}
+
+absl::Status OpenBook::Written(const absl::Status& saved) {
   if (saved.ok()) return saved;
-  return Fail({.exit = Exit::kLocal, .what = "the contact book cannot be written", .why = {std::string(saved.message())}});
+  return Fail({.exit = Exit::kLocal, .what = "what was written here cannot be kept", .why = {std::string(saved.message())}});
 }
 
 absl::StatusOr<chat::Contact> OpenBook::Find(const std::string& typed) const {

@@ -1,39 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
-// cli/open_book.h — an identity unlocked, with its inbox and contact book open, for the length of one command.
+// cli/open_book.h — an identity unlocked, with its inbox and contact book open.
 //
 // The book's directory is named by the key, so that an identity of another key under an old name starts anew. One process at a
-// time: kLocal if another command of the same identity runs.
+// time has the book open. A command that lives long lets go of it while it has nothing to do with it (Wanted, Release), and takes
+// it again (Resume); the others wait for their turn (book_turn.h).
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "chat/contact_book.h"
 #include "chat/inbox.h"
 #include "chat/rocksdb_inbox_store.h"
+#include "cli/book_turn.h"
 #include "cli/context.h"
 #include "cli/identities.h"
 #include "keys/system_rng.h"
 
 namespace cli {
 
+inline constexpr absl::Duration kBookRetry = absl::Milliseconds(20);  // between two looks whether the book is free
+
 std::string InboxDirectory(const Context& context, const keys::PublicKey& identity);
+// Unavailable: another process has it open.
 absl::StatusOr<std::unique_ptr<chat::RocksDbInboxStore>> OpenInbox(const std::string& directory);
 
 class OpenBook {
  public:
-  // Errors of ChooseIdentity, UnlockIdentity and OpenInbox; kLocal if what was kept cannot be read.
+  // Waits for its turn, at most --timeout: kLocal if another command of the same identity keeps the book. Errors of
+  // ChooseIdentity, UnlockIdentity and OpenInbox; kLocal if what was kept cannot be read.
   static absl::StatusOr<std::unique_ptr<OpenBook>> Open(const Context& context, const PassphraseFlags& passphrase,
                                                         const std::string& network, int write_quorum);
 
+  // Another command waits for the book.
+  bool Wanted() { return turn_.Wanted(); }
+  // Closes inbox and book: what was not saved is gone, and neither may be used until Resume. Nothing may be under way.
+  void Release();
+  bool released() const { return store_ == nullptr; }
+  // Takes the book again, as it is now on disk. Unavailable: another command has it; try again.
+  absl::Status Resume();
+
   // Reads the book anew: handshakes that a poll has kept are opened.
   absl::Status Reload();
+  // All that the conversation with somebody left here, both ways.
+  absl::Status EraseHistory(const keys::PublicKey& peer);
   // Puts on disk what changed. Messages and notices of the change are not shown: use it where none can come.
   absl::Status Save();
 
   const keys::LoadedKey& identity() const { return identity_; }
-  chat::Inbox& inbox() { return inbox_; }
+  chat::Inbox& inbox() { return *inbox_; }
   chat::ContactBook& book() { return *book_; }
 
   // The contact that NAME or @NAME means, or a stranger's #TAG. kIdentity, with the names there are, if there is none.
@@ -42,13 +59,16 @@ class OpenBook {
   std::string NameOf(const keys::PublicKey& key) const;
 
  private:
-  OpenBook(keys::LoadedKey identity, std::unique_ptr<chat::RocksDbInboxStore> store, chat::ContactBook::Options options);
+  static absl::Status Written(const absl::Status& saved);
+  OpenBook(keys::LoadedKey identity, std::string directory, chat::ContactBook::Options options);
 
   keys::SystemRng rng_;
   const keys::LoadedKey identity_;
-  const std::unique_ptr<chat::RocksDbInboxStore> store_;
-  chat::Inbox inbox_;
+  const std::string directory_;
   const chat::ContactBook::Options options_;
+  BookTurn turn_;
+  std::unique_ptr<chat::RocksDbInboxStore> store_;
+  std::optional<chat::Inbox> inbox_;
   std::unique_ptr<chat::ContactBook> book_;
 };
 

@@ -259,8 +259,10 @@ absl::Status RemoveContact(const Invocation& invocation, const Context& context)
   RETURN_IF_ERROR(Needs(invocation.people.first, "NAME", "bulbil contacts rm bob"));
   ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
   ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(invocation.people.first));
-  RETURN_IF_ERROR(Confirm(absl::StrCat("Forget ", open->NameOf(contact.key), " and what waits to be sent? [y/N] "),
-                          invocation.people.yes, context));
+  RETURN_IF_ERROR(
+      Confirm(absl::StrCat("Forget ", open->NameOf(contact.key), ", all that was written, and what waits to be sent? [y/N] "),
+              invocation.people.yes, context));
+  RETURN_IF_ERROR(open->EraseHistory(contact.key));
   RETURN_IF_ERROR(ExplainBook(open->book().Remove(contact.key), contact.name));
   return open->Save();
 }

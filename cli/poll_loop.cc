@@ -31,7 +31,11 @@ absl::Status PollLoop::Run() {
   return outcome_;
 }
 
+// Between two polls other commands may have the book; the next one waits until it is free again.
 void PollLoop::Poll() {
+  const absl::Status resumed = open_.Resume();
+  if (absl::IsUnavailable(resumed)) return timer_.Reset(session_.loop().Now() + kBookRetry);
+  if (!resumed.ok()) return Finish(resumed);
   const absl::Time now = session_.loop().Now();
   const bool whole = plan_.watch || now >= std::min(whole_poll_due_, end_);
   if (whole) whole_poll_due_ = now + kWholePollEvery;
@@ -114,6 +118,7 @@ void PollLoop::AgainOr(absl::Status outcome) {
   const bool goes_on = plan_.watch || (plan_.wait && session_.loop().Now() < end_);
   if (!may_go_on || !goes_on) return Finish(std::move(outcome));
   if (!outcome.ok() && plan_.watch) Report(outcome, plan_.json);
+  if (plan_.watch || open_.Wanted()) open_.Release();
   const absl::Time next = session_.loop().Now() + PauseBetweenPolls(plan_, session_.loop().Now() - start_, session_.rng());
   timer_.Reset(plan_.wait ? std::min(next, end_) : next);
 }

@@ -6,7 +6,8 @@
 // circuits. The pause between two grows with the time waited, a fiftieth of it, so that a note is read soon if it comes soon,
 // and a long wait costs the network little. When a poll happens never depends on what is in the mailbox, until something is. A
 // message is printed as soon as it is kept, before the inbox is told that it was shown: an end in between, or an output that
-// cannot be written, shows it again rather than never.
+// cannot be written, shows it again rather than never. Between two polls the book is let go: at once by a watch, else if another
+// command waits for it.
 #pragma once
 
 #include <optional>

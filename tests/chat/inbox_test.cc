@@ -102,6 +102,30 @@ TEST_P(InboxTest, KeepsMessagesUntilShownAndAfterwards) {
   EXPECT_EQ(messages, (std::vector<Message>{early, late}));
 }
 
+TEST_P(InboxTest, OwnMessagesAreHistoryWithAFateAndNothingToShow) {
+  Inbox inbox(*store_, owner_, rng_);
+  Message own = NewMessage("mine", 10, true);
+  own.in_conversation = own.own = true;
+  const Message theirs = NewMessage("theirs", 10);
+  InboxChange change;
+  change.history = {own};
+  change.messages = {theirs};
+  ASSERT_OK(inbox.Apply(change));
+  ASSERT_OK_AND_ASSIGN(const InboxState state, inbox.Load(now_));
+  EXPECT_EQ(state.unshown, std::vector<Message>{theirs});
+  InboxChange later;
+  later.fates = {{own.id, Fate::kExpired}, {rng_.Array<16>(), Fate::kDelivered}};
+  later.erased = {theirs.id};
+  ASSERT_OK(inbox.Apply(later));
+  Reopen();
+  Inbox again(*store_, owner_, rng_);
+  ASSERT_OK_AND_ASSIGN(const auto messages, again.Messages());
+  own.fate = Fate::kExpired;
+  EXPECT_EQ(messages, std::vector<Message>{own});
+  ASSERT_OK_AND_ASSIGN(const InboxState nothing, again.Load(now_));
+  EXPECT_TRUE(nothing.unshown.empty());
+}
+
 TEST_P(InboxTest, ForgetsFinishedIdsThatCannotComeAgain) {
   Inbox inbox(*store_, owner_, rng_);
   InboxChange change;
@@ -196,7 +220,7 @@ TEST(RocksDbInboxStore, ASecondOpenSaysThatTheDirectoryIsInUse) {
     auto first = RocksDbInboxStore::Open(directory);
     ASSERT_OK(first);
     const auto second = RocksDbInboxStore::Open(directory);
-    EXPECT_STATUS(second, kFailedPrecondition);
+    EXPECT_STATUS(second, kUnavailable);
     EXPECT_TRUE(absl::StrContains(second.status().message(), "in use"));
     EXPECT_TRUE(absl::StrContains(second.status().message(), directory));
   }

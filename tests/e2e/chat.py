@@ -6,6 +6,7 @@ usage: chat.py PROGRAM
 """
 import json
 import os
+import subprocess
 import sys
 
 from harness import Cluster, check, wait_until
@@ -98,6 +99,23 @@ def changed_key(cluster, alice):
     alice.local("contacts", "rm", "bob", "--yes")
 
 
+def beside_a_watch(alice, bob):
+    """What holds the book for long lets the others have it between two polls."""
+    command = [alice.cluster.program, "poll", "--watch", "--json", "--home", alice.home]
+    command += [word for node in alice.cluster.live()[:2] for word in ("--bootstrap", node.address)]
+    with open(alice.home + ".watch", "wb") as out:
+        watch = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL)
+    try:
+        for text in ["beside a watch", "once more"]:
+            alice.send("bob", text)
+        check(texts(bob.poll()) == ["beside a watch", "once more"], "sent beside a watch")
+        bob.send("alice", "do you watch?")
+        wait_until("the watch to read", lambda: "do you watch?" in open(alice.home + ".watch", encoding="utf-8").read(), 300)
+    finally:
+        watch.kill()
+        watch.wait()
+
+
 def restore(cluster, alice, bob):
     backup = os.path.join(cluster.folder, "bob.bulb")
     bob.local("backup", backup, "--no-passphrase")
@@ -122,6 +140,7 @@ def main():
         alice, bob = Person(cluster, "alice"), Person(cluster, "bob")
         talk(alice, bob)
         receipts(alice, bob)
+        beside_a_watch(alice, bob)
         no_keys_yet(cluster, alice)
         stranger(cluster, alice)
         restore(cluster, alice, bob)
