@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "chat/chat_client.h"
 
+#include <atomic>
 #include <set>
 
 #include "base/byte_writer.h"
@@ -47,11 +48,13 @@ struct ChatClient::State {
 };
 
 struct ChatClient::SendSession : std::enable_shared_from_this<SendSession> {
-  SendSession(State& owner, std::function<void(absl::StatusOr<SendResult>)> callback)
+  SendSession(State& owner, std::function<void(absl::StatusOr<SendResult>)> callback, std::function<void(uint32_t)> work_callback)
       : state(owner),
         sender(owner.options.sender, owner.rng),
         timer(owner.loop, [this] { Apply(sender.OnTick(state.loop.Now())); }),
-        done(std::move(callback)) {}
+        done(std::move(callback)),
+        on_work(std::move(work_callback)) {}
+  ~SendSession() { *gone = true; }
 
   void Start(const SendRequest& request) {
     auto actions = sender.Start(request, state.loop.WallNow(), state.loop.Now());
@@ -62,13 +65,28 @@ struct ChatClient::SendSession : std::enable_shared_from_this<SendSession> {
     Apply(sender.OnOpened(ticket, std::move(opened), state.loop.Now()));
   }
   void OnAnswer(uint64_t ticket, absl::StatusOr<base::Bytes> answer) { Apply(sender.OnAnswer(ticket, answer, state.loop.Now())); }
-  void Apply(const OperationActions& actions) {
+  void Apply(const SendActions& actions) {
     const auto self = shared_from_this();
-    for (const OperationAction& action : actions) {
-      std::visit([&](const auto& one) { Perform(state.operations, self, one); }, action);
+    for (const SendAction& action : actions) {
+      std::visit(base::Overloaded{[&](const WorkOp& work) { Work(work); },
+                                  [&](const auto& one) { Perform(state.operations, self, one); }},
+                 action);
     }
     if (sender.done()) return Finish(sender.result());
     timer.Reset(sender.NextTick());
+  }
+  void Work(const WorkOp& work) {
+    if (on_work) on_work(work.effort);
+    const auto search = std::make_shared<keys::WorkSearch>(work.challenge, work.effort, state.rng);
+    const auto proof = std::make_shared<std::optional<keys::WorkProof>>();
+    state.loop.RunSlow(
+        [search, proof, stop = gone] {
+          while (!proof->has_value() && !*stop) *proof = search->Advance();
+        },
+        [weak = weak_from_this(), proof, ticket = work.ticket] {
+          const auto self = weak.lock();
+          if (self != nullptr && proof->has_value()) self->Apply(self->sender.OnWorked(ticket, **proof, self->state.loop.Now()));
+        });
   }
   void Finish(absl::StatusOr<SendResult> result) {
     const auto self = shared_from_this();
@@ -81,6 +99,8 @@ struct ChatClient::SendSession : std::enable_shared_from_this<SendSession> {
   Sender sender;
   base::Timer timer;
   const std::function<void(absl::StatusOr<SendResult>)> done;
+  const std::function<void(uint32_t)> on_work;
+  const std::shared_ptr<std::atomic<bool>> gone = std::make_shared<std::atomic<bool>>(false);
 };
 
 struct ChatClient::PollSession : std::enable_shared_from_this<PollSession> {
@@ -197,12 +217,13 @@ ChatClient::ChatClient(Options options, circuits::Operations& operations, base::
 
 ChatClient::~ChatClient() = default;
 
-void ChatClient::Send(const SendRequest& request, std::function<void(absl::StatusOr<SendResult>)> done) {
+void ChatClient::Send(const SendRequest& request, std::function<void(absl::StatusOr<SendResult>)> done,
+                      std::function<void(uint32_t effort)> on_work) {
   if (state_->sessions() >= kSessionsMax) {
     state_->loop.Post([done = std::move(done)] { done(absl::ResourceExhaustedError("too many sends and polls at once")); });
     return;
   }
-  const auto session = std::make_shared<SendSession>(*state_, std::move(done));
+  const auto session = std::make_shared<SendSession>(*state_, std::move(done), std::move(on_work));
   state_->sends.insert(session);
   session->Start(request);
 }

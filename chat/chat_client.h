@@ -42,8 +42,9 @@ class ChatClient {
   ChatClient(Options options, circuits::Operations& operations, base::EventLoop& loop, base::Rng& rng);
   ~ChatClient();
 
-  // Errors: Sender::Start and Sender::result.
-  void Send(const SendRequest& request, std::function<void(absl::StatusOr<SendResult>)> done);
+  // `on_work`, if given: told of the effort of every stamp before it is made. Errors: Sender::Start and Sender::result.
+  void Send(const SendRequest& request, std::function<void(absl::StatusOr<SendResult>)> done,
+            std::function<void(uint32_t effort)> on_work = {});
   // `on_message` for every message not shown before, once it is kept; afterwards the inbox remembers that it was shown. If it
   // fails, that message and those after it stay unshown for the next poll, and its error is the poll's. `done` comes last, when
   // all is on disk. Errors: Inbox::Load and Apply, Poller::result. Polls of one identity by one client use the same circuits

@@ -2,6 +2,7 @@
 #include "chat/door_kinds.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <tuple>
 #include <vector>
@@ -57,7 +58,18 @@ std::vector<dht::RecordName> Overhang(const std::vector<Rank>& ranks, const dht:
   return names;
 }
 
-uint32_t EffortToOutbid(const Rank& last) { return last.effort == UINT32_MAX ? UINT32_MAX : last.effort + 1; }
+// The effort that a client's envelope has to exceed; nothing while there is room. Without a hash for each envelope held: this is
+// what a flood asks for again and again.
+std::optional<uint32_t> EffortToExceed(const dht::PlaceView& place) {
+  std::vector<uint32_t> efforts;
+  place.ForEach(dht::Kind::kEnvelope, [&](const dht::Record& record) { efforts.push_back(EffortOf(record)); });
+  if (efforts.size() < kDoorEnvelopesMax) return std::nullopt;
+  const auto last = efforts.begin() + (kDoorEnvelopesMax - 1);
+  std::nth_element(efforts.begin(), last, efforts.end(), std::greater<>());
+  return *last;
+}
+
+uint32_t EffortToOutbid(uint32_t last) { return last == UINT32_MAX ? UINT32_MAX : last + 1; }
 
 // Tombstones of a place in the order in which they are kept.
 struct Weight {
@@ -87,14 +99,13 @@ std::vector<dht::RecordId> BeyondLimit(const std::set<Weight>& weights) {
 
 }  // namespace
 
-bool NoEffort(const Envelope& envelope) {
-  return envelope.effort == 0 && envelope.stamp == std::array<uint8_t, kStampSize>{};
-}
-
 absl::Status EnvelopeKind::Acceptable(const dht::Record& record, dht::Source source, absl::Time wall_now) const {
   ASSIGN_OR_RETURN(const Envelope envelope, ReadEnvelopeRecord(record));
   const Day past_days = source == dht::Source::kClient ? 1 : kEnvelopeDays + 1;
   RETURN_IF_ERROR(CheckDay(envelope.door.day, past_days, record.expiry, wall_now));
+  if (source == dht::Source::kClient && envelope.effort < least_effort_) {
+    return absl::InvalidArgumentError("envelope with less effort than the network asks for");
+  }
   if (!stamp_check_(envelope)) return absl::InvalidArgumentError("envelope with an unproved effort");
   return absl::OkStatus();
 }
@@ -102,12 +113,11 @@ absl::Status EnvelopeKind::Acceptable(const dht::Record& record, dht::Source sou
 dht::Admission EnvelopeKind::Admit(const dht::Record& record, dht::Source source, const dht::PlaceView& place) const {
   using Verdict = dht::Admission::Verdict;
   if (place.Holds(record.name) || IsDeleted(record.name.id, place)) return {Verdict::kAlready};
+  const std::optional<uint32_t> exceed = EffortToExceed(place);
+  if (!exceed) return {Verdict::kStore};
+  if (source == dht::Source::kClient && EffortOf(record) <= *exceed) return {Verdict::kFull, {}, EffortToOutbid(*exceed)};
   const std::vector<Rank> ranks = RanksAt(place);
-  if (ranks.size() < kDoorEnvelopesMax) return {Verdict::kStore};
-  const Rank& last = ranks[kDoorEnvelopesMax - 1];
-  const Rank own = RankOf(record);
-  if (source == dht::Source::kClient && own.effort <= last.effort) return {Verdict::kFull, {}, EffortToOutbid(last)};
-  if (!(own < last)) return {Verdict::kAlready};
+  if (!(RankOf(record) < ranks[kDoorEnvelopesMax - 1])) return {Verdict::kAlready};
   return {Verdict::kStore, Overhang(ranks, record)};
 }
 
@@ -137,8 +147,9 @@ dht::Admission TombstoneKind::Admit(const dht::Record& record, dht::Source sourc
   return admission;
 }
 
-void RegisterDoorKinds(dht::RecordKinds& kinds, const std::string& network) {
-  kinds.Register(dht::Kind::kEnvelope, std::make_unique<EnvelopeKind>());
+void RegisterDoorKinds(dht::RecordKinds& kinds, const std::string& network, uint32_t least_effort) {
+  const auto check = [network](const Envelope& envelope) { return HasTrueStamp(network, envelope); };
+  kinds.Register(dht::Kind::kEnvelope, std::make_unique<EnvelopeKind>(check, least_effort));
   kinds.Register(dht::Kind::kTombstone, std::make_unique<TombstoneKind>(network));
 }
 

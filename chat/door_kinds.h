@@ -25,14 +25,14 @@ namespace chat {
 inline constexpr size_t kDoorEnvelopesMax = 768;  // 1.5 MB a place
 inline constexpr size_t kDoorDeletedMax = 4096;   // ids a place; more deletions than that in one day wait for expiry
 
-// Whether the stamp proves the claimed effort. NoEffort is the one of networks that ask for no work: it accepts effort 0 with a
-// zero stamp and nothing else, since an unproved claim would buy rank for nothing.
+// Whether the stamp proves the claimed effort: HasTrueStamp (envelope.h) for a network; tests that fill doors have cheaper ones.
 using StampCheck = std::function<bool(const Envelope&)>;
-bool NoEffort(const Envelope& envelope);
 
 class EnvelopeKind : public dht::RecordKind {
  public:
-  explicit EnvelopeKind(StampCheck stamp_check = NoEffort) : stamp_check_(std::move(stamp_check)) {}
+  // least_effort: what the network asks of a client's envelope at any door, full or not (overlay/network.h).
+  explicit EnvelopeKind(StampCheck stamp_check, uint32_t least_effort = 0)
+      : stamp_check_(std::move(stamp_check)), least_effort_(least_effort) {}
 
   // A client's envelope must be for yesterday's, today's or tomorrow's door; a replica's for any door not expired.
   absl::Status Acceptable(const dht::Record& record, dht::Source source, absl::Time wall_now) const override;
@@ -40,6 +40,7 @@ class EnvelopeKind : public dht::RecordKind {
 
  private:
   const StampCheck stamp_check_;
+  const uint32_t least_effort_;
 };
 
 class TombstoneKind : public dht::RecordKind {
@@ -54,6 +55,6 @@ class TombstoneKind : public dht::RecordKind {
 };
 
 // Both into `kinds`, for the composition root.
-void RegisterDoorKinds(dht::RecordKinds& kinds, const std::string& network);
+void RegisterDoorKinds(dht::RecordKinds& kinds, const std::string& network, uint32_t least_effort = 0);
 
 }  // namespace chat

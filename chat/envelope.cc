@@ -24,8 +24,7 @@ absl::Status NotOurs() { return absl::UnauthenticatedError("envelope does not op
 
 keys::WipedArray<32> SealKey(const keys::WipedArray<32>& shared, std::string_view network, const keys::X25519Public& ephemeral,
                              const keys::PublicKey& identity, const keys::PublicKey& blinded) {
-  keys::Digest key = keys::KeyedHash(shared.view(), "note",
-                                     {base::AsBytes(network), ephemeral, identity.view(), blinded.view()});
+  keys::Digest key = keys::KeyedHash(shared.view(), "note", {base::AsBytes(network), ephemeral, identity.view(), blinded.view()});
   keys::WipedArray<32> wiped(key);
   keys::Wipe(key);
   return wiped;
@@ -92,6 +91,22 @@ absl::StatusOr<Envelope> DecodeEnvelope(base::ByteView body) {
   return envelope;
 }
 
+keys::Digest StampChallenge(std::string_view network, const Envelope& envelope) {
+  return keys::Hasher("stamp")
+      .Add(network)
+      .Add(envelope.door.blinded.view())
+      .AddU64(envelope.door.day)
+      .AddU64(envelope.place)
+      .AddU64(envelope.effort)
+      .Add(envelope.sealed)
+      .Finish();
+}
+
+bool HasTrueStamp(std::string_view network, const Envelope& envelope) {
+  if (envelope.effort == 0) return envelope.stamp == keys::WorkProof{};
+  return keys::VerifyWork(StampChallenge(network, envelope), envelope.effort, envelope.stamp);
+}
+
 dht::Record MakeEnvelopeRecord(const Envelope& envelope) {
   dht::Record record;
   record.body = EncodeEnvelope(envelope);
@@ -108,9 +123,7 @@ absl::StatusOr<Envelope> ReadEnvelopeRecord(const dht::Record& record) {
   return envelope;
 }
 
-bool Rank::operator<(const Rank& other) const {
-  return std::tie(other.effort, lot, id) < std::tie(effort, other.lot, other.id);
-}
+bool Rank::operator<(const Rank& other) const { return std::tie(other.effort, lot, id) < std::tie(effort, other.lot, other.id); }
 
 Rank RankOf(Day day, uint32_t effort, const dht::RecordId& id) {
   return {effort, keys::Hasher("rank").AddU64(day).Add(id).Finish(), id};
@@ -119,9 +132,13 @@ Rank RankOf(Day day, uint32_t effort, const dht::RecordId& id) {
 Rank RankOf(const dht::Record& record) {
   base::ByteReader in(record.body);
   in.Take(32);
-  const Day day = in.U32();
-  in.Take(1);
-  return RankOf(day, in.U32(), record.name.id);
+  return RankOf(in.U32(), EffortOf(record), record.name.id);
+}
+
+uint32_t EffortOf(const dht::Record& record) {
+  base::ByteReader in(record.body);
+  in.Take(37);
+  return in.U32();
 }
 
 }  // namespace chat

@@ -6,10 +6,11 @@
 //        0    1 suite (1)                            0   32 A_e        blinded key of the door
 //        1   32 Ek, fresh X25519 key                32    4 day e
 //       33 1823 XChaCha20-Poly1305, zero nonce,     36    1 place j
-//               of 1,807 bytes; the suite byte      37    4 effort     claimed work; 0 where the network asks for none
-//               is associated data                  41   16 stamp      proof of it; zero where effort is 0
+//               of 1,807 bytes; the suite byte      37    4 effort     claimed work; 0: none
+//               is associated data                  41   16 stamp      proof of it (keys/work_proof.h); zero where effort is 0
 //                                                   57 1856 sealed
 //   seal key = H(key = X25519(Ek, X(A)), "note", network, Ek, A, A_e)
+//   challenge of the stamp = H("stamp", network, A_e, e, j, effort, sealed), numbers as 8 bytes
 //   record   point = H("loc", A_e, e, j), id = H("envelope-id", kind, point, e, record body), expiry = end of day e + 14 d
 // The record carries A_e and j so that any replica can check point, id, expiry and rank from the record alone; a storing node
 // may know A_e (every listing shows it). The same sealed bytes at another place are another record with another id.
@@ -21,13 +22,14 @@
 #include "chat/door.h"
 #include "dht/record.h"
 #include "keys/identity.h"
+#include "keys/work_proof.h"
 
 namespace chat {
 
 inline constexpr uint8_t kEnvelopeSuite = 1;
 inline constexpr size_t kSealedSize = 1856;
 inline constexpr size_t kPlainSize = kSealedSize - 1 - 32 - 16;  // 1,807: one fragment (chat/note.h)
-inline constexpr size_t kStampSize = 16;
+inline constexpr size_t kStampSize = sizeof(keys::WorkProof);
 inline constexpr size_t kEnvelopeBodySize = 32 + 4 + 1 + 4 + kStampSize + kSealedSize;
 static_assert(kEnvelopeBodySize == 1913);
 
@@ -42,7 +44,7 @@ struct Envelope {
   Door door;
   uint8_t place = 0;
   uint32_t effort = 0;
-  std::array<uint8_t, kStampSize> stamp{};
+  keys::WorkProof stamp{};
   base::Bytes sealed;  // kSealedSize
 
   bool operator==(const Envelope& other) const;
@@ -51,6 +53,11 @@ struct Envelope {
 base::Bytes EncodeEnvelope(const Envelope& envelope);
 // InvalidArgument for a wrong size or place.
 absl::StatusOr<Envelope> DecodeEnvelope(base::ByteView body);
+
+// What the stamp is made for: of all but the stamp.
+keys::Digest StampChallenge(std::string_view network, const Envelope& envelope);
+// Whether the stamp proves the claimed effort. Takes half a millisecond where one is claimed.
+bool HasTrueStamp(std::string_view network, const Envelope& envelope);
 
 dht::Record MakeEnvelopeRecord(const Envelope& envelope);
 // DecodeEnvelope, and InvalidArgument unless point, id and expiry are what the body says they are.
@@ -65,7 +72,8 @@ struct Rank {
   bool operator<(const Rank& other) const;  // true: stands before `other`
 };
 Rank RankOf(Day day, uint32_t effort, const dht::RecordId& id);
-// Of an acceptable record; it is decoded without being checked again.
+// Of an acceptable record; it is read without being checked again.
 Rank RankOf(const dht::Record& record);
+uint32_t EffortOf(const dht::Record& record);
 
 }  // namespace chat

@@ -2,6 +2,7 @@
 #include "chat/sender.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -21,7 +22,7 @@ bool Contains(const std::vector<keys::PublicKey>& nodes, const keys::PublicKey& 
 
 Sender::Sender(Options options, base::Rng& rng) : options_(std::move(options)), rng_(rng), lanes_(options_.lanes, *this) {}
 
-absl::StatusOr<OperationActions> Sender::Start(const SendRequest& request, absl::Time wall_now, absl::Time now) {
+absl::StatusOr<SendActions> Sender::Start(const SendRequest& request, absl::Time wall_now, absl::Time now) {
   const Day today = DayOf(wall_now);
   ASSIGN_OR_RETURN(const Door door, DoorOf(request.recipient, options_.network, today));
   ASSIGN_OR_RETURN(const std::vector<Fragment> fragments,
@@ -34,7 +35,7 @@ absl::StatusOr<OperationActions> Sender::Start(const SendRequest& request, absl:
   for (const Fragment& fragment : fragments) RETURN_IF_ERROR(AddEnvelope(door, request.recipient, fragment));
   started_ = true;
   deadline_ = now + options_.deadline;
-  return lanes_.Advance(now);
+  return AfterEvent(lanes_.Advance(now), now);
 }
 
 absl::Status Sender::AddEnvelope(const Door& door, const keys::PublicKey& recipient, const Fragment& fragment) {
@@ -50,42 +51,87 @@ absl::Status Sender::AddEnvelope(const Door& door, const keys::PublicKey& recipi
 
 void Sender::AddPut(const Envelope& envelope) {
   Put put;
-  put.record = MakeEnvelopeRecord(envelope);
   put.envelope = envelope;
   put.outcome.place = envelope.place;
-  put.outcome.point = put.record.name.point;
-  lanes_.Submit({puts_.size(), envelope.place});
+  put.outcome.point = envelope.door.Point(envelope.place);
   puts_.push_back(std::move(put));
+  if (options_.door_effort > 0) return Work(puts_.size() - 1, options_.door_effort);
+  Submit(puts_.size() - 1);
 }
 
-OperationActions Sender::OnOpened(uint64_t ticket, absl::StatusOr<circuits::OpenedOperation> opened, absl::Time now) {
+void Sender::Submit(size_t index) {
+  Put& put = puts_[index];
+  put.record = MakeEnvelopeRecord(put.envelope);
+  put.refusals = 0;
+  put.full = true;
+  put.effort_needed = UINT32_MAX;
+  put.pending = true;
+  lanes_.Submit({index, put.envelope.place});
+}
+
+void Sender::Work(size_t index, uint32_t effort) {
+  Put& put = puts_[index];
+  put.pending = true;
+  put.envelope.effort = effort;
+  effort_spent_ += effort;
+  ++working_;
+  work_.push_back(WorkOp{index, StampChallenge(options_.network, put.envelope), effort});
+}
+
+SendActions Sender::OnWorked(uint64_t ticket, const keys::WorkProof& proof, absl::Time now) {
+  if (ticket >= puts_.size() || working_ == 0) return {};
+  --working_;
+  if (!fatal_.ok()) return {};
+  puts_[ticket].envelope.stamp = proof;
+  Submit(ticket);
+  deadline_ = std::max(deadline_, now + options_.deadline);
+  return AfterEvent(lanes_.Advance(now), now);
+}
+
+// Into the first place of an envelope that both its places refuse as full.
+void Sender::BuyIn() {
+  for (size_t i = 0; i < puts_.size(); i += 2) {
+    Put& first = puts_[i];
+    if (Stored(i / 2) || first.pending || puts_[i + 1].pending || !first.full || first.refusals < kRefusalsToBelieve) continue;
+    const uint64_t effort = 2 * uint64_t{first.effort_needed};
+    if (effort <= first.envelope.effort || effort + effort_spent_ > kSendEffortMax) continue;
+    Work(i, static_cast<uint32_t>(effort));
+  }
+}
+
+SendActions Sender::OnOpened(uint64_t ticket, absl::StatusOr<circuits::OpenedOperation> opened, absl::Time now) {
   return AfterEvent(lanes_.OnOpened(ticket, std::move(opened), now), now);
 }
 
-OperationActions Sender::OnAnswer(uint64_t ticket, const absl::StatusOr<base::Bytes>& answer, absl::Time now) {
+SendActions Sender::OnAnswer(uint64_t ticket, const absl::StatusOr<base::Bytes>& answer, absl::Time now) {
   return AfterEvent(lanes_.OnAnswer(ticket, answer, now), now);
 }
 
-OperationActions Sender::OnTick(absl::Time now) {
+SendActions Sender::OnTick(absl::Time now) {
   if (!started_) return {};
-  if (now >= deadline_) {
+  if (now >= deadline_ && working_ == 0) {
     lanes_.Abort(absl::DeadlineExceededError("time ran out"));
     return {};
   }
-  return lanes_.Advance(now);
+  return AfterEvent(lanes_.Advance(now), now);
 }
 
 absl::Time Sender::NextTick() const {
   if (!started_ || done()) return absl::InfiniteFuture();
-  return std::min(deadline_, lanes_.NextTick());
+  return std::min(working_ == 0 ? deadline_ : absl::InfiniteFuture(), lanes_.NextTick());
 }
 
-OperationActions Sender::AfterEvent(OperationActions actions, absl::Time now) {
+SendActions Sender::AfterEvent(const OperationActions& operations, absl::Time now) {
   if (!fatal_.ok()) {
     lanes_.Abort(fatal_);
     return {};
   }
   if (AllStored()) deadline_ = std::min(deadline_, now + options_.grace);
+  BuyIn();
+  SendActions actions = std::exchange(work_, {});
+  for (const OperationAction& operation : operations) {
+    std::visit([&](const auto& one) { actions.emplace_back(one); }, operation);
+  }
   return actions;
 }
 
@@ -103,12 +149,16 @@ OperationOwner::Next Sender::TakeAnswer(const Operation& operation, const circui
   switch (answer->status) {
     case MailboxStatus::kStored:
       CountReceipts(put, opened, answer->receipts);
-      return static_cast<int>(put.outcome.holders.size()) >= options_.write_quorum ? Next::kDone : Next::kElsewhere;
+      if (static_cast<int>(put.outcome.holders.size()) < options_.write_quorum) return Next::kElsewhere;
+      put.pending = false;
+      return Next::kDone;
     case MailboxStatus::kFull:
     case MailboxStatus::kRefused:
-      put.full = answer->status == MailboxStatus::kFull;
-      put.effort_needed = answer->detail;
-      return ++put.refusals >= kRefusalsToBelieve ? Next::kDone : Next::kElsewhere;
+      put.full = put.full && answer->status == MailboxStatus::kFull;
+      put.effort_needed = std::min(put.effort_needed, answer->detail);
+      if (++put.refusals < kRefusalsToBelieve) return Next::kElsewhere;
+      put.pending = false;
+      return Next::kDone;
     case MailboxStatus::kPage:
     case MailboxStatus::kRecord:
     case MailboxStatus::kUnavailable:
@@ -119,6 +169,7 @@ OperationOwner::Next Sender::TakeAnswer(const Operation& operation, const circui
 
 void Sender::GiveUp(const Operation& operation, const absl::Status& last) {
   puts_[operation.id].last = last;
+  puts_[operation.id].pending = false;
   if (last.code() == absl::StatusCode::kFailedPrecondition) fatal_ = last;
 }
 
@@ -156,8 +207,8 @@ absl::Status Sender::WhyNotStored(size_t envelope) const {
     return absl::PermissionDeniedError("the storing nodes refused it");
   }
   if (copies > 0) {
-    return absl::DeadlineExceededError(absl::StrCat("stored on ", copies, " of ", options_.replica_count, " replicas, needed ",
-                                                    options_.write_quorum));
+    return absl::DeadlineExceededError(
+        absl::StrCat("stored on ", copies, " of ", options_.replica_count, " replicas, needed ", options_.write_quorum));
   }
   return absl::UnavailableError(absl::StrCat("no storing node answered: ", first.last.message()));
 }

@@ -4,6 +4,8 @@
 // An envelope goes to its first place j* and to the next one, each (day, place) under an isolation value of its own. A copy
 // counts when a distinct node that is responsible by verified tables signed a receipt for it; the note is stored when every
 // envelope has W such receipts at one place or more. A storing node that fails, or has too few receipts, is passed by.
+// Where both places are full, the first of them is bought into: with a stamp of twice the effort that two replicas say it needs,
+// within kSendEffortMax. A network that asks for effort at any door gets it before the first put.
 // A core: one object is one send. Drive it with the returned actions until done().
 #pragma once
 
@@ -22,9 +24,12 @@
 
 namespace chat {
 
+// Of all stamps of one send together: half a minute on one core. A door that asks for more is lost for the day.
+inline constexpr uint32_t kSendEffortMax = uint32_t{1} << 16;
+
 struct SendRequest {
   keys::PublicKey recipient;
-  base::Bytes text;                         // at most kNoteTextMax bytes, sent as they are
+  base::Bytes text;                          // at most kNoteTextMax bytes, sent as they are
   const keys::SigningKey* signer = nullptr;  // null: anonymous. Used in Start only
 };
 
@@ -46,12 +51,22 @@ struct SendResult {
   std::vector<EnvelopeOutcome> envelopes;
 };
 
+// keys::WorkSearch until it is found, on a worker thread; the proof comes back as OnWorked.
+struct WorkOp {
+  uint64_t ticket = 0;
+  keys::Digest challenge{};
+  uint32_t effort = 0;
+};
+using SendAction = std::variant<OpenOp, RunOp, WorkOp>;
+using SendActions = std::vector<SendAction>;
+
 class Sender : private OperationOwner {
  public:
   struct Options {
     std::string network = "local";
     int write_quorum = 2;
     int replica_count = 3;
+    uint32_t door_effort = 0;                     // what the network asks for
     absl::Duration deadline = absl::Seconds(90);  // three opens that time out, one after the other
     absl::Duration grace = absl::Seconds(10);     // for the second place, once every envelope is stored at one
     OperationLanes::Options lanes;
@@ -60,13 +75,14 @@ class Sender : private OperationOwner {
   Sender(Options options, base::Rng& rng);
 
   // Once. OutOfRange: the text is too long; InvalidArgument: the recipient is no valid point.
-  absl::StatusOr<OperationActions> Start(const SendRequest& request, absl::Time wall_now, absl::Time now);
-  OperationActions OnOpened(uint64_t ticket, absl::StatusOr<circuits::OpenedOperation> opened, absl::Time now);
-  OperationActions OnAnswer(uint64_t ticket, const absl::StatusOr<base::Bytes>& answer, absl::Time now);
-  OperationActions OnTick(absl::Time now);
+  absl::StatusOr<SendActions> Start(const SendRequest& request, absl::Time wall_now, absl::Time now);
+  SendActions OnOpened(uint64_t ticket, absl::StatusOr<circuits::OpenedOperation> opened, absl::Time now);
+  SendActions OnAnswer(uint64_t ticket, const absl::StatusOr<base::Bytes>& answer, absl::Time now);
+  SendActions OnWorked(uint64_t ticket, const keys::WorkProof& proof, absl::Time now);
+  SendActions OnTick(absl::Time now);
   absl::Time NextTick() const;
 
-  bool done() const { return started_ && lanes_.Idle(); }
+  bool done() const { return started_ && working_ == 0 && lanes_.Idle(); }
   // Once done(). Errors, and the exit code that the command gives them (cli.md 4):
   //   FailedPrecondition (4) too few nodes; Unavailable (4) no circuit or no storing node answered
   //   DeadlineExceeded (6)   some envelope has fewer than W copies everywhere
@@ -78,9 +94,10 @@ class Sender : private OperationOwner {
     dht::Record record;
     Envelope envelope;
     PlaceOutcome outcome;
-    int refusals = 0;  // by different replicas: one alone may lie
-    bool full = false;
-    uint32_t effort_needed = 0;
+    int refusals = 0;                     // by different replicas: one alone may lie
+    bool full = true;                     // all of them said so
+    uint32_t effort_needed = UINT32_MAX;  // the least that one said
+    bool pending = true;                  // under way, or its stamp is being made
     absl::Status last;
   };
 
@@ -90,17 +107,23 @@ class Sender : private OperationOwner {
 
   absl::Status AddEnvelope(const Door& door, const keys::PublicKey& recipient, const Fragment& fragment);
   void AddPut(const Envelope& envelope);
+  void Submit(size_t put);
+  void Work(size_t put, uint32_t effort);
+  void BuyIn();
   void CountReceipts(Put& put, const circuits::OpenedOperation& opened, const std::vector<dht::Receipt>& receipts) const;
   bool Stored(size_t envelope) const;  // W copies at one place or more
   bool AllStored() const;
   absl::Status WhyNotStored(size_t envelope) const;
-  OperationActions AfterEvent(OperationActions actions, absl::Time now);
+  SendActions AfterEvent(const OperationActions& actions, absl::Time now);
 
   const Options options_;
   base::Rng& rng_;
   OperationLanes lanes_;
   SendResult head_;
   std::vector<Put> puts_;  // two for each envelope, j* first
+  SendActions work_;       // to be asked for
+  size_t working_ = 0;
+  uint32_t effort_spent_ = 0;
   bool started_ = false;
   absl::Status fatal_;
   absl::Time deadline_ = absl::InfiniteFuture();

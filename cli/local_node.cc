@@ -64,7 +64,7 @@ absl::StatusOr<std::unique_ptr<dht::RecordStore>> OpenStore(const LocalNodeOptio
 
 dht::RecordKinds MakeKinds(const overlay::Network& network) {
   dht::RecordKinds kinds;
-  chat::RegisterDoorKinds(kinds, network.name);
+  chat::RegisterDoorKinds(kinds, network.name, network.door_effort);
   chat::RegisterConversationKinds(kinds, network.name);
   return kinds;
 }

@@ -97,13 +97,22 @@ void SayWhatNowShows(const TalkFlags& flags, const Context& context) {
   WriteStderr("Sent at once: who watches this machine's link can see that something left now; not what, nor to whom.\n");
 }
 
-absl::StatusOr<chat::SendResult> SendAndWait(TalkSession& session, const chat::SendRequest& request) {
+// The mailbox has no room but for work; what it takes is about half a millisecond for each unit of effort.
+void SayWhatIsWorkedFor(uint32_t effort, const Context& context) {
+  if (context.flags.quiet || context.flags.json) return;
+  WriteStderr(absl::StrCat("The mailbox asks for work (effort ", effort, "): busy for about ", 1 + effort / 2000, " s.\n"));
+}
+
+absl::StatusOr<chat::SendResult> SendAndWait(TalkSession& session, const chat::SendRequest& request, const Context& context) {
   absl::StatusOr<chat::SendResult> result = absl::InternalError("the send never ended");
   RETURN_IF_ERROR(session.Run([&] {
-    session.client().Send(request, [&](absl::StatusOr<chat::SendResult> sent) {
-      result = std::move(sent);
-      session.End();
-    });
+    session.client().Send(
+        request,
+        [&](absl::StatusOr<chat::SendResult> sent) {
+          result = std::move(sent);
+          session.End();
+        },
+        [&](uint32_t effort) { SayWhatIsWorkedFor(effort, context); });
   }));
   if (!result.ok()) return ExplainTalk(result.status());
   return result;
@@ -137,7 +146,7 @@ absl::Status SendNote(const Invocation& invocation, const Context& context) {
   ASSIGN_OR_RETURN(request.text, NoteText(flags, context));
   const absl::Time start = absl::Now();
   ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, TalkSession::Open(invocation, context));
-  ASSIGN_OR_RETURN(const chat::SendResult result, SendAndWait(*session, request));
+  ASSIGN_OR_RETURN(const chat::SendResult result, SendAndWait(*session, request, context));
   const absl::Time end = absl::Now();
   SayWhatNowShows(flags, context);
   if (context.flags.json) return WriteStdout(SentJson(result, end - start));

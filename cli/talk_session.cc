@@ -24,6 +24,7 @@ absl::StatusOr<chat::ChatClient::Options> ChatOptions(const overlay::Network& ne
   options.network = network.name;
   options.write_quorum = network.write_quorum;
   options.replica_count = network.replica_count;
+  options.sender.door_effort = network.door_effort;
   if (context.flags.timeout.empty()) return options;  // a note and a mailbox have limits of their own
   ASSIGN_OR_RETURN(const absl::Duration timeout, TimeoutOf(context));
   options.sender.deadline = timeout;

@@ -71,14 +71,15 @@ class ChatClientTest : public testing::Test {
     return polled.texts;
   }
   void StartPoll(Person& who, Polled& polled, bool today_only = false) {
-    client_->Poll({&who.key, &who.inbox, loop_.WallNow(), imported_, today_only},
-                  [&](const Message& message) {
-                    if (polled.texts.size() == shown_max_) return absl::UnavailableError("the output is closed");
-                    polled.texts.push_back(base::ToString(message.text));
-                    polled.messages.push_back(message);
-                    return absl::OkStatus();
-                  },
-                  [&](absl::StatusOr<PollResult> result) { polled.result = std::move(result); });
+    client_->Poll(
+        {&who.key, &who.inbox, loop_.WallNow(), imported_, today_only},
+        [&](const Message& message) {
+          if (polled.texts.size() == shown_max_) return absl::UnavailableError("the output is closed");
+          polled.texts.push_back(base::ToString(message.text));
+          polled.messages.push_back(message);
+          return absl::OkStatus();
+        },
+        [&](absl::StatusOr<PollResult> result) { polled.result = std::move(result); });
   }
 
   support::SeededRng rng_{7};
@@ -93,8 +94,14 @@ class ChatClientTest : public testing::Test {
 };
 
 TEST_F(ChatClientTest, EveryKindOfTextArrivesExactlyOnceByteForByte) {
-  const std::vector<std::string> texts = {"x", "", "gr\xc3\xbc\xc3\x9f" "e \xf0\x9f\xa7\x85", std::string(16384, 'k'),
-                                          "\x1b[2J\x1b]0;owned\x07", std::string("nul\0byte\xff", 9), std::string(1782, 'a'),
+  const std::vector<std::string> texts = {"x",
+                                          "",
+                                          "gr\xc3\xbc\xc3\x9f"
+                                          "e \xf0\x9f\xa7\x85",
+                                          std::string(16384, 'k'),
+                                          "\x1b[2J\x1b]0;owned\x07",
+                                          std::string("nul\0byte\xff", 9),
+                                          std::string(1782, 'a'),
                                           std::string(1783, 'b')};
   for (const std::string& text : texts) ASSERT_OK(Send(alice_, text));
   Polled polled = Poll(alice_);
@@ -313,9 +320,8 @@ TEST_F(ChatClientTest, JunkIsSkippedAndDeletedAndMailBesideItArrives) {
     rng_.Fill(sealed);
     bool stored = false;
     const dht::Record record = MakeEnvelopeRecord({door, static_cast<uint8_t>(i % 3), 0, {}, sealed});
-    places_.Responsible(record.name.point)[0]->Put(record, [&](absl::StatusOr<dht::PutReply> reply) {
-      stored = reply->result == dht::PutResult::kStored;
-    });
+    places_.Responsible(record.name.point)[0]->Put(
+        record, [&](absl::StatusOr<dht::PutReply> reply) { stored = reply->result == dht::PutResult::kStored; });
     loop_.RunReady();
     ASSERT_TRUE(stored);
   }
@@ -406,6 +412,48 @@ TEST_F(ChatClientTest, AFullDoorIsToldWithTheEffortItNeeds) {
   EXPECT_EQ(sent.status().message(), "the door is full; effort needed: 5");
 }
 
+// All three places full of somebody's envelopes of effort 5: a note works for 12 and is stored; it is the first that is listed.
+TEST_F(ChatClientTest, ANoteBuysItselfIntoAFullDoor) {
+  ASSERT_OK_AND_ASSIGN(const Door door, DoorOf(alice_.key.public_key(), "local", DayOf(loop_.WallNow())));
+  const EnvelopeKind any([](const Envelope&) { return true; });
+  for (uint8_t place = 0; place < kPlaceCount; ++place) {
+    for (size_t i = 0; i < kDoorEnvelopesMax; ++i) {
+      Envelope junk{door, place, 5, {}, base::Bytes(kSealedSize)};
+      rng_.Fill(std::span(junk.sealed).first(16));
+      const dht::Record record = MakeEnvelopeRecord(junk);
+      for (support::StoringNode* node : places_.Responsible(record.name.point)) {
+        node->places[record.name.point].Merge(any, record, dht::Source::kReplica);
+      }
+    }
+  }
+  std::vector<uint32_t> efforts;
+  absl::StatusOr<SendResult> result = absl::UnknownError("never done");
+  client_->Send(
+      {alice_.key.public_key(), base::ToBytes(base::AsBytes("in")), nullptr},
+      [&](absl::StatusOr<SendResult> sent) { result = std::move(sent); }, [&](uint32_t effort) { efforts.push_back(effort); });
+  loop_.RunFor(absl::Minutes(3));
+  ASSERT_OK(result);
+  EXPECT_EQ(efforts, std::vector<uint32_t>{12});
+  EXPECT_EQ(result->envelopes[0].places[0].holders.size(), 3u);
+  EXPECT_EQ(Poll(alice_).texts, std::vector<std::string>{"in"});
+}
+
+TEST_F(ChatClientTest, ADoorThatAsksForTooMuchIsLost) {
+  operations_.tamper = [](base::Bytes& bytes) {
+    MailboxAnswer full{MailboxStatus::kFull};
+    full.detail = kSendEffortMax;
+    bytes = EncodeMailboxAnswer(full);
+  };
+  EXPECT_STATUS(Send(alice_, "x"), kResourceExhausted);
+}
+
+TEST_F(ChatClientTest, WorkThatTheNetworkAsksForIsDoneBeforeThePut) {
+  options_.sender.door_effort = 2;
+  Restart();
+  ASSERT_OK(Send(alice_, "worked for"));
+  EXPECT_EQ(Poll(alice_).texts, std::vector<std::string>{"worked for"});
+}
+
 TEST_F(ChatClientTest, TooLongATextIsRefusedBeforeAnythingIsSent) {
   EXPECT_STATUS(Send(alice_, std::string(16385, 'x')), kOutOfRange);
   EXPECT_EQ(operations_.opens, 0);
@@ -414,11 +462,11 @@ TEST_F(ChatClientTest, TooLongATextIsRefusedBeforeAnythingIsSent) {
 TEST_F(ChatClientTest, ANoteThatStaysIncompleteIsReportedWhenItExpires) {
   ASSERT_OK_AND_ASSIGN(const Door door, DoorOf(alice_.key.public_key(), "local", DayOf(loop_.WallNow())));
   const std::string text(4000, 'x');
-  ASSERT_OK_AND_ASSIGN(const auto fragments, SplitNote(base::AsBytes(text), "local", alice_.key.public_key(), nullptr,
-                                                       loop_.WallNow(), rng_));
+  ASSERT_OK_AND_ASSIGN(const auto fragments,
+                       SplitNote(base::AsBytes(text), "local", alice_.key.public_key(), nullptr, loop_.WallNow(), rng_));
   for (const int index : {0, 2}) {
-    ASSERT_OK_AND_ASSIGN(const base::Bytes sealed, SealEnvelope(alice_.key.public_key(), "local", door.blinded,
-                                                                EncodeFragment(fragments[index]), rng_));
+    ASSERT_OK_AND_ASSIGN(const base::Bytes sealed,
+                         SealEnvelope(alice_.key.public_key(), "local", door.blinded, EncodeFragment(fragments[index]), rng_));
     const dht::Record record = MakeEnvelopeRecord({door, 1, 0, {}, sealed});
     places_.Responsible(record.name.point)[0]->Put(record, [](absl::StatusOr<dht::PutReply>) {});
   }

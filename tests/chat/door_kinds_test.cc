@@ -18,6 +18,9 @@ using Verdict = dht::Admission::Verdict;
 constexpr Day kDay = 20780;
 
 bool AnyEffort(const Envelope&) { return true; }
+StampCheck TrueStamps(std::string network) {
+  return [network = std::move(network)](const Envelope& envelope) { return HasTrueStamp(network, envelope); };
+}
 
 class DoorKinds : public testing::Test {
  protected:
@@ -64,7 +67,7 @@ class DoorKinds : public testing::Test {
 };
 
 TEST_F(DoorKinds, ClientsMayPutForYesterdayTodayAndTomorrowOnly) {
-  const EnvelopeKind kind;
+  const EnvelopeKind kind(AnyEffort);
   for (int offset = -3; offset <= 3; ++offset) {
     const dht::Record record = EnvelopeRecord(0, 0, static_cast<Day>(kDay + offset));
     EXPECT_EQ(kind.Acceptable(record, dht::Source::kClient, noon_).ok(), offset >= -1 && offset <= 1) << offset;
@@ -73,20 +76,68 @@ TEST_F(DoorKinds, ClientsMayPutForYesterdayTodayAndTomorrowOnly) {
 }
 
 TEST_F(DoorKinds, ReplicasTakeEnvelopesUntilTheyExpire) {
-  const EnvelopeKind kind;
+  const EnvelopeKind kind(AnyEffort);
   const dht::Record record = EnvelopeRecord(0);
   EXPECT_OK(kind.Acceptable(record, dht::Source::kReplica, EnvelopeExpiry(kDay) - absl::Hours(1)));
   EXPECT_STATUS(kind.Acceptable(record, dht::Source::kReplica, EnvelopeExpiry(kDay) + dht::kClockTolerance), kInvalidArgument);
 }
 
-TEST_F(DoorKinds, AnUnprovedEffortIsRefusedWhereNoneIsAskedFor) {
-  const EnvelopeKind kind;
+TEST_F(DoorKinds, AnUnprovedEffortIsRefusedWhoeverBringsIt) {
+  const EnvelopeKind kind(TrueStamps("local"));
   EXPECT_OK(kind.Acceptable(EnvelopeRecord(0), dht::Source::kClient, noon_));
   EXPECT_STATUS(kind.Acceptable(EnvelopeRecord(1), dht::Source::kClient, noon_), kInvalidArgument);
   EXPECT_STATUS(kind.Acceptable(EnvelopeRecord(UINT32_MAX), dht::Source::kReplica, noon_), kInvalidArgument);
   Envelope stamped{door_, 0, 0, {}, base::Bytes(kSealedSize)};
   stamped.stamp[3] = 1;
   EXPECT_STATUS(kind.Acceptable(MakeEnvelopeRecord(stamped), dht::Source::kClient, noon_), kInvalidArgument);
+}
+
+TEST_F(DoorKinds, AStampIsGoodForOneEnvelopeAtOnePlaceWithOneEffort) {
+  const EnvelopeKind kind(TrueStamps("local"));
+  Envelope stamped{door_, 1, 4, {}, base::Bytes(kSealedSize)};
+  keys::WorkSearch search(StampChallenge("local", stamped), stamped.effort, rng_);
+  std::optional<keys::WorkProof> stamp;
+  while (!stamp) stamp = search.Advance();
+  stamped.stamp = *stamp;
+  EXPECT_OK(kind.Acceptable(MakeEnvelopeRecord(stamped), dht::Source::kClient, noon_));
+  EXPECT_OK(kind.Acceptable(MakeEnvelopeRecord(stamped), dht::Source::kReplica, noon_));
+  EXPECT_STATUS(EnvelopeKind(TrueStamps("other")).Acceptable(MakeEnvelopeRecord(stamped), dht::Source::kReplica, noon_),
+                kInvalidArgument);
+  for (int what = 0; what < 5; ++what) {
+    Envelope other = stamped;
+    if (what == 0) other.place = 2;
+    if (what == 1) other.door.day = kDay + 1;
+    if (what == 2) other.effort = 3;
+    if (what == 3) other.sealed[1000] ^= 1;
+    if (what == 4) other.stamp[15] ^= 1;
+    EXPECT_STATUS(kind.Acceptable(MakeEnvelopeRecord(other), dht::Source::kReplica, noon_), kInvalidArgument) << what;
+  }
+}
+
+TEST_F(DoorKinds, WhatTheNetworkAsksForIsAskedOfClientsOnly) {
+  const EnvelopeKind kind(AnyEffort, 3);
+  EXPECT_STATUS(kind.Acceptable(EnvelopeRecord(2), dht::Source::kClient, noon_), kInvalidArgument);
+  EXPECT_OK(kind.Acceptable(EnvelopeRecord(3), dht::Source::kClient, noon_));
+  EXPECT_OK(kind.Acceptable(EnvelopeRecord(2), dht::Source::kReplica, noon_));
+}
+
+// Issue of a flooded door: who works twice as hard as a flood of 10^5 gets in and stays, whatever comes before and after.
+TEST_F(DoorKinds, AFloodDoesNotKeepOutWhoWorksTwiceAsHard) {
+  constexpr uint32_t kFloodEffort = 64;
+  support::MemoryPlace place;
+  const dht::Record honest = EnvelopeRecord(2 * kFloodEffort);
+  int refused = 0;
+  dht::Record flood = EnvelopeRecord(kFloodEffort);
+  for (uint32_t i = 0; i < 100'000; ++i) {
+    if (i == 50'000) {
+      EXPECT_EQ(Merge(place, honest, dht::Source::kClient).verdict, Verdict::kStore);
+    }
+    for (int byte = 0; byte < 4; ++byte) flood.name.id[static_cast<size_t>(byte)] = static_cast<uint8_t>(i >> 8 * byte);
+    refused += Merge(place, flood, dht::Source::kClient).verdict == Verdict::kFull;
+  }
+  EXPECT_EQ(refused, 100'000 - static_cast<int>(kDoorEnvelopesMax));
+  EXPECT_EQ(place.Count(dht::Kind::kEnvelope), kDoorEnvelopesMax);
+  EXPECT_TRUE(place.Holds(honest.name));
 }
 
 TEST_F(DoorKinds, OnlyTheOwnerOfTheDoorMakesATombstone) {
@@ -270,8 +321,7 @@ TEST_F(DoorKinds, ReplicasThatExchangeWhatTheyHoldConverge) {
     EXPECT_TRUE(replicas[0] == replicas[1]);
     EXPECT_TRUE(replicas[1] == replicas[2]);
     EXPECT_LE(replicas[0].Count(dht::Kind::kEnvelope), kDoorEnvelopesMax);
-    replicas[0].ForEach(dht::Kind::kEnvelope,
-                        [&](const dht::Record& record) { EXPECT_FALSE(deleted.contains(record.name.id)); });
+    replicas[0].ForEach(dht::Kind::kEnvelope, [&](const dht::Record& record) { EXPECT_FALSE(deleted.contains(record.name.id)); });
   }
 }
 

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "keys/work_proof.h"
+
+#include <sodium.h>
+
+#include <span>
+
+#include "base/check.h"
+
+namespace keys {
+
+namespace {
+
+constexpr int kFilterStep = 2048;  // hashes of one step
+constexpr size_t kFilterSize = 8;
+
+bool PassesFilter(const Digest& challenge, const WorkProof& proof) {
+  const Digest digest = Hash("work-filter", {challenge, base::ByteView(proof).first(kFilterSize)});
+  return digest[0] == 0 && digest[1] == 0;
+}
+
+bool ProvesWork(const Digest& challenge, uint32_t effort, const WorkProof& proof) {
+  static_assert(crypto_pwhash_argon2id_SALTBYTES == sizeof(WorkProof));
+  Digest tag;
+  const int result = crypto_pwhash(tag.data(), tag.size(), reinterpret_cast<const char*>(challenge.data()), challenge.size(),
+                                   proof.data(), /*opslimit=*/1, kWorkMemory, crypto_pwhash_ALG_ARGON2ID13);
+  if (result != 0) return false;
+  uint64_t number = 0;
+  for (size_t i = 0; i < sizeof number; ++i) number = number << 8 | tag[i];
+  return number <= UINT64_MAX / effort;
+}
+
+}  // namespace
+
+bool VerifyWork(const Digest& challenge, uint32_t effort, const WorkProof& proof) {
+  CHECK(effort > 0);
+  return PassesFilter(challenge, proof) && ProvesWork(challenge, effort, proof);
+}
+
+WorkSearch::WorkSearch(const Digest& challenge, uint32_t effort, base::Rng& rng)
+    : challenge_(challenge), effort_(effort), proof_(rng.Array<sizeof(WorkProof)>()) {
+  CHECK(effort > 0);
+}
+
+std::optional<WorkProof> WorkSearch::Advance() {
+  for (int i = 0; i < kFilterStep && !passes_filter_; ++i) {
+    passes_filter_ = PassesFilter(challenge_, proof_);
+    if (!passes_filter_) sodium_increment(proof_.data(), kFilterSize);
+  }
+  if (!passes_filter_) return std::nullopt;
+  if (ProvesWork(challenge_, effort_, proof_)) return proof_;
+  sodium_increment(proof_.data() + kFilterSize, sizeof proof_ - kFilterSize);
+  return std::nullopt;
+}
+
+}  // namespace keys
