@@ -12,19 +12,29 @@ using overlay::NodeId;
 using overlay::Peer;
 using overlay::RoutingTable;
 
-// Consecutive members of the ring around the owner, in ring order.
-std::vector<Peer> Stretch(const RoutingTable& table) {
+// Consecutive members of the ring around the owner, in ring order. A table names each process once, on either side; its other
+// virtual nodes between the ends are computed.
+std::vector<Peer> Stretch(const overlay::Network& network, const RoutingTable& table) {
   std::vector<Peer> stretch(table.predecessors.rbegin(), table.predecessors.rend());
   stretch.push_back(table.owner);
   stretch.insert(stretch.end(), table.successors.begin(), table.successors.end());
-  return stretch;
+  if (network.virtual_nodes == 1) return stretch;
+  const NodeId first = stretch.front().point, last = stretch.back().point;
+  std::vector<Peer> all = overlay::VirtualNodesOf(network, stretch);
+  std::erase_if(all, [&](const Peer& peer) { return peer.point != first && !overlay::InHalfOpen(peer.point, first, last); });
+  std::sort(all.begin(), all.end(),
+            [&](const Peer& a, const Peer& b) { return overlay::Distance(first, a.point) < overlay::Distance(first, b.point); });
+  return all;
 }
 
 }  // namespace
 
-std::optional<std::vector<Peer>> ResponsibleBy(const RoutingTable& table, const NodeId& point, size_t count) {
-  if (table.CoversRing()) return overlay::ResponsibleFor(point, table.Members(), count);
-  const std::vector<Peer> stretch = Stretch(table);
+std::optional<std::vector<Peer>> ResponsibleBy(const overlay::Network& network, const RoutingTable& table, const NodeId& point,
+                                               size_t count) {
+  if (table.CoversRing()) {
+    return overlay::ResponsibleFor(point, overlay::VirtualNodesOf(network, table.Members()), count);
+  }
+  const std::vector<Peer> stretch = Stretch(network, table);
   for (size_t i = 1; i < stretch.size(); ++i) {
     if (!overlay::InHalfOpen(point, stretch[i - 1].point, stretch[i].point)) continue;
     std::vector<Peer> behind(stretch.begin() + static_cast<ptrdiff_t>(i), stretch.end());
@@ -119,12 +129,12 @@ std::vector<Peer> RingView::Members(absl::Time now) const {
 
 std::optional<std::vector<Peer>> RingView::Responsible(const NodeId& point, absl::Time now) const {
   const auto count = static_cast<size_t>(network_.replica_count);
-  if (const RoutingTable* covering = Covering(now)) return ResponsibleBy(*covering, point, count);
+  if (const RoutingTable* covering = Covering(now)) return ResponsibleBy(network_, *covering, point, count);
   const Seen* newest = nullptr;
   std::optional<std::vector<Peer>> best;
   for (const auto& [owner, seen] : tables_) {
     if (!IsFresh(seen, now) || seen.table.CoversRing() || (newest != nullptr && seen.when <= newest->when)) continue;
-    std::optional<std::vector<Peer>> found = ResponsibleBy(seen.table, point, count);
+    std::optional<std::vector<Peer>> found = ResponsibleBy(network_, seen.table, point, count);
     if (!found.has_value()) continue;
     newest = &seen;
     best = std::move(found);

@@ -27,8 +27,8 @@ inline constexpr absl::Duration kMetLately = absl::Seconds(30);   // shorter tha
 inline constexpr size_t kMetMax = 64;
 
 // The first `count` storing processes at or after the point, if this table alone can tell.
-std::optional<std::vector<overlay::Peer>> ResponsibleBy(const overlay::RoutingTable& table, const overlay::NodeId& point,
-                                                        size_t count);
+std::optional<std::vector<overlay::Peer>> ResponsibleBy(const overlay::Network& network, const overlay::RoutingTable& table,
+                                                        const overlay::NodeId& point, size_t count);
 
 class RingView {
  public:

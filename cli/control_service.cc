@@ -2,6 +2,7 @@
 #include "cli/control_service.h"
 
 #include <algorithm>
+#include <map>
 
 #include "absl/strings/str_cat.h"
 #include "base/byte_reader.h"
@@ -35,6 +36,14 @@ v1::OpenOperationReply OpenedReply(const circuits::OpenedOperation& opened) {
   reply.set_storage_node(base::ToString(opened.storage_node.view()));
   for (const keys::PublicKey& key : opened.responsible) reply.add_responsible(base::ToString(key.view()));
   return reply;
+}
+
+const char* RelationTo(const overlay::RoutingTable& table, const overlay::Peer& peer) {
+  if (!table.successors.empty() && peer == table.successors.front()) return "successor";
+  if (!table.predecessors.empty() && peer == table.predecessors.front()) return "predecessor";
+  const bool is_finger =
+      std::any_of(table.fingers.begin(), table.fingers.end(), [&](const overlay::Finger& finger) { return finger.peer == peer; });
+  return is_finger ? "finger" : "";
 }
 
 }  // namespace
@@ -107,24 +116,25 @@ void ControlService::RingShow(const RpcResponder& respond) {
   const auto [size, exact] = ring_.SizeEstimate();
   reply.set_size_estimate(static_cast<uint32_t>(size + 0.5));
   reply.set_complete(exact);
-  const overlay::RoutingTable& table = ring_.table();
-  for (const overlay::Peer& peer : table.Members()) {
-    v1::RingMember& member = *reply.add_members();
-    member.set_point(peer.point.ToHex());
-    member.set_address(peer.address);
-    member.set_role(RoleName(peer.role));
-    const bool is_finger = std::any_of(table.fingers.begin(), table.fingers.end(),
-                                       [&](const overlay::Finger& finger) { return finger.peer == peer; });
-    if (peer == table.owner) {
-      member.set_relation("self");
-    } else if (!table.successors.empty() && peer == table.successors.front()) {
-      member.set_relation("successor");
-    } else if (!table.predecessors.empty() && peer == table.predecessors.front()) {
-      member.set_relation("predecessor");
-    } else if (is_finger) {
-      member.set_relation("finger");
+  reply.set_virtual_nodes(static_cast<uint32_t>(ring_.virtual_nodes()));
+  std::map<overlay::NodeId, v1::RingMember> members;  // in ring order; what the first virtual node says of one stands
+  for (size_t index = 0; index < ring_.virtual_nodes(); ++index) {
+    if (index > 0 && !ring_.virtual_node(index).IsMember()) continue;
+    const overlay::RoutingTable& table = ring_.table(index);
+    for (const overlay::Peer& peer : table.Members()) {
+      v1::RingMember& member = members[peer.point];
+      member.set_point(peer.point.ToHex());
+      member.set_address(peer.address);
+      member.set_role(RoleName(peer.role));
+      member.set_virtual_node(peer.index);
+      if (peer.SameProcess(ring_.self())) {
+        member.set_relation("self");
+      } else if (member.relation().empty()) {
+        member.set_relation(RelationTo(table, peer));
+      }
     }
   }
+  for (auto& [point, member] : members) *reply.add_members() = std::move(member);
   Respond(respond, reply);
 }
 

@@ -67,7 +67,7 @@ options
                          Without it: 10001 creates a ring, every other port joins localhost:10001
   --listen IP:PORT       listen there instead
   --advertise HOST:PORT  what others are told, if it differs
-  --network NAME         the network to be part of (local)
+  --network NAME         the network to be part of (local); NAME+vN: N points each
   --join-timeout TIME    give up joining after this long (30s)
   --unsafe-log           whole addresses and ids in the log; warns
 )";
@@ -340,7 +340,7 @@ std::string SharedOptions(Command command) {
     case Command::kPoll:
       return absl::StrCat(kPassphrase,
                           "  --bootstrap HOST:PORT  use no local node: join through this one as a client; may be repeated\n"
-                          "  --network NAME         the network to be part of (local)\n",
+                          "  --network NAME         the network to be part of (local); NAME+vN: N points each\n",
                           kNodeOption);
     case Command::kStatus:
     case Command::kRingShow:

@@ -173,7 +173,11 @@ circuits::CircuitsOptions LocalNode::Parts::CircuitsOptions() {
           .own_key = node_key.public_key(),
           .endpoint = mailbox.get(),
           .own_descriptor = [this] { return OwnDescriptor(); },
-          .own_table = [this](uint8_t index) { return index == 0 && ring->IsMember() ? &ring->table() : nullptr; },
+          .own_table =
+              [this](uint8_t index) {
+                const bool stands = index < ring->virtual_nodes() && ring->virtual_node(index).IsMember();
+                return stands ? &ring->table(index) : nullptr;
+              },
           .onion_keys = [this] { return ring->onion_keys(); }};
 }
 
@@ -282,6 +286,10 @@ void LocalNode::FillStatus(bulbil::v1::StatusReply& status) const {
   const uint32_t members = static_cast<uint32_t>(size + 0.5);
   bulbil::v1::RingStatus& pointers = *status.mutable_ring();
   pointers.set_point(ring.self().point.ToHex());
+  for (size_t index = 0; index < ring.virtual_nodes(); ++index) {
+    if (ring.virtual_node(index).IsMember()) pointers.add_points(ring.virtual_node(index).self().point.ToHex());
+  }
+  pointers.set_virtual_nodes(static_cast<uint32_t>(ring.virtual_nodes()));
   pointers.set_size_estimate(members);
   pointers.set_complete(exact);
   for (const overlay::Peer& peer : ring.successors()) pointers.add_successors(peer.address);

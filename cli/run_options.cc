@@ -146,15 +146,30 @@ absl::StatusOr<std::vector<overlay::RpcTarget>> NodeBootstrap(const Invocation& 
   return targets;
 }
 
+constexpr char kNetworkLetters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+constexpr size_t kNetworkNameMax = 32;
+constexpr char kVirtualNodesMark[] = "+v";  // part of the name: nodes that disagree on v are of different networks
+
 }  // namespace
 
 absl::StatusOr<overlay::Network> ResolveNetwork(const Invocation& invocation, const Context& context) {
   overlay::Network network = overlay::Network::Local();
   const std::string name = Setting(context, invocation.run.network, nullptr, context.config.network, network.name);
-  if (name == network.name) return network;
-  const bool fits = name.size() <= 32 && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
+  const size_t end = std::min(name.find(kVirtualNodesMark), name.size());
+  const std::string base = name.substr(0, end);
+  const bool fits =
+      !base.empty() && name.size() <= kNetworkNameMax && base.find_first_not_of(kNetworkLetters) == std::string::npos;
   if (!fits) return BadValue("--network", name, "a name of a-z, 0-9 and -, at most 32 of them");
+  if (end < name.size()) {
+    const std::string count = name.substr(end + std::string_view(kVirtualNodesMark).size());
+    const bool is_number = absl::SimpleAtoi(count, &network.virtual_nodes) && absl::StrCat(network.virtual_nodes) == count;
+    if (!is_number || network.virtual_nodes < 2 || network.virtual_nodes > overlay::kVirtualNodesMax) {
+      return BadValue("--network", name, "a name, or NAME+vN with N from 2 to 32 virtual nodes for each of its nodes");
+    }
+  }
+  const bool is_local = base == network.name;
   network.name = name;
+  if (is_local) return network;
   network.bootstrap.clear();
   network.private_addresses = false;
   network.distinct_prefixes = true;

@@ -48,9 +48,10 @@ std::string WhoLine(const StatusReply& s) {
 }
 
 std::string RingLine(const bulbil::v1::RingStatus& ring) {
-  return absl::StrCat("  ring      ", NodesText(ring.size_estimate(), ring.complete()), "   pred ",
-                      OrNone(ShownAddress(ring.predecessor())), "   succ ",
-                      ring.successors().empty() ? "none" : ShownAddress(ring.successors(0)), "   fingers ", ring.fingers(), "\n");
+  return absl::StrCat(
+      "  ring      ", NodesText(ring.size_estimate(), ring.complete()), "   pred ", OrNone(ShownAddress(ring.predecessor())),
+      "   succ ", ring.successors().empty() ? "none" : ShownAddress(ring.successors(0)), "   fingers ", ring.fingers(),
+      ring.virtual_nodes() > 1 ? absl::StrCat("   points ", ring.points_size(), "/", ring.virtual_nodes()) : "", "\n");
 }
 
 std::string StoreLine(const bulbil::v1::StoreStatus& store) {
@@ -70,9 +71,10 @@ std::string CircuitLines(const bulbil::v1::CircuitStatus& c) {
                       "\n  traffic   relayed ", ShownCount(static_cast<uint64_t>(c.cells_relayed())), " cells\n");
 }
 
-std::string MemberLine(const RingMember& member, size_t width) {
+std::string MemberLine(const RingMember& member, size_t width, bool numbered) {
   const std::string address = ShownAddress(member.address());
   std::string line = absl::StrCat(" 0x", member.point().substr(0, 4), "…  ", address, std::string(width - address.size(), ' '));
+  if (numbered) absl::StrAppend(&line, absl::StrFormat("  #%-2u", member.virtual_node()));
   if (member.role() == "relay") absl::StrAppend(&line, "  relay");
   if (!member.relation().empty()) absl::StrAppend(&line, "  ", member.relation() == "self" ? "this node" : member.relation());
   return line + "\n";
@@ -102,7 +104,7 @@ std::string RingScreen(const RingShowReply& reply) {
   std::string text = absl::StrCat("ring of ", NodesText(reply.size_estimate(), reply.complete()), ", points of 2^256\n");
   size_t width = 0;
   for (const RingMember& member : reply.members()) width = std::max(width, ShownAddress(member.address()).size());
-  for (const RingMember& member : reply.members()) text += MemberLine(member, width);
+  for (const RingMember& member : reply.members()) text += MemberLine(member, width, reply.virtual_nodes() > 1);
   if (!reply.complete()) text += " (a node knows some of the ring, and finds the rest by lookups)\n";
   return text;
 }

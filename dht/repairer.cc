@@ -42,9 +42,11 @@ void Repairer::EndRound(const Moment& moment) {
 }
 
 void Repairer::StartJoin(const overlay::Neighbourhood& future, size_t replica_count, const Moment& moment) {
-  holders_ = future.successors;
-  for (const overlay::Peer& peer : future.predecessors) {
-    if (!ContainsProcess(holders_, peer.node_key)) holders_.push_back(peer);
+  holders_.clear();
+  for (const auto* list : {&future.successors, &future.predecessors}) {
+    for (const overlay::Peer& peer : *list) {
+      if (!peer.SameProcess(future.self) && !ContainsProcess(holders_, peer.node_key)) holders_.push_back(peer);
+    }
   }
   join_asked_ = 0;
   if (holders_.empty() || future.self.role != overlay::Role::kStoring) return out_.Add(JoinReady{absl::OkStatus()});

@@ -19,13 +19,16 @@ bool ContainsProcess(const std::vector<Peer>& peers, const keys::PublicKey& node
 
 std::vector<RingRange> PredecessorRanges(const Neighbourhood& neighbourhood, size_t count) {
   std::vector<RingRange> ranges;
+  absl::flat_hash_set<keys::PublicKey> others;
   NodeId last = neighbourhood.self.point;
   for (const Peer& predecessor : neighbourhood.predecessors) {
-    if (ranges.size() == count) return ranges;
     ranges.push_back({.after = predecessor.point, .last = last});
     last = predecessor.point;
+    if (predecessor.SameProcess(neighbourhood.self)) return ranges;  // what lies before is that virtual node's
+    others.insert(predecessor.node_key);
+    if (others.size() == count) return ranges;
   }
-  if (ranges.size() < count) ranges.push_back({.after = neighbourhood.self.point, .last = last});  // once around the ring
+  ranges.push_back({.after = neighbourhood.self.point, .last = last});  // once around the ring
   return ranges;
 }
 
@@ -47,9 +50,19 @@ bool ReplicaSet::IsStoring() const { return self() != nullptr && self()->role ==
 
 const Peer* ReplicaSet::self() const { return by_index_.empty() ? nullptr : &by_index_.begin()->second.around.self; }
 
-std::vector<Peer> ReplicaSet::Responsible(const NodeId& point, size_t count) const {
+// Those that stand on the ring; all if none does.
+std::vector<const ReplicaSet::Standing*> ReplicaSet::Standings() const {
+  std::vector<const Standing*> standings;
+  const bool is_member = IsMember();
   for (const auto& [index, standing] : by_index_) {
-    std::vector<Peer> peers = overlay::ResponsibleFor(point, standing.around, count);
+    if (standing.member || !is_member) standings.push_back(&standing);
+  }
+  return standings;
+}
+
+std::vector<Peer> ReplicaSet::Responsible(const NodeId& point, size_t count) const {
+  for (const Standing* standing : Standings()) {
+    std::vector<Peer> peers = overlay::ResponsibleFor(point, standing->around, count);
     if (!peers.empty()) return peers;
   }
   return {};
@@ -96,20 +109,34 @@ std::vector<RingRange> ReplicaSet::ForeignRanges() const {
   return foreign;
 }
 
+// Of the holders of a range: who stands next to this virtual node, the successor first, and who comes next to this process among
+// the holders. With one virtual node per process that is the same.
+std::vector<Peer> ReplicaSet::NeighboursIn(const Neighbourhood& neighbourhood, const RingRange& range) const {
+  const std::vector<Peer> holders = overlay::ResponsibleFor(range.last, neighbourhood, replica_count_);
+  const Peer& self = neighbourhood.self;
+  std::vector<Peer> found;
+  const auto add = [&](const Peer& peer) {
+    if (!peer.SameProcess(self) && ContainsProcess(holders, peer.node_key) && !ContainsProcess(found, peer.node_key)) {
+      found.push_back(peer);
+    }
+  };
+  for (const auto* list : {&neighbourhood.successors, &neighbourhood.predecessors}) {
+    const auto other = std::find_if(list->begin(), list->end(), [&](const Peer& peer) { return !peer.SameProcess(self); });
+    if (other != list->end()) add(*other);
+  }
+  for (size_t i = 0; i + 1 < holders.size(); ++i) {
+    if (holders[i].SameProcess(self)) add(holders[i + 1]);
+    if (holders[i + 1].SameProcess(self)) add(holders[i]);
+  }
+  return found;
+}
+
 std::vector<SharedRange> ReplicaSet::RepairPlan() const {
   std::vector<SharedRange> plan;
   for (const auto& [index, standing] : by_index_) {
     if (!standing.member || !IsStoring()) continue;
-    const Neighbourhood& neighbourhood = standing.around;
-    std::vector<Peer> neighbours;
-    for (const auto* list : {&neighbourhood.successors, &neighbourhood.predecessors}) {
-      if (!list->empty() && !ContainsProcess(neighbours, list->front().node_key)) neighbours.push_back(list->front());
-    }
-    for (const RingRange& range : PredecessorRanges(neighbourhood, replica_count_)) {
-      const std::vector<Peer> holders = overlay::ResponsibleFor(range.last, neighbourhood, replica_count_);
-      for (const Peer& neighbour : neighbours) {
-        if (ContainsProcess(holders, neighbour.node_key)) plan.push_back({neighbour, range});
-      }
+    for (const RingRange& range : PredecessorRanges(standing.around, replica_count_)) {
+      for (Peer& neighbour : NeighboursIn(standing.around, range)) plan.push_back({std::move(neighbour), range});
     }
   }
   return plan;
@@ -117,8 +144,8 @@ std::vector<SharedRange> ReplicaSet::RepairPlan() const {
 
 std::vector<Peer> ReplicaSet::KnownStoring() const {
   std::vector<Peer> known;
-  for (const auto& [index, standing] : by_index_) {
-    const Neighbourhood& neighbourhood = standing.around;
+  for (const Standing* standing : Standings()) {
+    const Neighbourhood& neighbourhood = standing->around;
     if (IsStoring()) known.push_back(neighbourhood.self);
     known.insert(known.end(), neighbourhood.successors.begin(), neighbourhood.successors.end());
     known.insert(known.end(), neighbourhood.predecessors.begin(), neighbourhood.predecessors.end());

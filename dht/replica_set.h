@@ -3,6 +3,7 @@
 //
 // A record at point x belongs to the first R storing processes at or after x. Between two neighbouring processes that set is
 // constant, so the range held falls into *predecessor ranges* (P[i+1], P[i]], each with one set of holders and one fingerprint.
+// A process may stand on the ring several times (virtual nodes); it counts where it stands first.
 #pragma once
 
 #include <map>
@@ -45,7 +46,8 @@ class ReplicaSet {
   std::vector<overlay::RingRange> OwnedRanges() const;
   // The arcs between known points for which this process is not responsible; nothing while it is no member.
   std::vector<overlay::RingRange> ForeignRanges() const;
-  // What repair compares: every predecessor range held here, with each of both storing neighbours that holds it too.
+  // What repair compares: every predecessor range held here, with each of its storing neighbours that holds it too. So every two
+  // holders next to each other compare, and what one of them has reaches all.
   std::vector<SharedRange> RepairPlan() const;
 
   // The point of a storing node known here whose first eight bytes these are; nothing if there is none, or two.
@@ -60,17 +62,20 @@ class ReplicaSet {
   std::vector<overlay::Peer> Neighbours(const keys::PublicKey& node_key) const;
 
  private:
-  std::vector<overlay::Peer> KnownStoring() const;
-
-  const size_t replica_count_;
   struct Standing {
     overlay::Neighbourhood around;  // with `member` set, so that a leaver can still say who will hold what
     bool member = false;
   };
+  std::vector<const Standing*> Standings() const;
+  std::vector<overlay::Peer> KnownStoring() const;
+  std::vector<overlay::Peer> NeighboursIn(const overlay::Neighbourhood& neighbourhood, const overlay::RingRange& range) const;
+
+  const size_t replica_count_;
   std::map<uint8_t, Standing> by_index_;  // at most v of them
 };
 
-// The predecessor ranges held by self as one of `count` holders, nearest first.
+// The predecessor ranges held by self as one of `count` holders, nearest first; where another virtual node of its process stands
+// among them, they end there.
 std::vector<overlay::RingRange> PredecessorRanges(const overlay::Neighbourhood& neighbourhood, size_t count);
 
 uint64_t PointPrefix(const overlay::NodeId& point);  // its first eight bytes

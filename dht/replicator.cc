@@ -16,6 +16,7 @@
 #include "dht/reconcile_server.h"
 #include "dht/repairer.h"
 #include "dht/witness.h"
+#include "overlay/successor_list.h"
 
 namespace dht {
 
@@ -135,10 +136,14 @@ Replicator::Replicator(ReplicatorOptions options, const keys::SigningKey& node_k
 
 Replicator::~Replicator() = default;
 
-// A neighbour is known by the ring, anyone else by the descriptor that the driver verified.
+// A neighbour is known by the ring, anyone else by the descriptor that the driver verified; of a process with several virtual
+// nodes the ring may know some only.
 std::vector<Peer> Replicator::Impl::Verified(const DhtCaller& caller) const {
   std::vector<Peer> peers = replicas.Neighbours(caller.node_key);
-  return peers.empty() ? caller.peers : peers;
+  for (const Peer& peer : caller.peers) {
+    if (!overlay::ContainsPoint(peers, peer.point)) peers.push_back(peer);
+  }
+  return peers;
 }
 
 // Copies are taken from neighbours (who may hold a spare one) and from whoever may hold the record; for a place this node is

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // overlay/neighbourhood.h — the storing processes around a virtual node: what dht/ is told of the ring.
 //
-// The ring's successor list ignores roles; beside it a node knows the next R + 1 storing processes in each direction
-// (protocol.md 2). In a small ring both lists may name the same processes.
+// The ring's successor list ignores roles; beside it a node knows the storing virtual nodes in each direction up to the (R + 1)th
+// process other than its own (protocol.md 2), without a gap: a process may stand there several times, its own too. In a small
+// ring both lists may name the same.
 #pragma once
 
 #include <vector>
@@ -13,9 +14,9 @@ namespace overlay {
 
 struct Neighbourhood {
   Peer self;
-  bool member = false;              // false: joining, detached or leaving: answer for no key
-  std::vector<Peer> successors;     // storing processes, nearest first, distinct, without self
-  std::vector<Peer> predecessors;   // the same backwards
+  bool member = false;             // false: joining, detached or leaving: answer for no key
+  std::vector<Peer> successors;    // storing virtual nodes, nearest first, without self
+  std::vector<Peer> predecessors;  // the same backwards
 
   bool operator==(const Neighbourhood&) const = default;
 };
@@ -24,8 +25,8 @@ struct Neighbourhood {
 // for this neighbourhood to tell.
 std::vector<Peer> ResponsibleFor(const NodeId& point, const Neighbourhood& neighbourhood, size_t count);
 
-// The arc whose points self keeps as one of `count` holders: (count-th storing predecessor, self]; the whole circle if there are
-// fewer. Only for a storing self.
+// The arc whose points self keeps as one of `count` holders: (the count-th other storing process before it, self]; if another
+// virtual node of its process stands nearer, from there; the whole circle if there are fewer. Only for a storing self.
 RingRange HeldRange(const Neighbourhood& neighbourhood, size_t count);
 
 }  // namespace overlay

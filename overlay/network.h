@@ -10,6 +10,7 @@
 namespace overlay {
 
 inline constexpr uint16_t kProtocolVersion = 1;
+inline constexpr int kVirtualNodesMax = 32;  // v of any network (design.md 2)
 
 struct Network {
   std::string name = "local";

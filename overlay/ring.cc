@@ -3,6 +3,7 @@
 #include "overlay/ring.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/check.h"
@@ -43,6 +44,7 @@ Ring::Options Ring::Options::Of(const Network& network, Role role) {
   options.stabilize_max = network.stabilize_max;
   options.call_timeout = network.call_timeout;
   options.prepares = role == Role::kStoring;
+  options.virtual_nodes = network.virtual_nodes;
   return options;
 }
 
@@ -160,7 +162,7 @@ std::vector<Peer> Ring::FarSuccessors() const {
   if (list_.empty()) return {};
   std::vector<Peer> rest(list_.peers().begin() + 1, list_.peers().end());
   rest.insert(rest.end(), more_.begin(), more_.end());
-  return Chain(self_, list_.head(), rest, Direction::kClockwise, kTableNeighbours, /*storing_only=*/false);
+  return Chain(self_, list_.head(), rest, Direction::kClockwise, kTableNeighbours);
 }
 
 Neighbourhood Ring::neighbourhood() const {
@@ -178,7 +180,9 @@ std::pair<double, bool> Ring::SizeEstimate() const {
     count += static_cast<double>(predecessors_.size());
     share += DistanceShare(predecessors_.back().point, self_.point);
   }
-  return {count / std::max(share, 1e-12), false};
+  // Of N processes this share of the circle meets N (1 - (1 - share)^v), each of them counted once.
+  const double met = 1 - std::pow(1 - std::min(share, 1.0), options_.virtual_nodes);
+  return {count / std::max(met, 1e-12), false};
 }
 
 std::string Ring::MaintenancePrint() const {
@@ -294,7 +298,13 @@ void Ring::DropHead() {
   list_.DropHead(self_, options_.successor_count);
   round_quiet_ = false;
   interval_ = options_.stabilize_min;
-  if (list_.empty()) Detach();
+  if (IsCutOff()) Detach();
+}
+
+// Nobody else is left in the list; other virtual nodes of this process are no others.
+bool Ring::IsCutOff() const {
+  const std::vector<Peer>& peers = list_.peers();
+  return std::all_of(peers.begin(), peers.end(), [&](const Peer& peer) { return peer.SameProcess(self_); });
 }
 
 void Ring::OnSuccessorState(const Peer& successor, const StateReply* state) {
@@ -307,6 +317,7 @@ void Ring::OnSuccessorState(const Peer& successor, const StateReply* state) {
   }
   successor_heard_ = now_;
   Adopt(successor, *state);
+  if (!IsMember()) return;
   const std::optional<Peer>& between = state->predecessor;
   const bool ask =
       between && InOpen(between->point, self_.point, successor.point) && !IsSuspect(between->point, options_.call_timeout);
@@ -322,6 +333,7 @@ void Ring::OnCandidateState(const Peer& candidate, const StateReply* state) {
     AddSuspect(candidate.point);
   } else if (InOpen(candidate.point, self_.point, list_.head().point)) {
     Adopt(candidate, *state);
+    if (!IsMember()) return;
     successor_heard_ = now_;
     round_again_ = true;
   }
@@ -355,15 +367,16 @@ void Ring::Adopt(const Peer& successor, const StateReply& state) {
   std::vector<Peer> rest = state.successors;
   const std::vector<Peer> before = list_.peers();
   list_.Assign(self_, successor, rest, state.open, options_.successor_count);
+  if (IsCutOff()) return Detach();
   if (!SamePeers(before, list_.peers())) {
     round_quiet_ = false;
     HintAboutRemoved(before);
   }
   rest.insert(rest.end(), state.more_successors.begin(), state.more_successors.end());
-  more_ = Chain(self_, successor, rest, Direction::kClockwise, kTableNeighbours, /*storing_only=*/false);
+  more_ = Chain(self_, successor, rest, Direction::kClockwise, kTableNeighbours);
   std::erase_if(more_, [&](const Peer& peer) { return list_.Contains(peer.point); });
-  std::vector<Peer> storing = Chain(self_, successor, state.storing_successors, Direction::kClockwise, options_.storing_count,
-                                    /*storing_only=*/true);
+  std::vector<Peer> storing =
+      StoringRun(self_, successor, state.storing_successors, Direction::kClockwise, options_.storing_count);
   if (!SamePeers(storing, storing_successors_)) {
     neighbourhood_changed_ = true;
     storing_successors_ = std::move(storing);
@@ -414,10 +427,9 @@ void Ring::AdoptPredecessor(const RectifyRequest& notice) {
   predecessor_ = candidate;
   predecessor_heard_ = now_;
   DropSuspect(candidate.point);
-  predecessors_ =
-      Chain(self_, candidate, notice.predecessors, Direction::kCounterClockwise, kTableNeighbours, /*storing_only=*/false);
-  std::vector<Peer> storing = Chain(self_, candidate, notice.storing_predecessors, Direction::kCounterClockwise,
-                                    options_.storing_count, /*storing_only=*/true);
+  predecessors_ = Chain(self_, candidate, notice.predecessors, Direction::kCounterClockwise, kTableNeighbours);
+  std::vector<Peer> storing =
+      StoringRun(self_, candidate, notice.storing_predecessors, Direction::kCounterClockwise, options_.storing_count);
   const bool storing_changed = !SamePeers(storing, storing_predecessors_);
   storing_predecessors_ = std::move(storing);
   neighbourhood_changed_ = neighbourhood_changed_ || storing_changed || is_new;

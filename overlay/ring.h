@@ -18,6 +18,8 @@
 //    that lies before its successor belongs to another ring (or is news): it is adopted by StabilizeFromPredecessor; one that
 //    lies behind it is rectified. Both preserve the invariant for any live member. A member alone that meets another ring joins
 //    it. So rings that know of each other merge.
+//  - Several virtual nodes of one process: a list in which only they are left is as dead as an empty one, and none of them is a
+//    way in for another, so that a process cut off from all others does not take the circle for itself.
 //  - Fingers, learned peers, the longer lists and the storing lists: hints for routing and what dht/ is told; maintenance never
 //    reads them.
 // Hostile peers can lie in an answer or delay it; they cannot claim a point they hold no key for, nor make a list grow.
@@ -96,6 +98,8 @@ class Ring {
     absl::Duration reunion_every = absl::Seconds(30);  // reached by doubling from a second after joining
     size_t learned_bytes = 24 * 1024;                  // of LearnedPeers: about a hundred, all slots of a ring of 100,000
     bool prepares = true;                              // false: nothing to download (relay-only), join at once
+    bool founds = true;                                // false: not the first virtual node of its process: never founds a ring
+    int virtual_nodes = 1;                             // of each process
 
     static Options Of(const Network& network, Role role);
   };
@@ -190,6 +194,7 @@ class Ring {
   void Stabilize();
   void AskSuccessor();
   void DropHead();
+  bool IsCutOff() const;
   void OnSuccessorState(const Peer& successor, const StateReply* state);
   void OnCandidateState(const Peer& candidate, const StateReply* state);
   void OnAloneState(const Peer& predecessor, const StateReply* state);
@@ -256,6 +261,7 @@ class Ring {
   void AddSuspect(const NodeId& point);
   void DropSuspect(const NodeId& point);
   std::vector<Peer> WithSelfIfFew(std::vector<Peer> storing) const;
+  std::vector<Peer> Distinct(const std::vector<Peer>& run) const;
   absl::Duration Jittered(absl::Duration span);
 
   const Peer self_;

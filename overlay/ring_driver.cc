@@ -24,38 +24,52 @@ RingDriver::RingDriver(Options options, const keys::SigningKey& node_key, base::
       directory_(directory),
       rng_(rng),
       onion_keys_(std::exchange(options_.onion_keys, {})),
-      ring_(MakePeer(options_.network, node_key.public_key(), 0, options_.role, options_.address, options_.admission),
-            Ring::Options::Of(options_.network, options_.role), rng),
-      tick_(loop, [this] { Apply(ring_.OnTick(loop_.Now())); }),
+      nodes_(static_cast<size_t>(options_.network.virtual_nodes)),
+      tick_(loop, [this] { OnTick(); }),
       renew_timer_(loop, [this] { Renew(); }),
       directory_timer_(loop, [this] { RefreshDirectory(); }),
       meet_timer_(loop, [this] { MeetBootstrap(); }),
       deadline_timer_(loop, [this] { CheckJoinDeadline(); }) {
-  CHECK(options_.network.virtual_nodes == 1);
+  CHECK(options_.network.virtual_nodes >= 1 && options_.network.virtual_nodes <= kVirtualNodesMax);
+  for (size_t index = 0; index < nodes_.size(); ++index) nodes_[index].ring = MakeRing(index);
   Renew();
   Serve(server);
 }
 
 RingDriver::~RingDriver() = default;
 
-void RingDriver::Create() { Apply(ring_.Create(loop_.Now())); }
+std::unique_ptr<Ring> RingDriver::MakeRing(size_t index) const {
+  Ring::Options options = Ring::Options::Of(options_.network, options_.role);
+  options.founds = index == 0;
+  Peer self = MakePeer(options_.network, node_key_.public_key(), static_cast<uint8_t>(index), options_.role, options_.address,
+                       options_.admission);
+  return std::make_unique<Ring>(std::move(self), options, rng_);
+}
+
+void RingDriver::Create() { Apply(0, nodes_[0].ring->Create(loop_.Now())); }
 
 void RingDriver::Leave(std::function<void()> done) {
   leave_done_ = std::move(done);
-  Apply(ring_.Leave(loop_.Now()));
+  for (size_t index = 0; index < nodes_.size(); ++index) Apply(index, nodes_[index].ring->Leave(loop_.Now()));
   Later([this] {
     if (open_calls_ == 0 && leave_done_) std::exchange(leave_done_, nullptr)();
   });
   deadline_timer_.Reset(loop_.Now() + kLeaveGrace);
 }
 
+// Whoever of us stands closest before the point has the shortest way.
 void RingDriver::Lookup(const NodeId& point, std::function<void(absl::StatusOr<LookupResult>)> done) {
   const LookupId id = ++last_lookup_;
   lookups_.emplace(id, std::move(done));
-  Apply(ring_.StartLookup(id, point, loop_.Now()));
+  size_t best = 0;
+  for (size_t index = 1; index < nodes_.size(); ++index) {
+    const Ring& ring = *nodes_[index].ring;
+    if (ring.IsMember() && Distance(ring.self().point, point) < Distance(nodes_[best].ring->self().point, point)) best = index;
+  }
+  Apply(best, nodes_[best].ring->StartLookup(id, point, loop_.Now()));
 }
 
-// --- For the core ---
+// --- For the cores ---
 
 void RingDriver::Later(std::function<void()> task) {
   loop_.Post([alive = std::weak_ptr<char>(alive_), task = std::move(task)] {
@@ -63,9 +77,16 @@ void RingDriver::Later(std::function<void()> task) {
   });
 }
 
-void RingDriver::Apply(RingActions actions) {
+void RingDriver::OnTick() {
+  for (size_t index = 0; index < nodes_.size(); ++index) {
+    Ring& ring = *nodes_[index].ring;
+    if (index == 0 || ring.NextTick() <= loop_.Now()) Apply(index, ring.OnTick(loop_.Now()));
+  }
+}
+
+void RingDriver::Apply(size_t index, RingActions actions) {
   for (RingAction& action : actions) {
-    std::visit(base::Overloaded{[&](overlay::Call& call) { Post(std::move(call)); },
+    std::visit(base::Overloaded{[&](overlay::Call& call) { Post(index, std::move(call)); },
                                 [&](LookupDone& finished) {
                                   if (finished.result.ok()) {
                                     spdlog::trace("ring: lookup ended after {} hops", finished.result->hops);
@@ -81,41 +102,57 @@ void RingDriver::Apply(RingActions actions) {
                                   if (on_neighbourhood) on_neighbourhood(changed.neighbourhood);
                                   directory_timer_.Reset(loop_.Now());
                                 },
-                                [&](JoinPrepared& prepared) { OnJoinPrepared(prepared.neighbourhood); },
-                                [&](StateChanged& changed) { OnStateChanged(changed.state); },
+                                [&](JoinPrepared& prepared) { OnJoinPrepared(index, prepared.neighbourhood); },
+                                [&](StateChanged& changed) { OnStateChanged(index, changed.state); },
                                 [&](ContactsWanted&) { MeetBootstrap(); }},
                action);
   }
-  TracePointers();
-  tick_.Reset(ring_.NextTick());
+  TracePointers(nodes_[index]);
+  if (nodes_.size() > 1 && !actions.empty()) Later([this] { FollowFirst(); });
+  absl::Time next = absl::InfiniteFuture();
+  for (const VirtualNode& node : nodes_) next = std::min(next, node.ring->NextTick());
+  tick_.Reset(next);
 }
 
-void RingDriver::TracePointers() {
+void RingDriver::TracePointers(VirtualNode& node) {
   const auto trace = [](const char* what, const std::optional<Peer>& now, std::optional<Peer>& before) {
     if (now == before) return;
     before = now;
     spdlog::trace("ring: {} {}", what, now ? base::Redacted(now->point.view()) : "none");
   };
-  const std::vector<Peer>& list = ring_.successors();
-  trace("successor", list.empty() ? std::nullopt : std::optional(list.front()), traced_successor_);
-  trace("predecessor", ring_.predecessor(), traced_predecessor_);
+  const std::vector<Peer>& list = node.ring->successors();
+  trace("successor", list.empty() ? std::nullopt : std::optional(list.front()), node.traced_successor);
+  trace("predecessor", node.ring->predecessor(), node.traced_predecessor);
 }
 
-void RingDriver::Post(overlay::Call call) {
+void RingDriver::Post(size_t index, overlay::Call call) {
+  const Asker asker = {index, nodes_[index].life};
+  if (call.to.node_key == node_key_.public_key()) return PostHere(asker, std::move(call));
   ++open_calls_;
   const absl::Time deadline = loop_.Now() + call.timeout;
-  Ask(std::move(call), deadline, /*introduced=*/false);
+  Ask(asker, std::move(call), deadline, /*introduced=*/false);
+}
+
+// To another virtual node of this process. Its answer comes at once, but never from inside the question.
+void RingDriver::PostHere(Asker asker, overlay::Call call) {
+  Later([this, asker, call = std::move(call)] {
+    Ring& asked = *nodes_[call.to.index].ring;  // a peer's index is below v (DecodePeer)
+    Ring::Answered answered = asked.OnRequest(call.request, loop_.Now());
+    Apply(call.to.index, std::move(answered.actions));
+    OnReply(asker, call, std::move(answered.reply));
+  });
 }
 
 // A node that does not know us yet says so (FailedPrecondition): then our descriptor first, and the question once more.
-void RingDriver::Ask(overlay::Call call, absl::Time deadline, bool introduced) {
+void RingDriver::Ask(Asker asker, overlay::Call call, absl::Time deadline, bool introduced) {
   const RpcTarget target = {call.to.address, call.to.node_key};
   const std::string_view method = MethodOf(call.request);
   std::string bytes = EncodeRequest(call.request, call.to.index);
   client_.Call(target, method, std::move(bytes), deadline - loop_.Now(),
-               [this, deadline, introduced, alive = std::weak_ptr<char>(alive_), call = std::move(call)](const absl::StatusOr<RpcAnswer>& answer) {
+               [this, asker, deadline, introduced, alive = std::weak_ptr<char>(alive_),
+                call = std::move(call)](const absl::StatusOr<RpcAnswer>& answer) {
                  if (!alive.lock()) return;
-                 if (absl::IsFailedPrecondition(answer.status()) && !introduced) return ShowSelf(call, deadline);
+                 if (absl::IsFailedPrecondition(answer.status()) && !introduced) return ShowSelf(asker, call, deadline);
                  --open_calls_;
                  absl::StatusOr<RingReply> reply =
                      answer.ok() ? DecodeReply(options_.network, call.request, call.to, answer->message) : answer.status();
@@ -123,36 +160,96 @@ void RingDriver::Ask(overlay::Call call, absl::Time deadline, bool introduced) {
                    spdlog::debug("ring: {} to {} failed: {}", MethodOf(call.request), base::Redacted(call.to.point.view()),
                                  absl::StatusCodeToString(reply.status().code()));
                  }
-                 Apply(ring_.OnReply(call.id, std::move(reply), loop_.Now()));
+                 OnReply(asker, call, std::move(reply));
                  if (open_calls_ == 0 && leave_done_) std::exchange(leave_done_, nullptr)();
                });
 }
 
-void RingDriver::ShowSelf(overlay::Call call, absl::Time deadline) {
+void RingDriver::ShowSelf(Asker asker, overlay::Call call, absl::Time deadline) {
   const RpcTarget target = {call.to.address, call.to.node_key};
-  client_.Call(target, kMethodDescribe, EncodeDescribe({descriptor_.encoded, std::nullopt}), deadline - loop_.Now(),
-               [this, deadline, alive = std::weak_ptr<char>(alive_), call = std::move(call)](const absl::StatusOr<RpcAnswer>&) {
-                 if (alive.lock()) Ask(call, deadline, /*introduced=*/true);
-               });
+  client_.Call(
+      target, kMethodDescribe, EncodeDescribe({descriptor_.encoded, std::nullopt}), deadline - loop_.Now(),
+      [this, asker, deadline, alive = std::weak_ptr<char>(alive_), call = std::move(call)](const absl::StatusOr<RpcAnswer>&) {
+        if (alive.lock()) Ask(asker, call, deadline, /*introduced=*/true);
+      });
 }
 
-void RingDriver::OnStateChanged(RingState state) {
+void RingDriver::OnReply(Asker asker, const overlay::Call& call, absl::StatusOr<RingReply> reply) {
+  VirtualNode& node = nodes_[asker.index];
+  if (node.life != asker.life) return;
+  Apply(asker.index, node.ring->OnReply(call.id, std::move(reply), loop_.Now()));
+}
+
+void RingDriver::OnStateChanged(size_t index, RingState state) {
+  if (index > 0) {
+    spdlog::debug("ring: virtual node {}: {}", index, Name(state));
+    return TellWatchers(index);
+  }
   spdlog::debug("ring: {}", Name(state));
-  std::erase_if(health_watchers_, [&](const auto& watcher) { return !watcher->Write(HealthNow()); });
+  TellWatchers(index);
   if (on_state) on_state(state);
   if (state == RingState::kMember) FinishJoin(absl::OkStatus());
+  if (state == RingState::kDetached) Later([this] { DropOthers(); });
 }
 
-void RingDriver::OnJoinPrepared(const Neighbourhood& future) {
-  const uint64_t preparation = ++preparation_;
+void RingDriver::OnJoinPrepared(size_t index, const Neighbourhood& future) {
   spdlog::trace("ring: a place is found; what falls to it is fetched");
-  const auto ready = [this, preparation, alive = std::weak_ptr<char>(alive_)](const absl::Status& status) {
+  const Asker asker = {index, nodes_[index].life};
+  const bool busy = !preparations_.empty() && preparations_.front().asker.index != index;
+  std::erase_if(preparations_, [&](const Preparation& waiting) { return waiting.asker.index == index; });
+  preparations_.push_back({asker, future});
+  if (busy) return;
+  ++preparation_;  // an answer to the one before says nothing of this one
+  Later([this] { PrepareNext(); });
+}
+
+// One download at a time: the store has one place for it.
+void RingDriver::PrepareNext() {
+  if (preparations_.empty()) return;
+  const auto [asker, future] = preparations_.front();
+  const uint64_t preparation = ++preparation_;
+  const auto ready = [this, preparation, asker = asker, alive = std::weak_ptr<char>(alive_)](const absl::Status& status) {
     if (!alive.lock() || preparation != preparation_) return;
     ++preparation_;
-    Apply(status.ok() ? ring_.OnRangeReady(loop_.Now()) : ring_.OnRangeFailed(loop_.Now()));
+    preparations_.erase(preparations_.begin());
+    VirtualNode& node = nodes_[asker.index];
+    if (node.life == asker.life) {
+      Apply(asker.index, status.ok() ? node.ring->OnRangeReady(loop_.Now()) : node.ring->OnRangeFailed(loop_.Now()));
+    }
+    PrepareNext();
   };
   if (!on_join_prepared) return Later([ready] { ready(absl::OkStatus()); });
-  Later([this, future, ready] { on_join_prepared(future, ready); });
+  on_join_prepared(future, ready);
+}
+
+// --- Virtual nodes behind the first ---
+
+void RingDriver::FollowFirst() {
+  if (!first().IsMember()) return;
+  std::vector<Peer> ways;
+  for (const Peer& peer : first().successors()) {
+    if (!peer.SameProcess(self())) ways.push_back(peer);
+  }
+  if (ways.empty()) return;
+  for (size_t index = 1; index < nodes_.size(); ++index) {
+    Ring& ring = *nodes_[index].ring;
+    if (ring.state() == RingState::kJoining) return;
+    if (ring.state() == RingState::kIdle) return Apply(index, ring.Join(std::move(ways), loop_.Now()));
+  }
+}
+
+// The process is cut off: what the others still believe counts for nothing.
+void RingDriver::DropOthers() {
+  for (size_t index = 1; index < nodes_.size(); ++index) {
+    VirtualNode& node = nodes_[index];
+    if (node.ring->state() == RingState::kIdle || node.ring->state() == RingState::kLeft) continue;
+    Apply(index, node.ring->Leave(loop_.Now()));
+    node.ring = MakeRing(index);
+    ++node.life;
+  }
+  if (preparations_.empty() || preparations_.front().asker.index == 0) return;
+  preparations_.clear();
+  ++preparation_;
 }
 
 // --- Joining ---
@@ -166,11 +263,11 @@ void RingDriver::Join(std::vector<RpcTarget> bootstrap, absl::Duration timeout, 
 
 // One round at a time, with pauses. Members look now and then whether another ring has grown there.
 void RingDriver::MeetBootstrap() {
-  const absl::Time next = met_at_ + (ring_.IsMember() ? kMeetPauseMember : kMeetPause);
+  const absl::Time next = met_at_ + (first().IsMember() ? kMeetPauseMember : kMeetPause);
   const bool too_soon = loop_.Now() < next;
-  if (bootstrap_.empty() || meeting_ > 0 || ring_.state() == RingState::kLeft) return;
+  if (bootstrap_.empty() || meeting_ > 0 || first().state() == RingState::kLeft) return;
   if (too_soon) {
-    if (!ring_.IsMember()) meet_timer_.Reset(next);
+    if (!first().IsMember()) meet_timer_.Reset(next);
     return;
   }
   met_at_ = loop_.Now();
@@ -189,13 +286,15 @@ void RingDriver::OnMet(const absl::StatusOr<Descriptor>& met, size_t of) {
   if (met.ok() && met->node_key != node_key_.public_key()) {
     directory_.Keep(*met);
     const std::vector<Peer> contact = {met->ToPeer(options_.network)};
-    Apply(ring_.state() == RingState::kIdle ? ring_.Join(contact, loop_.Now()) : ring_.AddContacts(contact, loop_.Now()));
+    Ring& ring = *nodes_[0].ring;
+    Apply(0, ring.state() == RingState::kIdle ? ring.Join(contact, loop_.Now()) : ring.AddContacts(contact, loop_.Now()));
+    for (size_t index = 1; index < nodes_.size(); ++index) Apply(index, nodes_[index].ring->AddContacts(contact, loop_.Now()));
   } else if (!met.ok() && !absl::IsUnavailable(met.status())) {
     ++refused_;
     refusal_ = met.status();
   }
-  if (meeting_ > 0 || ring_.IsMember()) return;
-  if (refused_ == of && ring_.state() == RingState::kIdle) return FinishJoin(refusal_);
+  if (meeting_ > 0 || first().IsMember()) return;
+  if (refused_ == of && first().state() == RingState::kIdle) return FinishJoin(refusal_);
   if (joining_) meet_timer_.Reset(loop_.Now() + kMeetPause);
 }
 
@@ -209,7 +308,7 @@ void RingDriver::FinishJoin(absl::Status status) {
   if (!joining_) return;
   auto done = std::move(std::exchange(joining_, std::nullopt)->done);
   deadline_timer_.Stop();
-  if (!status.ok()) Apply(ring_.Leave(loop_.Now()));
+  if (!status.ok()) Apply(0, nodes_[0].ring->Leave(loop_.Now()));
   Later([done = std::move(done), status = std::move(status)] { done(status); });
 }
 

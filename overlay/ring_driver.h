@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// overlay/ring_driver.h — the ring core on the event loop: calls over RPC, answers to others, and what this node publishes.
+// overlay/ring_driver.h — the ring cores of a process on the event loop: calls over RPC, answers to others, what it publishes.
 //
 // Serves State, Rectify, NextHop and Leaving (a Rectify is taken only from the node it names), Describe, Table, and
-// grpc.health.v1 Check and Watch: SERVING exactly while a member.
+// grpc.health.v1 Check and Watch: SERVING exactly while a member (service "" or "bulbil.v1.Ring"; "bulbil.v1.Ring/i" asks for
+// virtual node i).
 // Keeps the own descriptor signed (renewed at half its life; onion keys rotate, the previous one stays usable), the routing table
 // signed (anew when it changed or at half its life), and in the directory the descriptors of everybody in the table, because
 // relays and clients ask this node for them, and a relay looks nothing up for a client (protocol.md 6).
-// One virtual node: networks with more need one core each and are refused by the constructor.
+// A network of v virtual nodes has one core for each. The first one leads: it creates, joins, founds and loses the ring for the
+// process, as if it were the only one. The others join one after another once it has a successor of another process, through that
+// successor, and are dropped when it is detached. What they ask of each other stays in this process.
 // All calls and callbacks on the loop's thread; a callback is never made from inside the call that asked.
 #pragma once
 
@@ -51,8 +54,8 @@ class RingDriver {
 
   void Create();
   // Meets the bootstrap addresses (host names allowed) again and again and joins through whoever answers. `done` once: OK when a
-  // member. FailedPrecondition, Unauthenticated: everybody there is of another network or version, or an impostor (text for the
-  // user). DeadlineExceeded: nobody let us in within `timeout`; the ring is left then.
+  // member (the first virtual node; the others follow). FailedPrecondition, Unauthenticated: everybody there is of another network or
+  // version, or an impostor (text for the user). DeadlineExceeded: nobody let us in within `timeout`; the ring is left then.
   void Join(std::vector<RpcTarget> bootstrap, absl::Duration timeout, std::function<void(absl::Status)> done);
   // `done` when the neighbours heard, at most kLeaveGrace later. Questions are answered until the end, as no member.
   void Leave(std::function<void()> done);
@@ -64,37 +67,63 @@ class RingDriver {
   std::function<void(RingState)> on_state;
 
   const Network& network() const { return options_.network; }
-  const Peer& self() const { return ring_.self(); }
-  RingState state() const { return ring_.state(); }
-  bool IsMember() const { return ring_.IsMember(); }
-  bool IsAlone() const { return ring_.IsMember() && ring_.successors().empty(); }
-  const std::vector<Peer>& successors() const { return ring_.successors(); }
-  const std::optional<Peer>& predecessor() const { return ring_.predecessor(); }
-  std::vector<Finger> fingers() const { return ring_.fingers().Distinct(); }
-  std::pair<double, bool> SizeEstimate() const { return ring_.SizeEstimate(); }
-  Neighbourhood neighbourhood() const { return ring_.neighbourhood(); }
-  const RoutingTable& table() const;  // signed; good until the next call. Of a non-member it names nobody but us
+  // Of the process: what its first virtual node says.
+  const Peer& self() const { return first().self(); }
+  RingState state() const { return first().state(); }
+  bool IsMember() const { return first().IsMember(); }
+  bool IsAlone() const { return first().IsMember() && first().successors().empty(); }
+  const std::vector<Peer>& successors() const { return first().successors(); }
+  const std::optional<Peer>& predecessor() const { return first().predecessor(); }
+  std::pair<double, bool> SizeEstimate() const { return first().SizeEstimate(); }
+  // Each of them; index < virtual_nodes().
+  size_t virtual_nodes() const { return nodes_.size(); }
+  const Ring& virtual_node(size_t index) const { return *nodes_[index].ring; }
+  // Signed; good until the next call for that index. Of a non-member it names nobody but us.
+  const RoutingTable& table(size_t index = 0) const;
   const Descriptor& descriptor() const { return descriptor_; }
   std::span<const keys::X25519KeyPair> onion_keys() const { return onion_keys_.pairs; }  // the current one first, then the previous
 
  private:
   // What the driver does for the core.
-  void Apply(RingActions actions);
-  void TracePointers();
-  void Post(overlay::Call call);
-  void Ask(overlay::Call call, absl::Time deadline, bool introduced);
-  void ShowSelf(overlay::Call call, absl::Time deadline);
-  void OnStateChanged(RingState state);
-  void OnJoinPrepared(const Neighbourhood& future);
+  struct VirtualNode {
+    std::unique_ptr<Ring> ring;
+    uint32_t life = 0;  // one more with every new ring: answers to the one before count for nothing
+    RoutingTable table;
+    std::optional<Peer> traced_successor, traced_predecessor;
+  };
+  // Which ring asked; and a call of it.
+  struct Asker {
+    size_t index;
+    uint32_t life;
+  };
+  std::unique_ptr<Ring> MakeRing(size_t index) const;
+  const Ring& first() const { return *nodes_[0].ring; }
+  void Apply(size_t index, RingActions actions);
+  void OnTick();
+  void TracePointers(VirtualNode& node);
+  void Post(size_t index, overlay::Call call);
+  void PostHere(Asker asker, overlay::Call call);
+  void Ask(Asker asker, overlay::Call call, absl::Time deadline, bool introduced);
+  void ShowSelf(Asker asker, overlay::Call call, absl::Time deadline);
+  void OnReply(Asker asker, const overlay::Call& call, absl::StatusOr<RingReply> reply);
+  void OnStateChanged(size_t index, RingState state);
+  void OnJoinPrepared(size_t index, const Neighbourhood& future);
+  void PrepareNext();
   void Later(std::function<void()> task);
+
+  // The virtual nodes behind the first.
+  void FollowFirst();
+  void DropOthers();
 
   // What it answers.
   void Serve(RpcServer& server);
   void OnRingRequest(const Caller& caller, std::string_view method, const std::string& request, const RpcResponder& respond);
   void OnDescribe(const Caller& caller, const std::string& request, const RpcResponder& respond);
   void OnTable(const std::string& request, const RpcResponder& respond);
-  void OnHealthWatch(std::shared_ptr<RpcStream> stream);
-  std::string HealthNow() const;
+  void OnHealthWatch(size_t index, std::shared_ptr<RpcStream> stream);
+  std::string HealthNow(size_t index) const;
+  // Tells those watchers of this virtual node and forgets who has gone; all of them if no index is given.
+  void TellWatchers(std::optional<size_t> index);
 
   // What it publishes, and knows of others.
   void Renew();
@@ -121,9 +150,7 @@ class RingDriver {
   base::Rng& rng_;
   keys::OnionKeys onion_keys_;
   Descriptor descriptor_;
-  Ring ring_;
-  std::optional<Peer> traced_successor_, traced_predecessor_;
-  mutable RoutingTable table_;
+  mutable std::vector<VirtualNode> nodes_;  // by index, v of them; mutable for the tables, which are signed when asked for
 
   base::Timer tick_, renew_timer_, directory_timer_, meet_timer_, deadline_timer_;
   std::vector<RpcTarget> bootstrap_;
@@ -132,7 +159,12 @@ class RingDriver {
   absl::Status refusal_;
   absl::Time met_at_ = absl::InfinitePast();
   std::optional<Joining> joining_;
-  uint64_t preparation_ = 0;   // number of the latest JoinPrepared: answers to earlier ones count for nothing
+  struct Preparation {
+    Asker asker;
+    Neighbourhood future;
+  };
+  std::vector<Preparation> preparations_;  // the first is under way; one of each virtual node at most
+  uint64_t preparation_ = 0;               // number of the one under way: answers to earlier ones count for nothing
   LookupId last_lookup_ = 0;
   absl::flat_hash_map<LookupId, std::function<void(absl::StatusOr<LookupResult>)>> lookups_;
   struct Described {
@@ -141,7 +173,11 @@ class RingDriver {
   };
   absl::flat_hash_map<keys::PublicKey, Described> described_;  // of those in the table
   size_t describing_ = 0;
-  std::vector<std::shared_ptr<RpcStream>> health_watchers_;
+  struct HealthWatcher {
+    size_t index;
+    std::shared_ptr<RpcStream> stream;
+  };
+  std::vector<HealthWatcher> health_watchers_;
   size_t open_calls_ = 0;
   std::function<void()> leave_done_;
   std::shared_ptr<char> alive_ = std::make_shared<char>();  // what callbacks in flight hold weakly

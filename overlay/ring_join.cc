@@ -33,7 +33,7 @@ RingActions Ring::AddContacts(const std::vector<Peer>& contacts, absl::Time now)
 }
 
 void Ring::AddContact(const Peer& peer) {
-  if (peer.point == self_.point) return;
+  if (peer.SameProcess(self_)) return;
   std::erase_if(contacts_, [&](const Peer& known) { return known.point == peer.point; });
   contacts_.insert(contacts_.begin(), peer);
   if (contacts_.size() > kContactsMax) contacts_.pop_back();
@@ -42,7 +42,7 @@ void Ring::AddContact(const Peer& peer) {
 std::vector<Peer> Ring::WaysIn() const {
   std::vector<Peer> ways;
   const auto add = [&](const Peer& peer) {
-    if (peer.point == self_.point || ways.size() == kWaysInMax || ContainsPoint(ways, peer.point)) return;
+    if (peer.SameProcess(self_) || ways.size() == kWaysInMax || ContainsPoint(ways, peer.point)) return;
     ways.push_back(peer);
   };
   if (predecessor_) add(*predecessor_);
@@ -147,8 +147,8 @@ RingActions Ring::OnRangeFailed(absl::Time now) {
   return Finish();
 }
 
-// A chain that starts after the predecessor, as it goes on from here: round to the predecessor again, unless it is open. In a small
-// ring it may name us, and begins with who is behind us then.
+// A chain that starts after the predecessor, as it goes on from here: round to the predecessor again, unless it is open. In a
+// small ring it may name us, and begins with who is behind us then.
 std::vector<Peer> Ring::SeenFromHere(const std::vector<Peer>& chain, bool open, const Peer& predecessor) const {
   std::vector<Peer> seen;
   const auto self = std::find_if(chain.begin(), chain.end(), [&](const Peer& peer) { return peer.point == self_.point; });
@@ -170,16 +170,16 @@ void Ring::FillPlace(const Peer& predecessor, const StateReply& state) {
   std::vector<Peer> far = state.successors;
   far.insert(far.end(), state.more_successors.begin(), state.more_successors.end());
   far = SeenFromHere(far, state.open, predecessor);
-  more_ = Chain(self_, far.front(), {far.begin() + 1, far.end()}, Direction::kClockwise, kTableNeighbours, /*storing_only=*/false);
+  more_ = Chain(self_, far.front(), {far.begin() + 1, far.end()}, Direction::kClockwise, kTableNeighbours);
   std::erase_if(more_, [&](const Peer& peer) { return list_.Contains(peer.point); });
-  const std::vector<Peer> storing = SeenFromHere(state.storing_successors, /*open=*/false, predecessor);
-  storing_successors_ = Chain(self_, storing.front(), {storing.begin() + 1, storing.end()}, Direction::kClockwise,
-                              options_.storing_count, /*storing_only=*/true);
+  const bool run_goes_on = CountProcesses(state.storing_successors, predecessor.node_key) >= options_.storing_count;
+  const std::vector<Peer> storing = SeenFromHere(state.storing_successors, run_goes_on, predecessor);
+  storing_successors_ =
+      StoringRun(self_, storing.front(), {storing.begin() + 1, storing.end()}, Direction::kClockwise, options_.storing_count);
   predecessor_ = predecessor;
-  predecessors_ = Chain(self_, predecessor, state.predecessors, Direction::kCounterClockwise, kTableNeighbours,
-                        /*storing_only=*/false);
-  storing_predecessors_ = Chain(self_, predecessor, state.storing_predecessors, Direction::kCounterClockwise,
-                                options_.storing_count, /*storing_only=*/true);
+  predecessors_ = Chain(self_, predecessor, state.predecessors, Direction::kCounterClockwise, kTableNeighbours);
+  storing_predecessors_ =
+      StoringRun(self_, predecessor, state.storing_predecessors, Direction::kCounterClockwise, options_.storing_count);
 }
 
 void Ring::BecomeMember() {
@@ -235,7 +235,7 @@ void Ring::OnNewcomerState(const Peer& newcomer, const StateReply* state) {
     if (!seeking_place_) seek_due_ = now_;
     return;
   }
-  if (seeking_place_ || !exhausted_) return;
+  if (seeking_place_ || !exhausted_ || !options_.founds) return;
   const bool theirs_to_found = state->detached && newcomer.point < self_.point;
   if (!theirs_to_found) return Found(newcomer);
   Knock(newcomer);

@@ -33,10 +33,9 @@ void RingDriver::Serve(RpcServer& server) {
   server.Handle(kMethodTable, Access::kAnyone,
                 [this](const Caller&, std::string request, RpcResponder respond) { OnTable(request, respond); });
   server.HandleStream(kMethodHealthWatch, Access::kAnyone, [this](const Caller&, std::string request, std::shared_ptr<RpcStream> stream) {
-    if (const auto asked = DecodeRequest(options_.network, kMethodHealthWatch, request); !asked.ok()) {
-      return stream->Finish(asked.status());
-    }
-    OnHealthWatch(std::move(stream));
+    const auto asked = DecodeRequest(options_.network, kMethodHealthWatch, request);
+    if (!asked.ok()) return stream->Finish(asked.status());
+    OnHealthWatch(asked->index, std::move(stream));
   });
 }
 
@@ -52,9 +51,10 @@ void RingDriver::OnRingRequest(const Caller& caller, std::string_view method, co
   if (notice != nullptr && notice->candidate.node_key != caller.tls_key) {
     return respond(absl::UnauthenticatedError("rectify in another node's name"));
   }
-  Ring::Answered answered = ring_.OnRequest(asked->request, loop_.Now());
-  respond(EncodeReply(answered.reply, self()));
-  Apply(std::move(answered.actions));
+  Ring& ring = *nodes_[asked->index].ring;
+  Ring::Answered answered = ring.OnRequest(asked->request, loop_.Now());
+  respond(EncodeReply(answered.reply, ring.self()));
+  Apply(asked->index, std::move(answered.actions));
 }
 
 void RingDriver::OnDescribe(const Caller& caller, const std::string& request, const RpcResponder& respond) {
@@ -72,20 +72,27 @@ void RingDriver::OnDescribe(const Caller& caller, const std::string& request, co
 void RingDriver::OnTable(const std::string& request, const RpcResponder& respond) {
   const absl::StatusOr<uint8_t> index = DecodeTableQuestion(request);
   if (!index.ok()) return respond(index.status());
-  if (*index != 0) return respond(absl::NotFoundError("no such virtual node"));
-  if (!ring_.IsMember()) return respond(absl::UnavailableError("not a member of the ring"));
-  respond(EncodeTableReply(table().encoded));
+  if (*index >= nodes_.size()) return respond(absl::NotFoundError("no such virtual node"));
+  if (!nodes_[*index].ring->IsMember()) return respond(absl::UnavailableError("not a member of the ring"));
+  respond(EncodeTableReply(table(*index).encoded));
 }
 
-std::string RingDriver::HealthNow() const { return EncodeReply(HealthReply{ring_.IsMember()}, self()); }
+std::string RingDriver::HealthNow(size_t index) const {
+  const Ring& ring = *nodes_[index].ring;
+  return EncodeReply(HealthReply{ring.IsMember()}, ring.self());
+}
 
-void RingDriver::OnHealthWatch(std::shared_ptr<RpcStream> stream) {
+void RingDriver::TellWatchers(std::optional<size_t> index) {
+  std::erase_if(health_watchers_, [&](const HealthWatcher& watcher) {
+    return (!index || *index == watcher.index) && !watcher.stream->Write(HealthNow(watcher.index));
+  });
+}
+
+void RingDriver::OnHealthWatch(size_t index, std::shared_ptr<RpcStream> stream) {
   // Who hung up is only seen by writing to it; repeating the state is harmless.
-  if (health_watchers_.size() >= kHealthWatchersMax) {
-    std::erase_if(health_watchers_, [&](const auto& watcher) { return !watcher->Write(HealthNow()); });
-  }
+  if (health_watchers_.size() >= kHealthWatchersMax) TellWatchers(std::nullopt);
   if (health_watchers_.size() >= kHealthWatchersMax) return stream->Finish(absl::ResourceExhaustedError("too many watchers"));
-  if (stream->Write(HealthNow())) health_watchers_.push_back(std::move(stream));
+  if (stream->Write(HealthNow(index))) health_watchers_.push_back({index, std::move(stream)});
 }
 
 // --- What is published ---
@@ -114,23 +121,25 @@ void RingDriver::RenewOnionKeys() {
   if (options_.keep_onion_keys) options_.keep_onion_keys(onion_keys_);
 }
 
-const RoutingTable& RingDriver::table() const {
+const RoutingTable& RingDriver::table(size_t index) const {
+  const Ring& ring = *nodes_[index].ring;
+  RoutingTable& held = nodes_[index].table;
   RoutingTable now;
-  now.owner = self();
-  if (ring_.IsMember()) {
-    now.fingers = ring_.fingers().Distinct();
-    now.successors = ring_.FarSuccessors();
-    now.predecessors = ring_.FarPredecessors();
+  now.owner = ring.self();
+  if (ring.IsMember()) {
+    now.fingers = ring.fingers().Distinct();
+    now.successors = ring.FarSuccessors();
+    now.predecessors = ring.FarPredecessors();
   }
   if (now.fingers.size() > kTableFingersMax) now.fingers.erase(now.fingers.begin(), now.fingers.end() - kTableFingersMax);
-  const bool same = SameFingers(now.fingers, table_.fingers) && SamePeers(now.successors, table_.successors) &&
-                    SamePeers(now.predecessors, table_.predecessors);
-  const bool young = !table_.encoded.empty() && loop_.WallNow() < table_.issued + options_.network.table_lifetime / 2;
+  const bool same = SameFingers(now.fingers, held.fingers) && SamePeers(now.successors, held.successors) &&
+                    SamePeers(now.predecessors, held.predecessors);
+  const bool young = !held.encoded.empty() && loop_.WallNow() < held.issued + options_.network.table_lifetime / 2;
   if (!same || !young) {
-    table_ = std::move(now);
-    SignTable(options_.network, node_key_, table_, loop_.WallNow());
+    held = std::move(now);
+    SignTable(options_.network, node_key_, held, loop_.WallNow());
   }
-  return table_;
+  return held;
 }
 
 // --- What is known of others ---
@@ -145,9 +154,13 @@ bool RingDriver::NeedsDescriptor(const Peer& peer) const {
 
 void RingDriver::RefreshDirectory() {
   directory_timer_.Reset(loop_.Now() + kDirectoryRound);
-  const std::vector<Peer> members = table().Members();
+  std::vector<Peer> members;  // one of each process
   absl::flat_hash_set<keys::PublicKey> lived_by;
-  for (const Peer& peer : members) lived_by.insert(peer.node_key);
+  for (size_t index = 0; index < nodes_.size(); ++index) {
+    for (const Peer& peer : table(index).Members()) {
+      if (lived_by.insert(peer.node_key).second) members.push_back(peer);
+    }
+  }
   absl::erase_if(described_, [&](const auto& entry) { return !lived_by.contains(entry.first); });
   directory_.Protect(std::move(lived_by));
   for (const Peer& peer : members) {

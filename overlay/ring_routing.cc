@@ -30,7 +30,7 @@ NextHopReply Ring::NextHop(const NodeId& point) const {
   if (!owners.empty() && InHalfOpen(point, self_.point, owners.front().point)) {
     reply.found = true;
     reply.owners = std::move(owners);
-    reply.storing = WithSelfIfFew(storing_successors_);
+    reply.storing = WithSelfIfFew(Distinct(storing_successors_));
     return reply;
   }
   reply.closer = CloserTo(point);
@@ -60,8 +60,20 @@ std::vector<Peer> Ring::UnsuspectedSuccessors() const {
 
 // A list shorter than R + 1 names all other storing processes of the ring; we are the last one after the point.
 std::vector<Peer> Ring::WithSelfIfFew(std::vector<Peer> storing) const {
-  if (storing.size() < options_.storing_count && self_.role == Role::kStoring) storing.push_back(self_);
+  const bool has_us = std::any_of(storing.begin(), storing.end(), [&](const Peer& peer) { return peer.SameProcess(self_); });
+  if (storing.size() < options_.storing_count && !has_us && self_.role == Role::kStoring) storing.push_back(self_);
   return storing;
+}
+
+// The first R + 1 processes of a run, each where it stands first.
+std::vector<Peer> Ring::Distinct(const std::vector<Peer>& run) const {
+  std::vector<Peer> distinct;
+  for (const Peer& peer : run) {
+    if (distinct.size() == options_.storing_count) break;
+    const bool seen = std::any_of(distinct.begin(), distinct.end(), [&](const Peer& other) { return other.SameProcess(peer); });
+    if (!seen) distinct.push_back(peer);
+  }
+  return distinct;
 }
 
 std::vector<Peer> Ring::CloserTo(const NodeId& point) const {
@@ -91,9 +103,9 @@ std::optional<LookupResult> Ring::LocalResult(const NodeId& point) const {
     result.owner = self_;
     result.successors = UnsuspectedSuccessors();
     result.successors.insert(result.successors.begin(), self_);
-    result.storing = storing_successors_;
-    if (self_.role == Role::kStoring) result.storing.insert(result.storing.begin(), self_);
-    if (result.storing.size() > options_.storing_count) result.storing.pop_back();
+    std::vector<Peer> run = storing_successors_;
+    if (self_.role == Role::kStoring) run.insert(run.begin(), self_);
+    result.storing = Distinct(run);
     result.predecessor = *predecessor_;
     return result;
   }
@@ -305,6 +317,7 @@ void Ring::OnReunionResult(const LookupResult& result) {
 // --- What is known of others ---
 
 void Ring::Remember(const Peer& peer) {
+  if (peer.SameProcess(self_)) return;
   const auto known = std::find_if(remembered_.begin(), remembered_.end(), [&](const Peer& p) { return p.point == peer.point; });
   if (known - remembered_.begin() < static_cast<std::ptrdiff_t>(kRememberedMax / 2) && known != remembered_.end()) {
     known->address = peer.address;

@@ -33,13 +33,15 @@ void AddPeers(const std::vector<Peer>& peers, Repeated* out) {
 absl::StatusOr<Peer> PeerFrom(const Network& network, const std::string& bytes) { return DecodePeer(network, base::AsBytes(bytes)); }
 
 absl::Status PeersFrom(const Network& network, const Repeated& from, std::vector<Peer>& peers) {
-  if (from.size() > kWireListMax) return absl::InvalidArgumentError(absl::StrCat("list of ", from.size(), " peers"));
+  if (from.size() > WireListMax(network)) return absl::InvalidArgumentError(absl::StrCat("list of ", from.size(), " peers"));
   for (const std::string& bytes : from) {
     ASSIGN_OR_RETURN(Peer peer, PeerFrom(network, bytes));
     peers.push_back(std::move(peer));
   }
   return absl::OkStatus();
 }
+
+std::string HealthService(int index) { return absl::StrCat(kRingService, "/", index); }
 
 absl::StatusOr<uint8_t> IndexFrom(const Network& network, uint32_t index) {
   if (index >= static_cast<uint32_t>(network.virtual_nodes)) return absl::InvalidArgumentError("no such virtual node");
@@ -81,10 +83,13 @@ absl::StatusOr<IndexedRequest> LeavingFrom(const Network& network, const std::st
   return IndexedRequest{index, LeavingRequest{std::move(leaver)}};
 }
 
-absl::StatusOr<IndexedRequest> HealthFrom(const std::string& bytes) {
+absl::StatusOr<IndexedRequest> HealthFrom(const Network& network, const std::string& bytes) {
   ASSIGN_OR_RETURN(const auto message, Parse<health::HealthCheckRequest>(bytes));
-  if (!message.service().empty() && message.service() != "bulbil.v1.Ring") return absl::NotFoundError("unknown service");
-  return IndexedRequest{0, HealthRequest{}};
+  if (message.service().empty() || message.service() == kRingService) return IndexedRequest{0, HealthRequest{}};
+  for (int index = 0; index < network.virtual_nodes; ++index) {
+    if (message.service() == HealthService(index)) return IndexedRequest{static_cast<uint8_t>(index), HealthRequest{}};
+  }
+  return absl::NotFoundError("unknown service");
 }
 
 // --- Replies ---
@@ -159,6 +164,10 @@ absl::StatusOr<RingReply> HealthReplyFrom(const std::string& bytes) {
 
 }  // namespace
 
+int WireListMax(const Network& network) {
+  return std::max(kWireListMax, (network.successor_count + 1) * network.virtual_nodes + static_cast<int>(kTableNeighbours));
+}
+
 std::string_view MethodOf(const RingRequest& request) {
   return std::visit(base::Overloaded{[](const StateRequest&) { return kMethodState; }, [](const RectifyRequest&) { return kMethodRectify; },
                                      [](const NextHopRequest&) { return kMethodNextHop; },
@@ -194,7 +203,11 @@ std::string EncodeRequest(const RingRequest& request, uint8_t index) {
                                        message.set_leaver(ToWire(hint.leaver));
                                        return message.SerializeAsString();
                                      },
-                                     [](const HealthRequest&) { return health::HealthCheckRequest().SerializeAsString(); }},
+                                     [&](const HealthRequest&) {
+                                       health::HealthCheckRequest message;
+                                       if (index > 0) message.set_service(HealthService(index));
+                                       return message.SerializeAsString();
+                                     }},
                     request);
 }
 
@@ -203,7 +216,7 @@ absl::StatusOr<IndexedRequest> DecodeRequest(const Network& network, std::string
   if (method == kMethodRectify) return RectifyFrom(network, bytes);
   if (method == kMethodNextHop) return NextHopFrom(network, bytes);
   if (method == kMethodLeaving) return LeavingFrom(network, bytes);
-  if (method == kMethodHealthCheck || method == kMethodHealthWatch) return HealthFrom(bytes);
+  if (method == kMethodHealthCheck || method == kMethodHealthWatch) return HealthFrom(network, bytes);
   return absl::InvalidArgumentError("no such question");
 }
 

@@ -22,7 +22,11 @@ inline constexpr char kMethodLeaving[] = "/bulbil.v1.Ring/Leaving";
 inline constexpr char kMethodHealthCheck[] = "/grpc.health.v1.Health/Check";
 inline constexpr char kMethodHealthWatch[] = "/grpc.health.v1.Health/Watch";
 
-inline constexpr int kWireListMax = 64;  // entries of any list: above r and the 16 of a table, in every network
+inline constexpr int kWireListMax = 64;  // entries of any list with one virtual node per process: above r and the 16 of a table
+inline constexpr char kRingService[] = "bulbil.v1.Ring";  // health of the process; with "/i" behind it that of virtual node i
+
+// A run of virtual nodes that reaches r processes may meet every one of them, and its own, v times; what follows it may be named too.
+int WireListMax(const Network& network);
 
 // --- Between members ---
 

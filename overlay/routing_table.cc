@@ -73,8 +73,14 @@ bool AreFingers(const Peer& owner, const std::vector<Finger>& fingers) {
 
 bool RoutingTable::CoversRing() const {
   if (successors.empty() && predecessors.empty()) return true;  // alone
-  return std::any_of(predecessors.begin(), predecessors.end(), [&](const Peer& peer) {
+  const bool meet = std::any_of(predecessors.begin(), predecessors.end(), [&](const Peer& peer) {
     return std::find(successors.begin(), successors.end(), peer) != successors.end();
+  });
+  if (meet) return true;
+  // With several virtual nodes each, the nearest of a process is another one on either side.
+  if (successors.size() >= kTableNeighbours || successors.size() != predecessors.size()) return false;
+  return std::all_of(predecessors.begin(), predecessors.end(), [&](const Peer& peer) {
+    return std::any_of(successors.begin(), successors.end(), [&](const Peer& other) { return other.SameProcess(peer); });
   });
 }
 
@@ -135,6 +141,19 @@ absl::StatusOr<RoutingTable> DecodeTable(const Network& network, base::ByteView 
   return table;
 }
 
+std::vector<Peer> VirtualNodesOf(const Network& network, const std::vector<Peer>& peers) {
+  if (network.virtual_nodes == 1) return peers;
+  std::vector<Peer> all;
+  absl::flat_hash_set<keys::PublicKey> seen;
+  for (const Peer& peer : peers) {
+    if (!seen.insert(peer.node_key).second) continue;
+    for (int index = 0; index < network.virtual_nodes; ++index) {
+      all.push_back(MakePeer(network, peer.node_key, static_cast<uint8_t>(index), peer.role, peer.address, peer.admission));
+    }
+  }
+  return all;
+}
+
 std::vector<Peer> ResponsibleFor(const NodeId& point, std::vector<Peer> peers, size_t count) {
   // The distance to a peer at the point itself is 0, so "at or after" sorts by the distance from the point.
   std::sort(peers.begin(), peers.end(),
@@ -143,7 +162,8 @@ std::vector<Peer> ResponsibleFor(const NodeId& point, std::vector<Peer> peers, s
   for (Peer& peer : peers) {
     if (responsible.size() == count) break;
     if (peer.role != Role::kStoring) continue;
-    const bool seen = std::any_of(responsible.begin(), responsible.end(), [&](const Peer& held) { return held.SameProcess(peer); });
+    const bool seen =
+        std::any_of(responsible.begin(), responsible.end(), [&](const Peer& held) { return held.SameProcess(peer); });
     if (!seen) responsible.push_back(std::move(peer));
   }
   return responsible;

@@ -43,6 +43,9 @@ void SignTable(const Network& network, const keys::SigningKey& node_key, Routing
 // As DecodeDescriptor. Order, distinctness and each finger's being at or after its ideal point are checked too.
 absl::StatusOr<RoutingTable> DecodeTable(const Network& network, base::ByteView bytes, absl::Time wall_now);
 
+// All v virtual nodes of each process named: anybody can compute them, whether or not they stand on the ring just now.
+std::vector<Peer> VirtualNodesOf(const Network& network, const std::vector<Peer>& peers);
+
 // The first `count` storing processes at or after the point among these peers: owner and replicas (design.md 4).
 std::vector<Peer> ResponsibleFor(const NodeId& point, std::vector<Peer> peers, size_t count);
 

@@ -4,9 +4,9 @@
 // Source: Zave, "Reasoning about identifier spaces: how to make Chord correct", arXiv 1502.06461.
 // The list has exactly r entries on distinct processes. In a ring of at most r other processes it is cut where its owner would
 // appear and so names all other members ("bootstrap mode", IsClosed). After its head failed, and until the next head answered, it
-// is *open*: short, and what follows is not known. (Zave pads it there with identifiers that may belong to nobody.) It is always in
-// ring order, without its owner and without duplicates, whatever bytes it was built from.
-// With several virtual nodes per process it is the run of virtual nodes that reaches r distinct other processes, without a gap.
+// is *open*: short, and what follows is not known. (Zave pads it there with identifiers that may belong to nobody.) It is always
+// in ring order, without its owner and without duplicates, whatever bytes it was built from. With several virtual nodes per
+// process it is the run of virtual nodes that reaches r distinct other processes, without a gap.
 #pragma once
 
 #include <vector>
@@ -42,10 +42,17 @@ class SuccessorList {
 
 enum class Direction { kClockwise, kCounterClockwise };
 
-// The chain of distinct processes that starts with `first` and goes on with `rest` away from `self`: at most `count`, only storing
-// ones if asked. What is out of order ends it; a process met twice, or self's own, is passed over.
-std::vector<Peer> Chain(const Peer& self, const Peer& first, const std::vector<Peer>& rest, Direction direction, size_t count,
-                        bool storing_only);
+// The chain of distinct processes that starts with `first` and goes on with `rest` away from `self`: at most `count`. What is out of
+// order ends it; a process met twice, or self's own, is passed over.
+std::vector<Peer> Chain(const Peer& self, const Peer& first, const std::vector<Peer>& rest, Direction direction, size_t count);
+
+// The run of storing virtual nodes, without a gap, that starts with `first` and goes on with `rest` away from `self` until it
+// names `processes` of them, self's own process not counted. What is out of order ends it. With one virtual node per process it
+// is the chain of storing processes.
+std::vector<Peer> StoringRun(const Peer& self, const Peer& first, const std::vector<Peer>& rest, Direction direction,
+                             size_t processes);
+
+size_t CountProcesses(const std::vector<Peer>& peers, const keys::PublicKey& but);  // distinct, without that one
 
 // The same points at the same addresses.
 bool SamePeers(const std::vector<Peer>& a, const std::vector<Peer>& b);

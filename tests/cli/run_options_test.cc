@@ -127,6 +127,14 @@ TEST(RunOptions, AnotherNetworkHasNoDefaultBootstrapAndForbidsPrivateAddresses) 
     EXPECT_EQ(ErrorOf(Node(absl::StrCat(line, " --bootstrap none")).status()).exit, Exit::kUsage) << line;
   }
   EXPECT_OK(Node("--network garden --listen 8.8.8.8:0 --bootstrap none"));
+  ASSERT_OK_AND_ASSIGN(const NodeOptions many, Node("--network local+v4"));
+  EXPECT_EQ(many.network.name, "local+v4");  // another network than "local": points and descriptors differ
+  EXPECT_EQ(many.network.virtual_nodes, 4);
+  EXPECT_TRUE(many.network.private_addresses);
+  for (const char* name :
+       {"local+v1", "local+v33", "local+v", "local+v04", "local+v+4", "local+v-4", "+v4", "local+4", "local+v4+v4"}) {
+    EXPECT_EQ(ErrorOf(Node(std::string("--network ") + name).status()).exit, Exit::kUsage) << name;
+  }
 }
 
 TEST(RunOptions, DemoAndUpHaveBounds) {

@@ -60,7 +60,7 @@ class Node:
 
     def start(self):
         command = [self.cluster.program] + (["relay"] if self.role == "relay" else [])
-        command += ["--port", str(self.port), "--home", self.home]
+        command += ["--port", str(self.port), "--home", self.home, "--network", self.cluster.network]
         for target in self.bootstrap or ["none"]:
             command += ["--bootstrap", target]
         with open(self.log_path, "ab") as log:
@@ -97,8 +97,9 @@ class Node:
 
 
 class Cluster(contextlib.AbstractContextManager):
-    def __init__(self, program):
+    def __init__(self, program, network="local"):
         self.program = os.path.abspath(program)
+        self.network = network
         self.folder = tempfile.mkdtemp(prefix="bulbil-e2e-")
         self.nodes = []
 

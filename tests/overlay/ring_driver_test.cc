@@ -242,6 +242,29 @@ TEST_F(RingDriverTest, HealthIsServingExactlyWhileAMember) {
   EXPECT_EQ(seen, (std::vector<std::string>{not_serving, serving, not_serving}));
 }
 
+TEST_F(RingDriverTest, HealthIsNotServingWhileJoiningDetachedAndAfterLeaving) {
+  Grow(2);
+  TestNode& joiner = Add();
+  std::function<void(absl::Status)> downloaded;
+  joiner.ring.on_join_prepared = [&](const Neighbourhood&, std::function<void(absl::Status)> done) { downloaded = std::move(done); };
+  joiner.ring.Join({{"127.0.0.1:10001", std::nullopt}}, absl::Seconds(60), [](const absl::Status&) {});
+  loop_.RunFor(absl::Seconds(5));
+  const std::string serving = EncodeReply(HealthReply{true}, joiner.ring.self());
+  const std::string not_serving = EncodeReply(HealthReply{false}, joiner.ring.self());
+  const std::string check = EncodeRequest(HealthRequest{}, 0);
+  EXPECT_EQ(joiner.ring.state(), RingState::kJoining);
+  EXPECT_EQ(Ask(*nodes_[0], joiner, kMethodHealthCheck, check).value_or(""), not_serving);
+  downloaded(absl::OkStatus());
+  loop_.RunFor(absl::Seconds(5));
+  EXPECT_EQ(Ask(*nodes_[0], joiner, kMethodHealthCheck, check).value_or(""), serving);
+  nodes_.erase(nodes_.begin(), nodes_.begin() + 2);
+  loop_.RunFor(absl::Seconds(30));
+  EXPECT_EQ(joiner.ring.state(), RingState::kDetached);
+  EXPECT_EQ(Ask(joiner, joiner, kMethodHealthCheck, check).value_or(""), not_serving);
+  joiner.ring.Leave([] {});
+  EXPECT_EQ(Ask(joiner, joiner, kMethodHealthCheck, check).value_or(""), not_serving);
+}
+
 TEST_F(RingDriverTest, DescriptorAndTableAreRenewedAtHalfTheirLifeAndOnionKeysRotate) {
   Grow(2);
   RingDriver& ring = nodes_[0]->ring;
@@ -326,7 +349,7 @@ TEST_F(RingDriverTest, ARelayJoinsWithoutADownload) {
   TestNode& relay = Add(Role::kRelay);
   relay.ring.on_join_prepared = [](const Neighbourhood&, std::function<void(absl::Status)>) { FAIL(); };
   EXPECT_OK(JoinNow(relay));
-  EXPECT_EQ(nodes_[0]->ring.neighbourhood().successors.size(), 1u);
+  EXPECT_EQ(nodes_[0]->ring.virtual_node(0).neighbourhood().successors.size(), 1u);
 }
 
 }  // namespace

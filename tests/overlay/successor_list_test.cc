@@ -75,9 +75,9 @@ TEST(SuccessorList, CountsProcessesNotVirtualNodes) {
 TEST(Chain, GoesBothWaysAndPicksStoringProcesses) {
   const Peer self = PeerAt(100);
   const std::vector<Peer> rest = {PeerAt(120, Role::kRelay), PeerAt(130), PeerAt(140)};
-  EXPECT_EQ(Chain(self, PeerAt(110, Role::kRelay), rest, Direction::kClockwise, 8, true), PeersAt({130, 140}));
-  EXPECT_EQ(Chain(self, PeerAt(110), rest, Direction::kClockwise, 2, false), PeersAt({110, 120}));
-  EXPECT_EQ(Chain(self, PeerAt(90), PeersAt({80, 200, 110, 100, 90}), Direction::kCounterClockwise, 8, false),
+  EXPECT_EQ(StoringRun(self, PeerAt(110, Role::kRelay), rest, Direction::kClockwise, 8), PeersAt({130, 140}));
+  EXPECT_EQ(Chain(self, PeerAt(110), rest, Direction::kClockwise, 2), PeersAt({110, 120}));
+  EXPECT_EQ(Chain(self, PeerAt(90), PeersAt({80, 200, 110, 100, 90}), Direction::kCounterClockwise, 8),
             PeersAt({90, 80, 200, 110}));
 }
 

@@ -51,7 +51,7 @@ MUTANTS = [
      "    DropHead();\n    if (IsMember()) AskSuccessor();",
      "    if (IsMember()) EndRound();"),
     ("is_alone_when_all_are_dead", "overlay/ring.cc",
-     "if (list_.empty()) Detach();",
+     "if (IsCutOff()) Detach();",
      "if (list_.empty()) predecessor_.reset();"),
     # intervals
     ("looks_into_the_wrong_interval", "overlay/ring.cc",
