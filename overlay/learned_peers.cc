@@ -92,7 +92,7 @@ LearnedPeers::Slot* LearnedPeers::Make(uint16_t number) {
   return &*(at - 1);
 }
 
-void LearnedPeers::Heard(const Peer& peer, bool learn, absl::Time now) {
+void LearnedPeers::Heard(const Peer& peer, bool learn, absl::Duration round_trip, absl::Time now) {
   if (peer.point == self_) return;
   const uint16_t number = NumberOf(Distance(self_, peer.point));
   const auto at = At(number);
@@ -100,9 +100,10 @@ void LearnedPeers::Heard(const Peer& peer, bool learn, absl::Time now) {
   if (known) Outlived(now - at->heard);
   if (!known && !learn) return;
   Slot* const slot = Make(number);
-  if (slot == nullptr) return;
+  if (slot == nullptr || (!known && Trusts(*slot, now) && slot->round_trip <= round_trip)) return;
   if (!known || slot->peer->address != peer.address) slot->peer = peer;
   slot->heard = now;
+  slot->round_trip = round_trip;
 }
 
 void LearnedPeers::Failed(const NodeId& point, absl::Time now) {

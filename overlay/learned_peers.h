@@ -5,9 +5,10 @@
 // Source: Accordion (Li, Stribling, Morris, Kaashoek, NSDI 2005): neighbours with a density that falls as the distance grows,
 // within a budget of bytes, used while they are probably alive; EpiChord (Leong, Liskov, Demaine, 2004): learned from the answers
 // to lookups, and a lookup of its own where a slice of the circle has nobody. The circle is cut into slots: distances clockwise
-// from us in [2^k (1 + j/8), 2^k (1 + (j+1)/8)), j = 0..7. One peer per slot, the one that answered last. A lookup that always
-// goes on to the closest one before its point leaves about 1/16 of the distance at each hop, where fingers leave a third. Only
-// hints for routing, like fingers: maintenance of the ring never reads them, and nobody is in here by hearsay. What callers look
+// from us in [2^k (1 + j/8), 2^k (1 + (j+1)/8)), j = 0..7. One peer per slot: of those that answered, the one whose answer took
+// the shortest (proximity neighbour selection; ToN 2003, V-F), until it is no longer trusted. A lookup that always goes on to the
+// closest one before its point leaves about 1/16 of the distance at each hop, where fingers leave a third. Only hints for
+// routing, like fingers: maintenance of the ring never reads them, and nobody is in here by hearsay. What callers look
 // up must not put anybody in either: we name these peers to others, who would learn what was looked up here.
 //
 // How long a silent peer is trusted is found out by asking: each one that is asked after a silence tells whether it outlived it,
@@ -35,13 +36,15 @@ class LearnedPeers {
     std::optional<Peer> peer;                      // nothing: nobody was found there
     absl::Time heard = absl::InfinitePast();       // when it answered
     absl::Time looked_for = absl::InfinitePast();  // when a lookup went out for the slot
+    absl::Duration round_trip;                     // of that answer
   };
 
   // At most so many bytes: slots, with the longest addresses. 0: none, and no lookups for any.
   LearnedPeers(const NodeId& self, size_t bytes_max);
 
-  // The peer answered. It is taken in if `learn`; whoever is in already is renewed either way.
-  void Heard(const Peer& peer, bool learn, absl::Time now);
+  // The peer answered a question sent that long ago. It is taken in if `learn` and nobody nearer is in its place; whoever is in
+  // already is renewed either way.
+  void Heard(const Peer& peer, bool learn, absl::Duration round_trip, absl::Time now);
   // It did not, or is no member any more.
   void Failed(const NodeId& point, absl::Time now);
   // Drops what is known better from the list of successors up to `last`.

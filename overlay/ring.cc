@@ -56,7 +56,7 @@ Ring::Ring(Peer self, Options options, base::Rng& rng)
       interval_(options.stabilize_min),
       seek_pause_(options.stabilize_min),
       finger_interval_(options.stabilize_min),
-      reunion_interval_(options.check_every) {
+      reunion_interval_(options.check_min) {
   CHECK(options.successor_count >= 1 && options.successor_count <= kSuccessorCountMax);
 }
 
@@ -80,6 +80,12 @@ RingActions Ring::Leave(absl::Time now) {
     actions_.push_back(LookupDone{lookup.caller_id, absl::UnavailableError("leaving the ring")});
   }
   SetState(RingState::kLeft);
+  return Finish();
+}
+
+RingActions Ring::OnDoubt(const NodeId& point, absl::Time now) {
+  now_ = now;
+  OnLeaving(point);
   return Finish();
 }
 
@@ -150,7 +156,7 @@ Ring::Answered Ring::OnRequest(const RingRequest& request, absl::Time now) {
                                                 },
                                                 [&](const NextHopRequest& ask) -> RingReply { return NextHop(ask.point); },
                                                 [&](const LeavingRequest& hint) -> RingReply {
-                                                  OnLeaving(hint.leaver);
+                                                  OnLeaving(hint.leaver.point);
                                                   return LeavingReply{};
                                                 },
                                                 [&](const HealthRequest&) -> RingReply { return HealthReply{IsMember()}; }},
@@ -236,7 +242,7 @@ void Ring::RunLane() {
 
 CallId Ring::Send(const Peer& to, RingRequest request, Purpose purpose, uint64_t tag) {
   const CallId id = ++last_id_;
-  calls_.emplace(id, OpenCall{purpose, to, tag});
+  calls_.emplace(id, OpenCall{purpose, to, now_, tag});
   actions_.push_back(Call{id, to, std::move(request), options_.call_timeout});
   return id;
 }
@@ -296,8 +302,7 @@ void Ring::AskSuccessor() { Ask(Step::kAskSuccessor, list_.head(), StateRequest{
 
 void Ring::DropHead() {
   list_.DropHead(self_, options_.successor_count);
-  round_quiet_ = false;
-  interval_ = options_.stabilize_min;
+  Hasten();
   if (IsCutOff()) Detach();
 }
 
@@ -444,16 +449,26 @@ void Ring::Notify(const Peer& successor) {
 // --- Pace ---
 
 void Ring::EndRound() {
-  interval_ = round_quiet_ ? std::min(interval_ * 2, options_.stabilize_max) : options_.stabilize_min;
+  if (round_quiet_) {
+    interval_ = std::min(interval_ * 2, options_.stabilize_max);
+  } else {
+    Hasten();
+  }
   round_quiet_ = true;
   stabilize_due_ = std::exchange(round_again_, false) ? now_ : now_ + Jittered(interval_);
 }
 
 // Something happened outside a round: the next one comes soon, and counts as not quiet.
 void Ring::ChangedNow() {
+  Hasten();
+  stabilize_due_ = std::min(stabilize_due_, now_ + Jittered(interval_));
+}
+
+// From here on rounds and signs of life are as frequent as they get.
+void Ring::Hasten() {
   round_quiet_ = false;
   interval_ = options_.stabilize_min;
-  stabilize_due_ = std::min(stabilize_due_, now_ + Jittered(interval_));
+  check_due_ = std::min(check_due_, now_ + Jittered(options_.check_min));
 }
 
 // False if nothing but "pending" came for twice as long as a pass over a whole list of silent dead.
@@ -473,15 +488,17 @@ void Ring::SetState(RingState state) {
 // --- Signs of life ---
 
 void Ring::CheckNeighbours() {
-  check_due_ = now_ + Jittered(options_.check_every);
-  if (!list_.empty() && now_ - successor_heard_ >= options_.check_every) {
-    successor_heard_ = now_;
-    Send(list_.head(), HealthRequest{}, Purpose::kPingSuccessor);
-  }
-  if (predecessor_ && now_ - predecessor_heard_ >= options_.check_every) {
-    predecessor_heard_ = now_;
-    Send(*predecessor_, HealthRequest{}, Purpose::kPingPredecessor);
-  }
+  const absl::Duration interval = Jittered(std::max(options_.check_min, interval_));
+  check_due_ = now_ + interval;
+  const auto check = [&](const Peer& peer, absl::Time& heard, Purpose purpose) {
+    if (now_ - heard >= interval) {
+      heard = now_;
+      Send(peer, HealthRequest{}, purpose);
+    }
+    check_due_ = std::min(check_due_, heard + interval);
+  };
+  if (!list_.empty()) check(list_.head(), successor_heard_, Purpose::kPingSuccessor);
+  if (predecessor_) check(*predecessor_, predecessor_heard_, Purpose::kPingPredecessor);
 }
 
 void Ring::OnPingReply(const OpenCall& call, bool alive) {
@@ -493,14 +510,14 @@ void Ring::OnPingReply(const OpenCall& call, bool alive) {
   Send(predecessors_[1], LeavingRequest{call.to}, Purpose::kNotice);
 }
 
-void Ring::OnLeaving(const Peer& leaver) {
+void Ring::OnLeaving(const NodeId& leaver) {
   if (!IsMember()) return;
-  const bool listed = list_.Contains(leaver.point) || ContainsPoint(storing_successors_, leaver.point);
+  const bool listed = list_.Contains(leaver) || ContainsPoint(storing_successors_, leaver);
   if (listed) {
     ChangedNow();
     stabilize_due_ = std::min(stabilize_due_, now_ + kHintPause * rng_.Unit());
   }
-  if (!predecessor_ || predecessor_->point != leaver.point) return;
+  if (!predecessor_ || predecessor_->point != leaver) return;
   predecessor_heard_ = absl::InfinitePast();
   check_due_ = std::min(check_due_, now_ + kHintPause);
 }

@@ -94,7 +94,8 @@ class Ring {
     absl::Duration stabilize_min = absl::Milliseconds(250);
     absl::Duration stabilize_max = absl::Seconds(5);
     absl::Duration call_timeout = absl::Seconds(2);
-    absl::Duration check_every = absl::Seconds(1);     // successor and predecessor are asked for a sign of life
+    // Successor and predecessor are asked for a sign of life as often as the ring is stabilised, but no more often than this.
+    absl::Duration check_min = absl::Seconds(1);
     absl::Duration reunion_every = absl::Seconds(30);  // reached by doubling from a second after joining
     size_t learned_bytes = 24 * 1024;                  // of LearnedPeers: about a hundred, all slots of a ring of 100,000
     bool prepares = true;                              // false: nothing to download (relay-only), join at once
@@ -126,6 +127,9 @@ class Ring {
   };
   // The driver has checked that RectifyRequest::candidate is the caller.
   Answered OnRequest(const RingRequest& request, absl::Time now);
+  // Something outside the core says that this peer may be gone, as a Watch that ended. As good as a LeavingRequest: nothing is
+  // believed, but whoever has it for a neighbour looks at once.
+  RingActions OnDoubt(const NodeId& point, absl::Time now);
   RingActions OnTick(absl::Time now);  // does what is due; calling it early or late is harmless
   absl::Time NextTick() const;         // when OnTick next has work; InfiniteFuture if never
 
@@ -168,6 +172,7 @@ class Ring {
   struct OpenCall {
     Purpose purpose;
     Peer to;
+    absl::Time sent;
     uint64_t tag = 0;  // kSweep: which sweep; kLookup: which lookup
   };
   enum class LookupFor { kCaller, kFinger, kLearn, kPlace, kReunion };
@@ -206,12 +211,13 @@ class Ring {
   void HintAboutRemoved(const std::vector<Peer>& before);
   void EndRound();
   void ChangedNow();
+  void Hasten();
   bool RetryPending();
   void Detach();
   void SetState(RingState state);
   void CheckNeighbours();
   void OnPingReply(const OpenCall& call, bool alive);
-  void OnLeaving(const Peer& leaver);
+  void OnLeaving(const NodeId& leaver);
   StateReply DescribeState() const;
 
   // ring_join.cc: ways in.

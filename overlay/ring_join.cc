@@ -190,9 +190,9 @@ void Ring::BecomeMember() {
   seek_pause_ = interval_ = finger_interval_ = options_.stabilize_min;
   round_quiet_ = false;
   stabilize_due_ = now_;
-  check_due_ = now_ + Jittered(options_.check_every);
+  check_due_ = now_ + Jittered(options_.check_min);
   finger_due_ = now_ + Jittered(options_.stabilize_min);
-  reunion_interval_ = options_.check_every;
+  reunion_interval_ = options_.check_min;
   reunion_due_ = now_ + Jittered(reunion_interval_);
   SetState(RingState::kMember);
 }

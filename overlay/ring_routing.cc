@@ -189,7 +189,7 @@ void Ring::OnLookupReply(const OpenCall& call, absl::StatusOr<RingReply> reply) 
   const auto open = lookups_.find(call.tag);
   const bool is_ours =
       open != lookups_.end() && (open->second.purpose == LookupFor::kFinger || open->second.purpose == LookupFor::kLearn);
-  if (hop != nullptr && hop->member && IsMember()) learned_.Heard(call.to, /*learn=*/is_ours, now_);
+  if (hop != nullptr && hop->member && IsMember()) learned_.Heard(call.to, /*learn=*/is_ours, now_ - call.sent, now_);
   if (open == lookups_.end()) return;
   if (hop != nullptr) open->second.lookup.OnAnswer(call.to, std::move(*hop));
   PumpLookup(call.tag);
@@ -262,15 +262,16 @@ void Ring::RefreshFinger() {
   BeginLookup(tag);
 }
 
-// The answers to a lookup of a point in the gap put somebody there.
+// The answers to a lookup of a point in the gap put somebody there. While there is none, those to a lookup of any point bring
+// peers that may be nearer than the ones known; most of them where most lookups go.
 bool Ring::FillGap() {
+  if (options_.learned_bytes == 0) return false;
   const auto gap = learned_.NextGap((more_.empty() ? list_.peers() : more_).back().point, now_, rng_);
-  if (!gap) return false;
-  if (gap->is_new) fingers_changed_ = true;
+  if (gap && gap->is_new) fingers_changed_ = true;
   refreshing_ = true;
   uint64_t tag = 0;
-  OpenLookup& open = NewLookup(gap->point, LookupFor::kLearn, tag);
-  if (gap->silent) open.lookup.AddCandidates({*gap->silent});
+  OpenLookup& open = NewLookup(gap ? gap->point : NodeId::Random(rng_), LookupFor::kLearn, tag);
+  if (gap && gap->silent) open.lookup.AddCandidates({*gap->silent});
   BeginLookup(tag);
   return true;
 }

@@ -10,6 +10,7 @@ namespace overlay {
 namespace {
 
 constexpr size_t kBytes = 24 * 1024;
+constexpr absl::Duration kRoundTrip = absl::Milliseconds(50);
 const absl::Time kNow = absl::FromUnixSeconds(1'795'000'000);
 
 // The slots that hold somebody who is trusted.
@@ -21,25 +22,44 @@ std::vector<int> Trusted(const LearnedPeers& learned, absl::Time now) {
   return points;
 }
 
-TEST(LearnedPeers, KeepsTheLatestOfEachSlot) {
+TEST(LearnedPeers, KeepsOneOfEachSlot) {
   LearnedPeers learned(PointAt(0), kBytes);
-  learned.Heard(PeerAt(128), /*learn=*/true, kNow);  // [128, 144) is one slot
-  learned.Heard(PeerAt(143), /*learn=*/true, kNow);
-  learned.Heard(PeerAt(144), /*learn=*/true, kNow);
-  learned.Heard(PeerAt(63), /*learn=*/true, kNow);  // [60, 64)
+  learned.Heard(PeerAt(143), /*learn=*/true, kRoundTrip, kNow);  // [128, 144) is one slot
+  learned.Heard(PeerAt(128), /*learn=*/true, kRoundTrip, kNow);
+  learned.Heard(PeerAt(144), /*learn=*/true, kRoundTrip, kNow);
+  learned.Heard(PeerAt(63), /*learn=*/true, kRoundTrip, kNow);  // [60, 64)
   EXPECT_EQ(Trusted(learned, kNow), (std::vector<int>{63, 143, 144}));
-  learned.Heard(PeerAt(0), /*learn=*/true, kNow);  // itself
+  learned.Heard(PeerAt(0), /*learn=*/true, kRoundTrip, kNow);  // itself
   EXPECT_EQ(learned.slots().size(), 3u);
+}
+
+TEST(LearnedPeers, KeepsTheNearestOfASlotWhileItIsTrusted) {
+  LearnedPeers learned(PointAt(0), kBytes);
+  const auto in_slot = [&](absl::Time now) { return Trusted(learned, now); };
+  learned.Heard(PeerAt(130), /*learn=*/true, kRoundTrip, kNow);
+  learned.Heard(PeerAt(131), /*learn=*/true, 2 * kRoundTrip, kNow);
+  EXPECT_EQ(in_slot(kNow), std::vector<int>{130});
+  learned.Heard(PeerAt(132), /*learn=*/true, kRoundTrip / 2, kNow);
+  EXPECT_EQ(in_slot(kNow), std::vector<int>{132});
+  learned.Heard(PeerAt(132), /*learn=*/false, 3 * kRoundTrip, kNow);  // the latest answer counts
+  learned.Heard(PeerAt(131), /*learn=*/true, 2 * kRoundTrip, kNow);
+  EXPECT_EQ(in_slot(kNow), std::vector<int>{131});
+  const absl::Time later = kNow + learned.trust() + absl::Seconds(1);
+  learned.Heard(PeerAt(133), /*learn=*/true, 9 * kRoundTrip, later);
+  EXPECT_EQ(in_slot(later), std::vector<int>{133});
+  learned.Failed(PointAt(133), later);
+  learned.Heard(PeerAt(134), /*learn=*/true, 9 * kRoundTrip, later);
+  EXPECT_EQ(in_slot(later), std::vector<int>{134});
 }
 
 TEST(LearnedPeers, IsNotTaughtByWhoAnsweredACaller) {
   LearnedPeers learned(PointAt(0), kBytes);
-  learned.Heard(PeerAt(130), /*learn=*/false, kNow);
+  learned.Heard(PeerAt(130), /*learn=*/false, kRoundTrip, kNow);
   EXPECT_TRUE(learned.slots().empty());
-  learned.Heard(PeerAt(130), /*learn=*/true, kNow);
-  learned.Heard(PeerAt(131), /*learn=*/false, kNow + absl::Seconds(1));
+  learned.Heard(PeerAt(130), /*learn=*/true, kRoundTrip, kNow);
+  learned.Heard(PeerAt(131), /*learn=*/false, kRoundTrip, kNow + absl::Seconds(1));
   EXPECT_EQ(Trusted(learned, kNow), std::vector<int>{130});
-  learned.Heard(PeerAt(130), /*learn=*/false, kNow + absl::Seconds(50));  // but who is in is renewed
+  learned.Heard(PeerAt(130), /*learn=*/false, kRoundTrip, kNow + absl::Seconds(50));  // but who is in is renewed
   EXPECT_EQ(Trusted(learned, kNow + absl::Seconds(100)), std::vector<int>{130});
 }
 
@@ -50,7 +70,7 @@ TEST(LearnedPeers, TrustsAsLongAsItTakesThreeOfAHundredToDie) {
     absl::Time now = kNow;
     double trust_s = 0;
     for (int i = 0; i < 20000; ++i) {
-      learned.Heard(PeerAt(130), /*learn=*/true, now);
+      learned.Heard(PeerAt(130), /*learn=*/true, kRoundTrip, now);
       const double silence_s = absl::ToDoubleSeconds(learned.trust()) * rng.Unit();
       now += absl::Seconds(silence_s);
       if (rng.Unit() < silence_s / lifetime_s) {
@@ -66,14 +86,14 @@ TEST(LearnedPeers, TrustsAsLongAsItTakesThreeOfAHundredToDie) {
 
 TEST(LearnedPeers, KeepsTheSpanOfTrustWithinItsBounds) {
   LearnedPeers learned(PointAt(0), kBytes);
-  learned.Heard(PeerAt(130), /*learn=*/true, kNow);
+  learned.Heard(PeerAt(130), /*learn=*/true, kRoundTrip, kNow);
   EXPECT_EQ(Trusted(learned, kNow + kTrustFirst).size(), 1u);
   EXPECT_TRUE(Trusted(learned, kNow + kTrustFirst + absl::Seconds(1)).empty());
   absl::Time now = kNow;
-  for (int i = 0; i < 500; ++i) learned.Heard(PeerAt(130), /*learn=*/true, now += absl::Minutes(10));
+  for (int i = 0; i < 500; ++i) learned.Heard(PeerAt(130), /*learn=*/true, kRoundTrip, now += absl::Minutes(10));
   EXPECT_EQ(learned.trust(), kTrustMax);
   for (int i = 0; i < 50; ++i) {
-    learned.Heard(PeerAt(130), /*learn=*/true, now);
+    learned.Heard(PeerAt(130), /*learn=*/true, kRoundTrip, now);
     learned.Failed(PointAt(130), now);
   }
   EXPECT_EQ(learned.trust(), kTrustMin);
@@ -85,8 +105,8 @@ TEST(LearnedPeers, KeepsTheSpanOfTrustWithinItsBounds) {
 TEST(LearnedPeers, NamesEveryGapOnceFarthestFirst) {
   support::SeededRng rng(1);
   LearnedPeers learned(PointAt(0), kBytes);
-  learned.Heard(PeerAt(245), /*learn=*/true, kNow);  // the last slot of all
-  EXPECT_EQ(learned.Missing(PointAt(64)), 14u);      // the list ends in the first slot of [64, 128)
+  learned.Heard(PeerAt(245), /*learn=*/true, kRoundTrip, kNow);  // the last slot of all
+  EXPECT_EQ(learned.Missing(PointAt(64)), 14u);                  // the list ends in the first slot of [64, 128)
   std::vector<int> points;
   while (const auto gap = learned.NextGap(PointAt(64), kNow, rng)) {
     EXPECT_TRUE(gap->is_new);
@@ -117,17 +137,17 @@ TEST(LearnedPeers, StaysWithinItsBytesAndGivesUpTheNearestFirst) {
   const size_t room = learned.slots().size();
   EXPECT_GE(room, 8u);
   EXPECT_LE(learned.bytes(), 2500u);
-  learned.Heard(PeerAt(3), /*learn=*/true, kNow);  // nearer than all: no room
+  learned.Heard(PeerAt(3), /*learn=*/true, kRoundTrip, kNow);  // nearer than all: no room
   EXPECT_TRUE(Trusted(learned, kNow).empty());
-  for (int point = 1; point < 256; ++point) learned.Heard(PeerAt(point), /*learn=*/true, kNow);
+  for (int point = 1; point < 256; ++point) learned.Heard(PeerAt(point), /*learn=*/true, kRoundTrip, kNow);
   EXPECT_EQ(learned.slots().size(), room);
-  EXPECT_EQ(learned.slots().back().peer->point, PointAt(255));
+  EXPECT_EQ(learned.slots().back().peer->point, PointAt(240));
   EXPECT_GE(learned.slots().front().number, learned.slots().back().number - room);
 }
 
 TEST(LearnedPeers, DropsWhatTheListKnows) {
   LearnedPeers learned(PointAt(250), kBytes);
-  for (const int point : {2, 20, 120}) learned.Heard(PeerAt(point), /*learn=*/true, kNow);
+  for (const int point : {2, 20, 120}) learned.Heard(PeerAt(point), /*learn=*/true, kRoundTrip, kNow);
   learned.Trim(PointAt(30));
   EXPECT_EQ(Trusted(learned, kNow), std::vector<int>{120});
   learned.Clear();

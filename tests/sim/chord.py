@@ -6,8 +6,8 @@
 
 usage: chord.py BUILD_FOLDER [--quick] [--only PART...] [--redraw]
 
-Parts: scripts, interleavings, mutants, churn (the proof) and the experiments load, plain, path, stretch, ownstretch, failures,
-stabilizing, halflife, rest, largest. Writes build/reports/chord.json, docs/figures/*.svg and docs/chord-figures.md. What each part found is
+Parts: scripts, interleavings, mutants, churn (the proof) and the experiments load, plain, path, stretch, ownstretch, nearness,
+failures, stabilizing, halflife, rest, largest. Writes build/reports/chord.json, docs/figures/*.svg and docs/chord-figures.md. What each part found is
 kept in build/reports/chord-rows.json: --only repeats some parts and takes the others from there, --redraw takes all. --quick: less of
 everything, in files of its own (chord-rows-quick.json), and no change to docs/. Exits 1 if the invariant, a script or a mutant fails.
 """
@@ -24,14 +24,16 @@ REPORTS = "build/reports"
 PROOF = ("scripts", "interleavings", "mutants", "churn")
 QUICK = {
     "load": [("10000", "200000")], "plain": [(str(k), "20") for k in range(3, 13)], "path": [(str(k), "20") for k in range(3, 13)],
-    "stretch": [("14", "1000")], "ownstretch": [("11", "1000")], "failures": [("20", "2000"), ("8", "2000")], "stabilizing": [("0.05", "1200"), ("0.4", "1200")],
+    "stretch": [("14", "1000")], "ownstretch": [("11", "1000")], "nearness": [("500", "10")],
+    "failures": [("20", "2000"), ("8", "2000")], "stabilizing": [("0.05", "1200"), ("0.4", "1200")],
     "halflife": [("10", "60"), ("5", "60"), ("1", "60")], "rest": [("200", "300")], "largest": [("10000", "5")],
 }
 FULL = {
     "load": [("10000", "1000000")],
     "plain": [(str(k), "100") for k in range(3, 15)] + [("17", "2")],
     "path": [(str(k), "100") for k in range(3, 15)] + [("17", "2")],
-    "stretch": [("16", "10000")], "ownstretch": [("14", "10000")], "failures": [("20", "10000"), ("8", "10000")],
+    "stretch": [("16", "10000")], "ownstretch": [("14", "10000")], "nearness": [("2000", "40")],
+    "failures": [("20", "10000"), ("8", "10000")],
     "stabilizing": [(f"{rate / 100:g}", "20000") for rate in range(5, 45, 5)],
     "halflife": [("10", "1800"), ("5", "1800"), ("1", "900")], "rest": [("500", "600")], "largest": [("100000", "5")],
 }

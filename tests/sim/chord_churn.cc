@@ -15,7 +15,8 @@ using overlay::NodeId;
 using overlay::Ring;
 
 ChurnWorld::ChurnWorld(ChurnOptions options) : options_(std::move(options)), rng_(options_.seed) {
-  IdealRing ideal(options_.nodes, options_.ring, rng_);
+  if (options_.delays) delays_.emplace(*options_.delays, options_.nodes, rng_);
+  IdealRing ideal(options_.nodes, options_.ring, rng_, delays_ ? &*delays_ : nullptr);
   absl::Time until = now_;
   for (size_t i = 0; i < ideal.size(); ++i) {
     Node node;
@@ -117,7 +118,7 @@ void ChurnWorld::Lookup() {
   const size_t index = RandomMember();
   const NodeId point = NodeId::Random(rng_);
   const overlay::LookupId id = ++last_lookup_;
-  lookups_.emplace(id, OpenLookup{index, point, TrueOwner(point)});
+  lookups_.emplace(id, OpenLookup{index, point, TrueOwner(point), now_});
   Apply(index, nodes_[index].ring->StartLookup(id, point, now_));
 }
 
@@ -139,11 +140,19 @@ void ChurnWorld::OnLookupDone(const overlay::LookupDone& done) {
     const bool right = owner == lookup.owner_at_start || owner == TrueOwner(lookup.point);
     if (right && at == 0) ++counts_.right_at_once;
     ++(right ? counts_.right : counts_.wrong);
+    const size_t to = by_point_.at(owner);
+    if (right && delays_ && to != lookup.node)
+      counts_.stretch.push_back(absl::FDivDuration(now_ - lookup.started, delays_->RoundTrip(lookup.node, to)));
   }
   counts_.timeouts.push_back(timeouts);
 }
 
 // --- Messages ---
+
+absl::Duration ChurnWorld::Delay(size_t from, size_t to) {
+  if (delays_) return delays_->RoundTrip(from, to) / 2;
+  return options_.delay_min + (options_.delay_max - options_.delay_min) * rng_.Unit();
+}
 
 void ChurnWorld::Apply(size_t index, overlay::RingActions actions) {
   for (overlay::RingAction& action : actions) {
@@ -178,7 +187,7 @@ void ChurnWorld::Deliver(size_t from, overlay::Call call) {
   ++counts_.calls;
   const size_t to = by_point_.at(call.to.point);
   const absl::Time gives_up = now_ + call.timeout;
-  At(now_ + Delay(), [this, from, to, gives_up, call = std::move(call)] {
+  At(now_ + Delay(from, to), [this, from, to, gives_up, call = std::move(call)] {
     const overlay::CallId id = call.id;
     if (nodes_[to].ring == nullptr) {
       CountTimeout(from, call.request);
@@ -189,7 +198,8 @@ void ChurnWorld::Deliver(size_t from, overlay::Call call) {
     if (options_.count_bytes)
       counts_.bytes +=
           overlay::EncodeRequest(call.request, 0).size() + overlay::EncodeReply(answered.reply, nodes_[to].peer).size();
-    At(now_ + Delay(), [this, from, id, reply = std::move(answered.reply)]() mutable { Reply(from, id, std::move(reply)); });
+    At(now_ + Delay(to, from),
+       [this, from, id, reply = std::move(answered.reply)]() mutable { Reply(from, id, std::move(reply)); });
     Apply(to, std::move(answered.actions));
   });
 }

@@ -14,6 +14,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "tests/sim/chord_ideal.h"
+#include "tests/sim/delay_models.h"
 #include "tests/sim/event_queue.h"
 #include "tests/support/seeded_rng.h"
 
@@ -24,7 +25,8 @@ struct ChurnOptions {
   size_t nodes = 1000;
   overlay::Ring::Options ring;
   absl::Duration delay_min = absl::Milliseconds(1), delay_max = absl::Milliseconds(60);  // one way
-  absl::Duration prepare_max = absl::Milliseconds(300);                                  // from JoinPrepared to OnRangeReady
+  std::optional<Delays::Model> delays;                   // instead of these: by where the nodes are; only if none joins
+  absl::Duration prepare_max = absl::Milliseconds(300);  // from JoinPrepared to OnRangeReady
   double joins_per_s = 0, departures_per_s = 0, lookups_per_s = 0;
   double leave_share = 0;    // of departures: told to the neighbours
   bool count_bytes = false;  // as they would be on the wire, without TLS, HTTP/2 and gRPC
@@ -34,6 +36,7 @@ struct ChurnCounts {
   uint64_t lookups = 0, right = 0, wrong = 0, failed = 0;  // failed: said that it found nobody
   uint64_t right_at_once = 0;                              // right, and the owner named lived
   std::vector<double> hops, timeouts;                      // of the lookups counted; timeouts of all its tries
+  std::vector<double> stretch;                             // with `delays`, of the right ones: time over a message there and back
   uint64_t joins = 0, departures = 0, events = 0, calls = 0, bytes = 0;
 };
 
@@ -58,10 +61,11 @@ class ChurnWorld {
   struct OpenLookup {
     size_t node;
     overlay::NodeId point, owner_at_start;
+    absl::Time started;
     int timeouts = 0;
   };
   void At(absl::Time when, absl::AnyInvocable<void()> run) { events_.Add(when, std::move(run)); }
-  absl::Duration Delay() { return options_.delay_min + (options_.delay_max - options_.delay_min) * rng_.Unit(); }
+  absl::Duration Delay(size_t from, size_t to);
   void Poisson(double per_second, void (ChurnWorld::*what)());
   void Join();
   void Depart();
@@ -78,6 +82,7 @@ class ChurnWorld {
 
   ChurnOptions options_;
   support::SeededRng rng_;
+  std::optional<Delays> delays_;
   absl::Time now_ = absl::FromUnixSeconds(1'795'000'000);
   std::vector<Node> nodes_;
   std::vector<size_t> live_;

@@ -9,6 +9,7 @@
 //   chord_experiments failures LIST LOOKUPS SEED       N = 1000, r = LIST, a share of the nodes dead, no repair
 //   chord_experiments stabilizing RATE SECONDS SEED    N = 1000, r = 20, a round every 30 s, joins and leaves at RATE a second
 //   chord_experiments halflife MINUTES SECONDS SEED    N = 1000 as in `local`, half of the nodes crash and come in that time
+//   chord_experiments nearness NODES MINUTES SEED      the same under the core's own upkeep, as time goes by at rest
 //   chord_experiments rest NODES SECONDS SEED          calls and bytes while nothing happens, without and with learned peers
 //   chord_experiments largest NODES SECONDS SEED       bytes and events
 #include <algorithm>
@@ -52,6 +53,11 @@ double Percentile(std::vector<double> values, double share) {
 std::string Summary(const char* name, const std::vector<double>& values) {
   return absl::StrCat("\"", name, "_mean\":", Mean(values), ",\"", name, "_p1\":", Percentile(values, 0.01), ",\"", name,
                       "_p99\":", Percentile(values, 0.99));
+}
+
+std::string Spread(const char* name, const std::vector<double>& values) {
+  return absl::StrCat(",\"", name, "_p10\":", Percentile(values, 0.1), ",\"", name, "_median\":", Percentile(values, 0.5), ",\"",
+                      name, "_p90\":", Percentile(values, 0.9));
 }
 
 void Print(const std::string& fields) {
@@ -166,13 +172,9 @@ void PrintStretch(int s, size_t nodes, size_t lookups, base::Rng& rng, Path path
       recursive.push_back(stretch.recursive);
       hops.push_back(static_cast<double>(asked.size()) - 1);
     }
-    const auto spread = [](const char* name, const std::vector<double>& values) {
-      return absl::StrCat(",\"", name, "_p10\":", Percentile(values, 0.1), ",\"", name, "_median\":", Percentile(values, 0.5),
-                          ",\"", name, "_p90\":", Percentile(values, 0.9));
-    };
     Print(absl::StrCat("\"s\":", s, ",\"nodes\":", nodes, ",\"model\":\"",
                        model == sim::Delays::Model::kSpace ? "space" : "transit-stub", "\",\"lookups\":", lookups,
-                       ",\"hops_mean\":", Mean(hops), spread("iterative", iterative), spread("recursive", recursive)));
+                       ",\"hops_mean\":", Mean(hops), Spread("iterative", iterative), Spread("recursive", recursive)));
   }
 }
 
@@ -236,7 +238,7 @@ void Stabilizing(double rate, double seconds, uint64_t seed) {
   sim::ChurnOptions options;
   options.seed = seed;
   options.ring.successor_count = 20;
-  options.ring.stabilize_min = options.ring.stabilize_max = options.ring.check_every = absl::Seconds(30);
+  options.ring.stabilize_min = options.ring.stabilize_max = options.ring.check_min = absl::Seconds(30);
   options.ring.call_timeout = absl::Milliseconds(500);
   options.joins_per_s = options.departures_per_s = rate;
   options.leave_share = 1;
@@ -258,6 +260,28 @@ void HalfLife(double minutes, double seconds, uint64_t seed) {
   world.TakeCounts();
   world.RunFor(absl::Seconds(seconds));
   PrintChurn(absl::StrCat("\"minutes\":", minutes), world, world.TakeCounts());
+}
+
+// Time of a lookup over a message to the owner and back, at the start and after each quarter of that time at rest: learned peers
+// give way to nearer ones as upkeep meets them.
+void Nearness(size_t nodes, double minutes, uint64_t seed) {
+  for (const sim::Delays::Model model : {sim::Delays::Model::kSpace, sim::Delays::Model::kTransitStub}) {
+    sim::ChurnOptions options;
+    options.seed = seed;
+    options.nodes = nodes;
+    options.delays = model;
+    options.lookups_per_s = 100;
+    sim::ChurnWorld world(options);
+    for (int quarter = 0; quarter <= 4; ++quarter) {
+      if (quarter > 0) world.RunFor(absl::Minutes(minutes / 4));
+      world.TakeCounts();
+      world.RunFor(absl::Seconds(20));
+      const sim::ChurnCounts counts = world.TakeCounts();
+      Print(absl::StrCat("\"model\":\"", model == sim::Delays::Model::kSpace ? "space" : "transit-stub", "\",\"nodes\":", nodes,
+                         ",\"minutes\":", minutes * quarter / 4, ",\"lookups\":", counts.lookups, ",\"right\":", counts.right,
+                         ",\"hops_mean\":", Mean(counts.hops), Spread("stretch", counts.stretch)));
+    }
+  }
 }
 
 // After half an hour in which the intervals and the span of trust grow.
@@ -325,6 +349,8 @@ int main(int argc, char** argv) {
     Stabilizing(size, count, seed);
   } else if (name == "halflife") {
     HalfLife(size, count, seed);
+  } else if (name == "nearness") {
+    Nearness(static_cast<size_t>(size), count, seed);
   } else if (name == "rest") {
     Rest(static_cast<size_t>(size), count, seed);
   } else if (name == "largest") {

@@ -22,7 +22,8 @@ constexpr int kSettleTicksMax = 4096;  // some hundred suffice
 
 }  // namespace
 
-IdealRing::IdealRing(size_t count, Ring::Options options, base::Rng& rng) : peers_(count), options_(options) {
+IdealRing::IdealRing(size_t count, Ring::Options options, base::Rng& rng, const Delays* delays)
+    : peers_(count), options_(options), delays_(delays) {
   for (Peer& peer : peers_) {
     peer.point = NodeId::Random(rng);
     peer.node_key.bytes = peer.point.bytes;
@@ -99,15 +100,17 @@ overlay::RingReply IdealRing::Answer(const Peer& asked, const overlay::RingReque
       request);
 }
 
-void IdealRing::Pump(Ring& ring, overlay::RingActions actions, absl::Time now) {
+void IdealRing::Pump(Ring& ring, overlay::RingActions actions, absl::Time& now) {
   std::deque<overlay::RingAction> queue(std::make_move_iterator(actions.begin()), std::make_move_iterator(actions.end()));
   while (!queue.empty()) {
     const overlay::RingAction action = std::move(queue.front());
     queue.pop_front();
     overlay::RingActions next;
     if (ring.IsMember()) outside_.reset();
-    if (const auto* call = std::get_if<overlay::Call>(&action))
+    if (const auto* call = std::get_if<overlay::Call>(&action)) {
+      if (delays_ != nullptr) now += delays_->RoundTrip(IndexOf(ring.self().point), IndexOf(call->to.point));
       next = ring.OnReply(call->id, Answer(call->to, call->request), now);
+    }
     if (std::holds_alternative<overlay::JoinPrepared>(action)) next = ring.OnRangeReady(now);
     queue.insert(queue.end(), std::make_move_iterator(next.begin()), std::make_move_iterator(next.end()));
   }

@@ -2,8 +2,8 @@
 // tests/sim/chord_ideal.h — an ideal ring on paper, that answers like one: how thousands of real Ring cores are put into the
 // ideal state without waiting for it.
 //
-// Each core joins and fills its fingers and slots by its own code, alone, while every question it asks is answered at once as its true
-// neighbours would in the ideal state. Nothing of the core is bypassed; only the others' waiting is.
+// Each core joins and fills its fingers and slots by its own code, alone, while every question it asks is answered at once as its
+// true neighbours would in the ideal state. Nothing of the core is bypassed; only the others' waiting is.
 #pragma once
 
 #include <memory>
@@ -11,13 +11,14 @@
 #include <vector>
 
 #include "overlay/ring.h"
+#include "tests/sim/delay_models.h"
 
 namespace sim {
 
 class IdealRing {
  public:
-  // `count` storing nodes at random points.
-  IdealRing(size_t count, overlay::Ring::Options options, base::Rng& rng);
+  // `count` storing nodes at random points. `delays` between them, by their place in the ring; null: answers take no time.
+  IdealRing(size_t count, overlay::Ring::Options options, base::Rng& rng, const Delays* delays = nullptr);
 
   // In ring order.
   const std::vector<overlay::Peer>& peers() const { return peers_; }
@@ -37,11 +38,12 @@ class IdealRing {
   overlay::NextHopReply NextHop(size_t index, const overlay::NodeId& point) const;
   size_t Skip(size_t index, bool forward) const;  // past the one that has not joined yet
   std::vector<overlay::Peer> Walk(size_t from, bool forward, size_t count) const;
-  void Pump(overlay::Ring& ring, overlay::RingActions actions, absl::Time now);
+  void Pump(overlay::Ring& ring, overlay::RingActions actions, absl::Time& now);
   size_t FingersOf(const overlay::Ring& ring) const;
 
   std::vector<overlay::Peer> peers_;
   overlay::Ring::Options options_;
+  const Delays* const delays_;
   std::optional<size_t> outside_;
 };
 

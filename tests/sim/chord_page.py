@@ -102,9 +102,24 @@ def stretch(rows):
     return table("Stretch (V-F, table IV)",
                  "Time until the asker knows the owner over that of a message to the owner and back (so, iterative and without proximity, about the number of hops): median (10th, 90th percentile) of 10,000. A finger keeps the first s nodes of its "
                  "interval and uses the nearest: that is a model of the paper's rule (`tests/sim/chord_stretch.h`), not our code. *Core*: the nodes that our core asked, which knows more "
-                 "peers and does not choose by delay; it is iterative, and recursive is what the same path would cost. Delays: `tests/sim/delay_models.h`; our transit-stub network is "
+                 "peers and here chooses by position alone; it is iterative, and recursive is what the same path would cost. Delays: `tests/sim/delay_models.h`; our transit-stub network is "
                  "another one than the paper's.",
                  ["s", "nodes", "hops", "iterative, space", "iterative, transit-stub", "recursive, space", "recursive, transit-stub"], lines)
+
+
+def nearness(rows):
+    lines = []
+    found = rows.get("nearness", [])
+    for minutes in sorted({row["minutes"] for row in found}):
+        space, stub = ([row for row in found if row["minutes"] == minutes and row["model"] == model][0] for model in ("space", "transit-stub"))
+        cells = [f"{row['stretch_median']:.2f} ({row['stretch_p10']:.2f}, {row['stretch_p90']:.2f})" for row in (space, stub)]
+        lines.append((f"{minutes:g}", f"{space['nodes']:,}", f"{space['hops_mean']:.2f}", f"{stub['hops_mean']:.2f}", *cells,
+                      f"{space['lookups'] - space['right'] + stub['lookups'] - stub['right']} of {space['lookups'] + stub['lookups']}"))
+    return table("Nearness",
+                 "The same measure, iterative, while the whole core runs at rest over these delays: of the peers that answer its upkeep it keeps the nearest of each slot, so the time a "
+                 "lookup takes falls while its hops do not. At 0 minutes every slot has one random peer. It asks nobody for this alone; lookups that keep the fingers take turns with "
+                 "lookups of random points. One of the hops, to the predecessor of the point, is nobody's choice.",
+                 ["minutes", "nodes", "hops, space", "hops, transit-stub", "time, space", "time, transit-stub", "not right"], lines)
 
 
 def failures(rows):
@@ -198,6 +213,6 @@ def pictures(folder, rows):
 
 def write(docs, rows):
     pictures(os.path.join(docs, "figures"), rows)
-    parts = [HEAD] + [part(rows) for part in (proof, load, path, stretch, failures, stabilizing, halflife, rest, largest)]
+    parts = [HEAD] + [part(rows) for part in (proof, load, path, stretch, nearness, failures, stabilizing, halflife, rest, largest)]
     with open(os.path.join(docs, "chord-figures.md"), "w", encoding="utf-8") as file:
         file.write("".join(parts))

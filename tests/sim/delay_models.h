@@ -10,6 +10,7 @@
 #include <cmath>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "base/rng.h"
 
 namespace sim {
@@ -29,6 +30,8 @@ class Delays {
   double Between(size_t a, size_t b) const {
     return model_ == Model::kSpace ? InSpace(places_[a], places_[b]) : OverLinks(places_[a].host, places_[b].host);
   }
+
+  absl::Duration RoundTrip(size_t a, size_t b) const { return absl::Milliseconds(2 * Between(a, b)); }
 
  private:
   static constexpr uint64_t kHosts = 5000, kHostsPerStub = 10, kHostsPerTransit = 100, kHostsPerDomain = 500;

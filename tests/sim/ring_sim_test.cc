@@ -258,14 +258,16 @@ TEST(RingScript, S4TheLastOneIsDetachedAndOwnsNothing) {
   ExpectDetachedForGood(world, order[0]);
 }
 
-TEST(RingScript, AKilledSuccessorIsReplacedWithinThreeSeconds) {
+// A member of a quiet ring of twelve dies; the others have until then to name nobody dead as their successor.
+void ExpectKilledSuccessorReplaced(bool watches, absl::Duration within) {
   for (uint64_t seed = 0; seed < 30; ++seed) {
     SCOPED_TRACE(Replay(seed));
     World::Options options = SmallOptions(seed, 8);
     options.silent = 0;  // as when a process is killed: its machine refuses the connection
+    options.watches = watches;
     World world(options);
     world.Grow(12);
-    world.RunFor(absl::Minutes(1));  // quiet: rounds are five seconds apart
+    world.RunFor(absl::Minutes(1));  // quiet: rounds and signs of life are five seconds apart
     world.Crash(world.LiveNodes()[world.rng().Below(12)]);
     const auto heads_live = [&] {
       for (const size_t node : world.LiveNodes()) {
@@ -273,10 +275,14 @@ TEST(RingScript, AKilledSuccessorIsReplacedWithinThreeSeconds) {
       }
       return true;
     };
-    ASSERT_TRUE(world.RunUntil(heads_live, absl::Seconds(3))) << world.Dump();
+    ASSERT_TRUE(world.RunUntil(heads_live, within)) << world.Dump();
     ASSERT_TRUE(world.RunUntilIdeal(absl::Seconds(8))) << world.Dump();
   }
 }
+
+TEST(RingScript, AKilledSuccessorIsReplacedAtOnceIfWatched) { ExpectKilledSuccessorReplaced(true, absl::Milliseconds(500)); }
+
+TEST(RingScript, AKilledSuccessorIsReplacedWithinARoundUnwatched) { ExpectKilledSuccessorReplaced(false, absl::Seconds(6.5)); }
 
 // --- Ways back in ---
 

@@ -48,7 +48,7 @@ StepWorld::StepWorld(size_t nodes, int successor_count, Lookups lookups) : looku
   CHECK(nodes > 0 && nodes < 255);
   options_.successor_count = successor_count;
   options_.stabilize_min = options_.stabilize_max = absl::Minutes(1);
-  options_.check_every = options_.reunion_every = lookups == Lookups::kAtOnce ? absl::Minutes(10) : absl::Hours(24 * 3650);
+  options_.check_min = options_.reunion_every = lookups == Lookups::kAtOnce ? absl::Minutes(10) : absl::Hours(24 * 3650);
   options_.prepares = false;
   nodes_.resize(nodes);
   for (size_t i = 0; i < nodes; ++i) {

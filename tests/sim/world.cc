@@ -84,6 +84,20 @@ void World::Crash(size_t index) {
   node.held.clear();
   Trace(index, "dies");
   SetView(index, std::nullopt);
+  if (options_.watches && rng_.Unit() >= options_.silent) EndWatches(index);
+}
+
+void World::EndWatches(size_t gone) {
+  const overlay::NodeId point = nodes_[gone].peer.point;
+  for (const size_t index : LiveNodes()) {
+    const Ring& ring = *nodes_[index].ring;
+    const bool follows = !ring.successors().empty() && ring.successors().front().point == point;
+    if (!follows && !(ring.predecessor() && ring.predecessor()->point == point)) continue;
+    At(now_ + Delay(), [this, index, point, life = nodes_[index].life] {
+      Node& node = nodes_[index];
+      if (node.ring != nullptr && node.life == life) Apply(index, node.ring->OnDoubt(point, Clock(index)));
+    });
+  }
 }
 
 void World::Heal() {

@@ -36,6 +36,7 @@ class World {
     double late = 0;         // share of messages that take up to half a timeout: later ones overtake them
     double clock_drift = 0;  // clocks run up to this share too fast or too slow, and are up to an hour off
     double silent = 0.3;     // share of calls to the dead that time out; the others are refused at once
+    bool watches = false;    // the neighbours of a process hear of its end, as by a Watch; not from a silent machine
     absl::Duration prepare_max = absl::Milliseconds(300);  // from JoinPrepared to OnRangeReady
     bool bootstrap_knows_members = true;  // who finds no way in is given the address of a member, if there is one
     bool watch_steps = false;             // keep the views that on_step reads
@@ -125,6 +126,7 @@ class World {
   void FinishLookup(overlay::LookupDone done);
   void Deliver(size_t from, overlay::Call call);
   void Request(size_t from, uint64_t life, size_t to, overlay::Call call, absl::Time sent);
+  void EndWatches(size_t gone);
   void Fail(size_t from, uint64_t life, size_t to, const overlay::Call& call, absl::Time sent);
   void Reply(size_t node, uint64_t life, overlay::CallId id, absl::StatusOr<overlay::RingReply> reply);
   void Rearm(size_t node);
