@@ -21,6 +21,7 @@
 #include "cli/run_options.h"
 #include "cli/talk_commands.h"
 #include "cli/terminal.h"
+#include "cli/top.h"
 
 namespace cli {
 namespace {
@@ -98,6 +99,8 @@ absl::Status RunClient(const Invocation& invocation, const Context& context) {
       return KeysRemove(invocation.keys, context);
     case Command::kStatus:
       return ShowStatus(context);
+    case Command::kTop:
+      return Top(invocation.look, context);
     case Command::kRingShow:
       return ShowRing(context);
     case Command::kRingLookup:

@@ -47,6 +47,7 @@ constexpr Name kNames[] = {
     {Command::kKeysImport, "keys import"},
     {Command::kKeysRemove, "keys rm"},
     {Command::kStatus, "status"},
+    {Command::kTop, "top"},
     {Command::kRingShow, "ring show"},
     {Command::kRingLookup, "ring lookup"},
     {Command::kDhtPut, "dht put"},
@@ -75,8 +76,8 @@ const std::vector<RootOption>& RootOptions() {
         Command::kContactsReceipts, Command::kContactsBlock, Command::kContactsRemove, Command::kContactsRequests,
         Command::kBackup, Command::kRestore}},
       {"--node",
-       {Command::kSend, Command::kPoll, Command::kStatus, Command::kRingShow, Command::kRingLookup, Command::kDhtPut,
-        Command::kDhtGet, Command::kHealth}},
+       {Command::kSend, Command::kPoll, Command::kStatus, Command::kTop, Command::kRingShow, Command::kRingLookup,
+        Command::kDhtPut, Command::kDhtGet, Command::kHealth}},
       {"--as", {Command::kSend,          Command::kPoll,           Command::kKeysShow,         Command::kKeysExport,
                 Command::kKeysImport,    Command::kKeysNew,        Command::kKeysList,         Command::kKeysRemove,
                 Command::kInvite,        Command::kAccept,         Command::kContactsAdd,      Command::kContactsList,
@@ -236,6 +237,7 @@ class Grammar {
   }
   void AddLook() {
     Add(app_, "status", Command::kStatus);
+    Value(Add(app_, "top", Command::kTop), "--looks", out_.look.looks);
     CLI::App& ring = Group("ring");
     Add(ring, "show", Command::kRingShow);
     Add(ring, "lookup", Command::kRingLookup).add_option("POINT", out_.look.argument);

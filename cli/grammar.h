@@ -43,6 +43,7 @@ enum class Command {
   kKeysImport,
   kKeysRemove,
   kStatus,
+  kTop,
   kRingShow,
   kRingLookup,
   kDhtPut,
@@ -86,6 +87,7 @@ struct PeopleFlags {
 };
 struct LookFlags {
   std::string argument;  // POINT of ring lookup, KEY of dht get
+  std::string looks;     // top
 };
 struct DemoFlags {
   std::string nodes, kill;

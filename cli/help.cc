@@ -35,7 +35,7 @@ Talk     send      NAME|ADDRESS [-m TEXT | < stdin]
 People   keys      new|list|show|export|import|rm
          contacts  add|list|show|verify|rename|receipts|block|rm|requests
          backup    FILE, restore FILE
-Look     status    this node in one screen
+Look     status    this node in one screen; top: again every second
          ring      show|lookup POINT
          dht       put < FILE, get KEY
          health    exit code only
@@ -273,6 +273,14 @@ The local node in one screen. Exits 4 if none runs.
 
 options
 )"},
+    {Command::kTop, "top", R"(usage: bulbil top [--looks N] [--node PORT]
+
+The local node's status again every second, with what it relays, its load and its memory. Where the output is no terminal, and with
+--json, one line a second.
+
+options
+  --looks N              end after so many (without end)
+)"},
     {Command::kRingShow, "ring show", R"(usage: bulbil ring show [--node PORT]
 
 The members of the ring that the local node knows.
@@ -343,6 +351,7 @@ std::string SharedOptions(Command command) {
                           "  --network NAME         the network to be part of (local); NAME+vN: N points each\n",
                           kNodeOption);
     case Command::kStatus:
+    case Command::kTop:
     case Command::kRingShow:
     case Command::kRingLookup:
     case Command::kDhtPut:

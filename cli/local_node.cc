@@ -15,6 +15,7 @@
 #include "circuits/introduce_over.h"
 #include "cli/control_service.h"
 #include "cli/help.h"
+#include "cli/process_use.h"
 #include "dht/dht_driver.h"
 #include "dht/memory_record_store.h"
 #include "dht/rocksdb_record_store.h"
@@ -316,7 +317,12 @@ void LocalNode::FillStatus(bulbil::v1::StatusReply& status) const {
   circuits.set_cells_relayed(static_cast<double>(carried.cells_relayed));
   circuits.set_built(static_cast<uint32_t>(carried.built));
   circuits.set_failed(static_cast<uint32_t>(carried.failed));
+  circuits.set_ready(static_cast<uint32_t>(carried.ready));
+  circuits.set_queued(static_cast<uint32_t>(parts.links.queued()));
   status.set_anonymity(AnonymityOf(members));
+  const Use use = ProcessUse();
+  status.set_cpu_s(absl::ToDoubleSeconds(use.cpu));
+  status.set_memory_mib(static_cast<double>(use.resident) / (1 << 20));
 }
 
 }  // namespace cli

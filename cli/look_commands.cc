@@ -61,8 +61,12 @@ absl::Status NotFound(bool complete) {
 
 }  // namespace
 
+absl::StatusOr<bulbil::v1::StatusReply> AskStatus(const Context& context) {
+  return Ask<bulbil::v1::StatusReply>(context, "Status", bulbil::v1::StatusRequest());
+}
+
 absl::Status ShowStatus(const Context& context) {
-  ASSIGN_OR_RETURN(const auto reply, Ask<bulbil::v1::StatusReply>(context, "Status", bulbil::v1::StatusRequest()));
+  ASSIGN_OR_RETURN(const bulbil::v1::StatusReply reply, AskStatus(context));
   return WriteStdout(context.flags.json ? StatusJson(reply) : StatusScreen(reply));
 }
 

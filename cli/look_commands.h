@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// cli/look_commands.h — bulbil status, ring show|lookup, dht put|get, health: questions to the local node.
+// cli/look_commands.h — bulbil status, ring show|lookup, dht put|get, health: single questions to the local node.
 #pragma once
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "cli/context.h"
 #include "cli/grammar.h"
+#include "proto/control.pb.h"
 
 namespace cli {
 
 absl::Status ShowStatus(const Context& context);
+absl::StatusOr<bulbil::v1::StatusReply> AskStatus(const Context& context);
 absl::Status ShowRing(const Context& context);
 absl::Status LookUpPoint(const LookFlags& flags, const Context& context);
 // stdin, up to dht::kRecordBodyMax bytes; prints the key.

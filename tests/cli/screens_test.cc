@@ -74,8 +74,8 @@ TEST(StatusJson, HasWhatScriptsRelyOnEvenWhenEmpty) {
       "\"fingers\":0,\"virtual_nodes\":0,\"points\":[]},\"store\":{\"records\":0,\"bytes\":0,\"replicas\":0,\"records_owned\":0,"
       "\"state\":\"\",\"repaired\":0,"
       "\"misplaced\":0,\"repairing\":0},\"circuits\":{\"own\":0,\"relayed\":0,\"links\":0,\"cells_relayed\":0,\"built\":0,"
-      "\"failed\":0},"
-      "\"anonymity\":\"\"}\n");
+      "\"failed\":0,\"ready\":0,\"queued\":0},"
+      "\"anonymity\":\"\",\"cpu_s\":0,\"memory_mib\":0}\n");
 }
 
 TEST(StatusJson, PrintsNumbersAsNumbersAndAddressesAsTyped) {

@@ -30,6 +30,13 @@ def status_has_what_scripts_need(node, role):
     check(f"listening localhost:{node.port}" in text and "  ring " in text, "screen:", text)
 
 
+def top_looks_again(node):
+    lines = node.cluster.run("top", "--looks", "2", "--home", node.home).stdout.decode().splitlines()
+    check(len(lines) == 2 and all(line.startswith("ready  ring 3 ") for line in lines), "two looks of a node at rest:", lines)
+    looks = [json.loads(line) for line in node.cluster.run("top", "--looks", "2", "--json", "--home", node.home).stdout.splitlines()]
+    check(looks[1]["uptime_s"] > looks[0]["uptime_s"] and looks[0]["memory_mib"] > 1 and looks[0]["cpu_s"] > 0, "looks:", looks)
+
+
 def the_socket_is_private(node):
     path = os.path.join(node.home, "run", f"{node.port}.sock")
     check(stat.S_IMODE(os.stat(path).st_mode) == 0o600, "the control socket is open:", oct(os.stat(path).st_mode))
@@ -143,6 +150,7 @@ def main():
         nodes = [cluster.add(), cluster.add(), cluster.add("relay")]
         wait_until("the ring of three", cluster.ring_is_ideal)
         person = cluster.identity("alice")
+        top_looks_again(nodes[0])
         status_has_what_scripts_need(nodes[0], "node")
         status_has_what_scripts_need(nodes[2], "relay")
         the_socket_is_private(nodes[0])
