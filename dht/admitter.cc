@@ -14,8 +14,9 @@ struct Admitter::Batch : public PlaceView {
   bool MayHold() const { return store.suspect() || index.HoldsAt(place); }
   void ForEach(Kind kind, const std::function<void(const Record&)>& visit) const override {
     if (MayHold()) ForEachStored(kind, visit);
-    for (const auto& [name, record] : changes) {
-      if (record && name.kind == kind && name.point == place) visit(*record);
+    for (auto change = changes.lower_bound({.kind = kind, .point = place, .id = {}}); change != changes.end(); ++change) {
+      if (change->first.kind != kind || change->first.point != place) break;
+      if (change->second) visit(*change->second);
     }
   }
   void ForEachStored(Kind kind, const std::function<void(const Record&)>& visit) const {

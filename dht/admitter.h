@@ -36,7 +36,7 @@ struct AdmitOutcome {
 };
 
 inline constexpr size_t kAdmitQueueMax = 8192;   // records waiting; at most 512 MiB of bodies, in practice envelopes: 16 MiB
-inline constexpr size_t kBatchRecordsMax = 256;  // of one write: about a millisecond of disk
+inline constexpr size_t kBatchRecordsMax = 512;  // of one write: a few milliseconds of disk
 inline constexpr size_t kBatchBytesMax = 2 * 1024 * 1024;
 inline constexpr int kWritesInFlight = 2;      // one on the disk, one getting ready
 inline constexpr size_t kQueueForSecond = 32;  // records waiting; with fewer they had better share the next sync

@@ -25,12 +25,12 @@ enum class PutResult {
   kNoSpace = 5,         // disk or quota of the node
 };
 
-struct PutRequest {  // a put as a client makes it: the contacted replica makes the copies
+struct PutRequest {  // a copy for this replica, judged as a client's put; the asker makes the others
   Record record;
 };
 struct PutReply {
   PutResult result = PutResult::kUnknown;
-  std::vector<Receipt> receipts;  // of distinct nodes; to a node not verified: CountableReceipts
+  std::vector<Receipt> receipts;  // of distinct nodes, not verified (put_rounds.h); to a node its own alone
   uint32_t detail = 0;
   std::vector<overlay::Peer> responsible;
 };
@@ -107,11 +107,11 @@ using DhtReply =
     std::variant<PutReply, GetReply, ReplicateReply, FetchReply, DigestReply, NamesReply, ReconcileReply>;  // in the same order
 
 // Bounds of a message (overlay::kRpcMessageMax is 128 KiB).
-inline constexpr size_t kFetchNamesMax = 512;        // 65 bytes each
+inline constexpr size_t kFetchNamesMax = 512;         // 65 bytes each
 inline constexpr size_t kFetchBytesMax = 112 * 1024;  // records of one answer, but for a first one that is larger
-inline constexpr size_t kNamesPageMax = 1024;        // 73 bytes each
-inline constexpr size_t kSymbolsPageMax = 8192;      // 10 bytes each
-inline constexpr size_t kDoubtsListedMax = 16;       // 64 bytes each; beyond it all is doubted
-inline constexpr size_t kResponsibleMax = 16;        // peers named in an answer: R + 1 and a margin
+inline constexpr size_t kNamesPageMax = 1024;         // 73 bytes each
+inline constexpr size_t kSymbolsPageMax = 8192;       // 10 bytes each
+inline constexpr size_t kDoubtsListedMax = 16;        // 64 bytes each; beyond it all is doubted
+inline constexpr size_t kResponsibleMax = 16;         // peers named in an answer: R + 1 and a margin
 
 }  // namespace dht

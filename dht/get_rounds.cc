@@ -86,11 +86,11 @@ absl::Time GetRounds::NextTick() const {
 void GetRounds::PassOn(RequestId request, const RecordName& name, const Moment& moment) {
   const uint64_t id = out_.NextId();
   passed_on_.emplace(id, PassedOn{.request = request, .name = name});
-  owners_.Find(name.point, moment.now, TakeOwners(id));
+  owners_.Find(name.point, moment, TakeOwners(id));
 }
 
 OwnerFinder::Found GetRounds::TakeOwners(uint64_t id) {
-  return [this, id](OwnerTrail trail) {
+  return [this, id](OwnerTrail trail, const Moment&) {
     passed_on_.at(id).trail = std::move(trail);
     TryNext(id);
   };

@@ -90,11 +90,11 @@ void Offers::Begin(const RecordName& name, const Moment& moment) {
   const uint64_t id = out_.NextId();
   offers_.emplace(id, Offer{.record = *std::move(held)});
   const bool is_far = replicas_.Responsible(name.point).empty();
-  if (!is_far) return OfferTo(id, Takers(name.point));
+  if (!is_far) return OfferTo(id, Takers(name.point), is_far);
   OfferFar(id);
 }
 
-void Offers::OfferTo(uint64_t id, const std::vector<Peer>& takers) {
+void Offers::OfferTo(uint64_t id, const std::vector<Peer>& takers, bool is_far) {
   Offer& offer = offers_.at(id);
   // A leaver gives to as many as there are. A spare copy exists because R others are responsible: fewer means that the ring is
   // not seen whole just now.
@@ -104,45 +104,30 @@ void Offers::OfferTo(uint64_t id, const std::vector<Peer>& takers) {
   }
   for (const Peer& taker : takers) offer.waiting.insert(taker.node_key);
   for (const Peer& taker : takers) {
-    auto handle = [this, id, taker](const absl::StatusOr<DhtReply>& reply, const Moment& moment) {
+    auto handle = [this, id, taker, is_far](const absl::StatusOr<DhtReply>& reply, const Moment& moment) {
       const auto found = offers_.find(id);
       if (found == offers_.end()) return;
-      const auto* answer = AnswerAs<ReplicateReply>(reply);
-      pass_is_vain_ &= answer == nullptr;
+      const std::optional<ReplicateReply> answer = CopyAnswer(reply);
+      pass_is_vain_ &= !answer || (is_far && answer->result == PutResult::kNotResponsible);
       const Record& record = found->second.record;
-      const bool has_receipt = answer != nullptr && answer->receipt && answer->receipt->node_key == taker.node_key &&
+      const bool has_receipt = answer && answer->receipt && answer->receipt->node_key == taker.node_key &&
                                VerifyReceipt(network_, *answer->receipt, record.name, record.expiry);
-      const bool is_outranked = answer != nullptr && answer->result == PutResult::kFull;
+      const bool is_outranked = answer && answer->result == PutResult::kFull;
       Answered(id, taker.node_key, has_receipt || is_outranked, moment);
     };
-    out_.Ask(taker, ReplicateRequest{offer.record}, std::move(handle));
+    // Far away this node is nobody's neighbour: there it comes like a client's put.
+    out_.Ask(taker, is_far ? DhtRequest(PutRequest{offer.record}) : ReplicateRequest{offer.record}, std::move(handle));
   }
 }
 
 void Offers::OfferFar(uint64_t id) {
   auto handle = [this, id](const absl::StatusOr<std::vector<Peer>>& owners, const Moment& moment) {
     if (!offers_.contains(id)) return;
-    if (!owners.ok() || owners->empty()) return End(id, /*settled=*/false, moment);
-    OnFarOwners(id, *owners);
+    if (!owners.ok() || owners->size() < (leaving() ? 1 : replica_count_)) return End(id, /*settled=*/false, moment);
+    const size_t count = std::min(owners->size(), replica_count_);
+    OfferTo(id, {owners->begin(), owners->begin() + static_cast<ptrdiff_t>(count)}, /*is_far=*/true);
   };
   out_.AskOwners(offers_.at(id).record.name.point, std::move(handle));
-}
-
-void Offers::OnFarOwners(uint64_t id, const std::vector<Peer>& owners) {
-  std::vector<Peer> responsible(owners.begin(), owners.begin() + static_cast<ptrdiff_t>(std::min(owners.size(), replica_count_)));
-  const Peer first = responsible.front();
-  auto handle = [this, id, responsible](const absl::StatusOr<DhtReply>& reply, const Moment& moment) {
-    const auto found = offers_.find(id);
-    if (found == offers_.end()) return;
-    const Record& record = found->second.record;
-    const auto* answer = AnswerAs<PutReply>(reply);
-    pass_is_vain_ &= answer == nullptr || answer->result == PutResult::kNotResponsible;
-    const bool all_hold =
-        answer != nullptr &&
-        CountableReceipts(network_, answer->receipts, record.name, record.expiry, responsible).size() == replica_count_;
-    End(id, all_hold, moment);
-  };
-  out_.Ask(first, PutRequest{offers_.at(id).record}, std::move(handle));
 }
 
 void Offers::Answered(uint64_t id, const keys::PublicKey& taker, bool settled, const Moment& moment) {

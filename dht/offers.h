@@ -25,7 +25,7 @@ inline constexpr absl::Duration kOffersAfterChange = absl::Seconds(3);  // repai
 inline constexpr absl::Duration kOffersEvery = absl::Seconds(10);       // a pass over what is left
 inline constexpr absl::Duration kOfferPace = absl::Milliseconds(50);    // between batches of spare copies: 320 records a second
 inline constexpr absl::Duration kLeavePassPause = absl::Milliseconds(500);
-inline constexpr int kLeaveVainPasses = 4;  // in a row, two seconds and more: the ring had time to name others
+inline constexpr int kLeaveVainPasses = 4;     // in a row, two seconds and more: the ring had time to name others
 inline constexpr size_t kOffersInFlight = 16;  // records, each to R nodes
 inline constexpr size_t kLeaveOffersInFlight = 48;
 
@@ -54,9 +54,8 @@ class Offers {
   std::vector<overlay::Peer> Takers(const overlay::NodeId& point) const;
   void Fill(const Moment& moment);
   void Begin(const RecordName& name, const Moment& moment);
-  void OfferTo(uint64_t id, const std::vector<overlay::Peer>& takers);
+  void OfferTo(uint64_t id, const std::vector<overlay::Peer>& takers, bool is_far);
   void OfferFar(uint64_t id);
-  void OnFarOwners(uint64_t id, const std::vector<overlay::Peer>& owners);
   void Answered(uint64_t id, const keys::PublicKey& taker, bool settled, const Moment& moment);
   void End(uint64_t id, bool settled, const Moment& moment);
   void EndPass(const Moment& moment);

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -99,6 +100,16 @@ class Outbox {
 template <typename T>
 const T* AnswerAs(const absl::StatusOr<DhtReply>& reply) {
   return reply.ok() ? std::get_if<T>(&*reply) : nullptr;
+}
+
+// What a holder says of its own copy, asked by Put or by Replicate; nothing as above.
+inline std::optional<ReplicateReply> CopyAnswer(const absl::StatusOr<DhtReply>& reply) {
+  if (const auto* copy = AnswerAs<ReplicateReply>(reply)) return *copy;
+  const auto* put = AnswerAs<PutReply>(reply);
+  if (put == nullptr) return std::nullopt;
+  ReplicateReply copy{.result = put->result, .detail = put->detail};
+  if (put->receipts.size() == 1) copy.receipt = put->receipts.front();
+  return copy;
 }
 
 }  // namespace dht

@@ -15,10 +15,10 @@ OwnerTrail OwnerFinder::TrailOf(std::vector<Peer> owners, bool remembered) const
   return {.owners = std::move(owners), .remembered = remembered};
 }
 
-void OwnerFinder::Find(const NodeId& point, absl::Time now, Found found) {
-  std::vector<Peer> remembered = cache_.Find(point, now);
+void OwnerFinder::Find(const NodeId& point, const Moment& moment, Found found) {
+  std::vector<Peer> remembered = cache_.Find(point, moment.now);
   if (remembered.empty()) return LookUp(point, std::move(found));
-  found(TrailOf(std::move(remembered), /*remembered=*/true));
+  found(TrailOf(std::move(remembered), /*remembered=*/true), moment);
 }
 
 void OwnerFinder::FindAgain(const NodeId& point, Found found) {
@@ -30,7 +30,7 @@ void OwnerFinder::LookUp(const NodeId& point, Found found) {
   out_.AskOwners(point,
                  [this, point, found = std::move(found)](const absl::StatusOr<std::vector<Peer>>& owners, const Moment& moment) {
                    if (owners.ok()) cache_.Learn(point, *owners, moment.now);
-                   found(TrailOf(owners.ok() ? *owners : std::vector<Peer>(), /*remembered=*/false));
+                   found(TrailOf(owners.ok() ? *owners : std::vector<Peer>(), /*remembered=*/false), moment);
                  });
 }
 

@@ -26,11 +26,11 @@ struct OwnerTrail {
 
 class OwnerFinder {
  public:
-  using Found = std::function<void(OwnerTrail)>;  // at once, or when a lookup is over; without owners if it failed
+  using Found = std::function<void(OwnerTrail, const Moment&)>;  // at once, or when a lookup is over; no owners: it failed
 
   OwnerFinder(const ReplicaSet& replicas, Outbox& out) : replicas_(replicas), out_(out) {}
 
-  void Find(const overlay::NodeId& point, absl::Time now, Found found);
+  void Find(const overlay::NodeId& point, const Moment& moment, Found found);
   void FindAgain(const overlay::NodeId& point, Found found);
 
  private:

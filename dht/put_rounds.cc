@@ -9,9 +9,7 @@ namespace dht {
 using overlay::Peer;
 
 void PutRounds::Start(RequestId request, Record record, bool serving, PutAsker asker, const Moment& moment) {
-  if (rounds_.size() >= kRoundsMax || passed_on_.size() >= kRoundsMax) {
-    return out_.Reply(request, absl::ResourceExhaustedError("too many puts under way"));
-  }
+  if (rounds_.size() >= kRoundsMax) return out_.Reply(request, absl::ResourceExhaustedError("too many puts under way"));
   if (!kinds_.Check(record, Source::kClient, moment.wall_now).ok()) {
     return out_.Reply(request, PutReply{.result = PutResult::kRefused});
   }
@@ -24,7 +22,9 @@ void PutRounds::Start(RequestId request, Record record, bool serving, PutAsker a
 
 void PutRounds::StartHere(RequestId request, Record record, PutAsker asker, const Moment& moment) {
   const uint64_t id = out_.NextId();
-  Round round{.request = request, .asker = asker, .record = record, .responsible = replicas_.Responsible(record.name.point)};
+  Round round{.request = request, .asker = asker, .record = record};
+  if (asker != PutAsker::kNode) round.responsible = replicas_.Responsible(record.name.point);
+  round.waiting.insert(node_key_.public_key());
   for (const Peer& peer : round.responsible) round.waiting.insert(peer.node_key);
   round.deadline = round.last_deadline = moment.now + kRoundTimeout;
   rounds_.emplace(id, std::move(round));
@@ -33,16 +33,40 @@ void PutRounds::StartHere(RequestId request, Record record, PutAsker asker, cons
       [this, id](const AdmitOutcome& outcome, const Moment& then) { OnLocal(id, outcome, then); }, moment);
 }
 
+void PutRounds::PassOn(RequestId request, Record record, const Moment& moment) {
+  const uint64_t id = out_.NextId();
+  const overlay::NodeId point = record.name.point;
+  rounds_.emplace(id, Round{.request = request, .asker = PutAsker::kUser, .record = std::move(record), .is_here = false});
+  owners_.Find(point, moment, TakeOwners(id));
+}
+
+// The round waits for nothing else meanwhile.
+OwnerFinder::Found PutRounds::TakeOwners(uint64_t id) {
+  return [this, id](OwnerTrail trail, const Moment& moment) {
+    Round& round = rounds_.at(id);
+    trail.owners.resize(std::min(trail.owners.size(), static_cast<size_t>(network_.replica_count)));
+    round.responsible = std::move(trail.owners);
+    round.remembered = trail.remembered;
+    round.is_stale = round.copies_sent = false;
+    round.receipts.clear();
+    round.verified = 0;
+    for (const Peer& peer : round.responsible) round.waiting.insert(peer.node_key);
+    round.deadline = round.last_deadline = moment.now + kRoundTimeout;
+    if (round.responsible.empty()) return Finish(id);
+    SendCopies(id);
+  };
+}
+
 void PutRounds::SendCopies(uint64_t id) {
   const auto found = rounds_.find(id);
   if (found == rounds_.end() || std::exchange(found->second.copies_sent, true)) return;
   const Round& round = found->second;
   for (const Peer& peer : round.responsible) {
-    if (peer.SameProcess(*replicas_.self())) continue;
+    if (round.is_here && peer.SameProcess(*replicas_.self())) continue;
     auto handle = [this, id, peer](const absl::StatusOr<DhtReply>& reply, const Moment& moment) {
-      OnCopy(id, peer, AnswerAs<ReplicateReply>(reply), moment);
+      OnCopy(id, peer, CopyAnswer(reply), moment);
     };
-    out_.Ask(peer, ReplicateRequest{round.record}, std::move(handle));
+    out_.Ask(peer, round.is_here ? DhtRequest(ReplicateRequest{round.record}) : PutRequest{round.record}, std::move(handle));
   }
 }
 
@@ -72,13 +96,18 @@ void PutRounds::OnLocal(uint64_t id, const AdmitOutcome& outcome, const Moment& 
   Progress(id, moment);
 }
 
-void PutRounds::OnCopy(uint64_t id, const Peer& holder, const ReplicateReply* reply, const Moment& moment) {
+void PutRounds::OnCopy(uint64_t id, const Peer& holder, const std::optional<ReplicateReply>& reply, const Moment& moment) {
   const auto found = rounds_.find(id);
   if (found == rounds_.end()) return;
   Round& round = found->second;
   if (round.waiting.erase(holder.node_key) == 0) return;
-  if (reply != nullptr && reply->result == PutResult::kStored && reply->receipt && reply->receipt->node_key == holder.node_key) {
+  if (reply && reply->result == PutResult::kStored && reply->receipt && reply->receipt->node_key == holder.node_key) {
     round.receipts.push_back(*reply->receipt);
+  } else if (reply && reply->result == PutResult::kNotResponsible) {
+    round.is_stale = true;
+  } else if (reply && !round.is_here && reply->result != PutResult::kStored) {
+    round.without_receipts = reply->result;
+    round.detail = reply->detail;
   }
   Progress(id, moment);
 }
@@ -102,12 +131,18 @@ void PutRounds::Verify(Round& round) const {
 }
 
 void PutRounds::Finish(uint64_t id) {
-  auto node = rounds_.extract(id);
-  Round& round = node.mapped();
-  if (round.asker != PutAsker::kNode) Verify(round);
-  const PutResult result = round.receipts.empty() ? round.without_receipts : PutResult::kStored;
-  out_.Reply(round.request,
-             PutReply{.result = result, .receipts = std::move(round.receipts), .responsible = std::move(round.responsible)});
+  Round& round = rounds_.at(id);
+  const bool is_short = round.receipts.size() < static_cast<size_t>(network_.write_quorum);
+  if (round.remembered && (round.is_stale || is_short)) {  // the ring may have changed
+    round.waiting.clear();
+    round.deadline = absl::InfiniteFuture();
+    return owners_.FindAgain(round.record.name.point, TakeOwners(id));
+  }
+  PutReply reply{
+      .result = PutResult::kStored, .receipts = std::move(round.receipts), .responsible = std::move(round.responsible)};
+  if (reply.receipts.empty()) reply.result = round.without_receipts, reply.detail = round.detail;
+  out_.Reply(round.request, std::move(reply));
+  rounds_.erase(id);
 }
 
 void PutRounds::OnTick(const Moment& moment) {
@@ -132,48 +167,6 @@ absl::Time PutRounds::NextTick() const {
   absl::Time next = absl::InfiniteFuture();
   for (const auto& [id, round] : rounds_) next = std::min(next, round.deadline);
   return next;
-}
-
-void PutRounds::PassOn(RequestId request, Record record, const Moment& moment) {
-  const uint64_t id = out_.NextId();
-  const overlay::NodeId point = record.name.point;
-  passed_on_.emplace(id, PassedOn{.request = request, .record = std::move(record)});
-  owners_.Find(point, moment.now, TakeOwners(id));
-}
-
-OwnerFinder::Found PutRounds::TakeOwners(uint64_t id) {
-  return [this, id](OwnerTrail trail) {
-    passed_on_.at(id).trail = std::move(trail);
-    TryNext(id);
-  };
-}
-
-void PutRounds::TryNext(uint64_t id) {
-  PassedOn& passed = passed_on_.at(id);
-  const Peer* const next = passed.trail.Next();
-  if (next == nullptr) {
-    if (passed.trail.remembered) return owners_.FindAgain(passed.record.name.point, TakeOwners(id));
-    out_.Reply(passed.request, PutReply{.result = PutResult::kUnknown, .responsible = passed.trail.owners});
-    passed_on_.erase(id);
-    return;
-  }
-  auto handle = [this, id](const absl::StatusOr<DhtReply>& reply, const Moment&) { OnPassedOn(id, AnswerAs<PutReply>(reply)); };
-  out_.Ask(*next, PutRequest{passed.record}, std::move(handle));
-}
-
-void PutRounds::OnPassedOn(uint64_t id, const PutReply* reply) {
-  PassedOn& passed = passed_on_.at(id);
-  if (reply == nullptr || reply->result == PutResult::kNotResponsible || reply->result == PutResult::kUnknown) return TryNext(id);
-  PutReply answer = *reply;
-  answer.responsible = passed.trail.owners;
-  answer.receipts =
-      CountableReceipts(network_.name, reply->receipts, passed.record.name, passed.record.expiry, passed.trail.owners);
-  // Receipts of nodes that are not known here as responsible: the ring may have changed.
-  const bool is_short =
-      reply->result == PutResult::kStored && answer.receipts.size() < static_cast<size_t>(network_.write_quorum);
-  if (is_short && passed.trail.remembered) return owners_.FindAgain(passed.record.name.point, TakeOwners(id));
-  out_.Reply(passed.request, std::move(answer));
-  passed_on_.erase(id);
 }
 
 }  // namespace dht

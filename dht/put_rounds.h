@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// dht/put_rounds.h — puts of clients under way at this node: the contacted replica makes the copies and collects receipts.
+// dht/put_rounds.h — puts of clients under way at this node, which makes the R copies and collects receipts.
 //
-// The record is admitted here, and while it is being written the other R - 1 responsible nodes get it. Answered when all have
-// answered, or kRoundGrace after W receipts, or after kRoundTimeout with what there is. Receipts are verified here unless another
-// node asked, which does so itself; but before a round ends early on the strength of them they are verified in any case. New,
-// present and deleted ids take the same way and the same time (protocol.md 7). A node that is not responsible passes the put on,
-// if it is its own user's.
+// A responsible node admits the record, and while it is being written the other R - 1 get it. A node that is not responsible
+// gives its own user's put to all R at once (decisions/0017): each keeps a copy as a client's put (PutAsker::kNode); if they were
+// remembered and one is not responsible, or W receipts do not come, they are looked up and asked once more. Answered when all
+// have answered, or kRoundGrace after W receipts, or after kRoundTimeout with what there is. New, present and deleted ids take
+// the same way and the same time (protocol.md 7). Whose receipt it is the link says: it comes from its signer, whose key TLS
+// pinned. So the signature is for those who get it from here: clients behind a circuit verify it themselves. Here that is done
+// only before a round ends early, since a holder that gives bad ones is no reason to stop waiting for the others.
 #pragma once
 
 #include "absl/container/flat_hash_map.h"
@@ -25,7 +27,7 @@ inline constexpr size_t kRoundsMax = 4096;                              // of ea
 enum class PutAsker {
   kUser,      // of this node: passed on if need be
   kEndpoint,  // of this node: never passed on
-  kNode,      // another one, which verifies the receipts itself
+  kNode,      // another one, which makes the other copies itself: one is kept here
 };
 
 class PutRounds {
@@ -50,32 +52,29 @@ class PutRounds {
     RequestId request;
     PutAsker asker;
     Record record;
-    std::vector<overlay::Peer> responsible;        // self among them
+    bool is_here = true;                           // false: others are responsible,
+    bool remembered = false;                       // as an earlier lookup found;
+    bool is_stale = false;                         // one of them says that it is not
+    std::vector<overlay::Peer> responsible = {};   // who is to hold it; of a kNode's put nobody else
     absl::flat_hash_set<keys::PublicKey> waiting;  // who has not answered
-    std::vector<Receipt> receipts;
+    std::vector<Receipt> receipts = {};
     size_t verified = 0;  // of these, the first ones
     bool copies_sent = false;
     PutResult without_receipts = PutResult::kUnknown;  // what to say if nobody gave one
-    absl::Time deadline, last_deadline;
-  };
-  struct PassedOn {
-    RequestId request;
-    Record record;
-    OwnerTrail trail = {};
+    uint32_t detail = 0;
+    absl::Time deadline = absl::InfiniteFuture(), last_deadline = deadline;
   };
 
   void StartHere(RequestId request, Record record, PutAsker asker, const Moment& moment);
   void SendCopies(uint64_t id);
   void OnLocal(uint64_t id, const AdmitOutcome& outcome, const Moment& moment);
-  void OnCopy(uint64_t id, const overlay::Peer& holder, const ReplicateReply* reply, const Moment& moment);
+  void OnCopy(uint64_t id, const overlay::Peer& holder, const std::optional<ReplicateReply>& reply, const Moment& moment);
   void Progress(uint64_t id, const Moment& moment);
   void Verify(Round& round) const;
   void Finish(uint64_t id);
 
   void PassOn(RequestId request, Record record, const Moment& moment);
   OwnerFinder::Found TakeOwners(uint64_t id);
-  void TryNext(uint64_t id);
-  void OnPassedOn(uint64_t id, const PutReply* reply);
 
   const overlay::Network& network_;
   const keys::SigningKey& node_key_;
@@ -85,7 +84,6 @@ class PutRounds {
   Outbox& out_;
   OwnerFinder& owners_;
   absl::flat_hash_map<uint64_t, Round> rounds_;
-  absl::flat_hash_map<uint64_t, PassedOn> passed_on_;
 };
 
 }  // namespace dht

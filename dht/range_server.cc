@@ -43,8 +43,9 @@ absl::StatusOr<DhtReply> RangeServer::Names(const std::vector<overlay::Peer>& ca
                                             const Moment& moment) {
   RETURN_IF_ERROR(Spend(caller, moment));
   NamesReply reply;
+  const bool may_hold_all = MayHoldAll(caller, request.range);
   RETURN_IF_ERROR(store_.Scan(request.range, request.cursor, moment.wall_now, [&](const HeldName& held) {
-    if (!MayHold(caller, held.name.point)) return true;
+    if (!may_hold_all && !MayHold(caller, held.name.point)) return true;
     reply.more = reply.names.size() == kNamesPageMax;
     if (!reply.more) reply.names.push_back(held);
     return !reply.more;
@@ -52,19 +53,32 @@ absl::StatusOr<DhtReply> RangeServer::Names(const std::vector<overlay::Peer>& ca
   return reply;
 }
 
+// The arc from the first name to the last one, if the caller may hold all of it: names come in the order of the ring, and asking
+// for each of them costs more than reading it.
+std::optional<overlay::RingRange> RangeServer::RangeOf(const std::vector<overlay::Peer>& caller,
+                                                       const std::vector<RecordName>& names) const {
+  if (names.size() < 2 || names.front().point == names.back().point) return std::nullopt;
+  const overlay::RingRange range{.after = names.front().point, .last = names.back().point};
+  return MayHoldAll(caller, range) ? std::optional(range) : std::nullopt;
+}
+
 absl::StatusOr<DhtReply> RangeServer::Fetch(const std::vector<overlay::Peer>& caller, const FetchRequest& request,
                                             const Moment& moment, std::vector<HeldName>& damaged) {
   RETURN_IF_ERROR(Spend(caller, moment));
   FetchReply reply;
   size_t bytes = 0;
+  const std::optional<overlay::RingRange> held_by_caller = RangeOf(caller, request.names);
   for (const RecordName& name : request.names) {
-    if (!MayHold(caller, name.point)) continue;
+    const bool is_inside = held_by_caller && held_by_caller->Contains(name.point);
+    if (!is_inside && !MayHold(caller, name.point)) continue;
     absl::StatusOr<Record> held = store_.Get(name, moment.wall_now);
     if (absl::IsDataLoss(held.status())) damaged.push_back({.name = name, .expiry = absl::InfinitePast()});
     if (!held.ok()) continue;
-    bytes += held->body.size() + kRecordHeaderSize;
-    if (bytes > kFetchBytesMax && !reply.records.empty()) break;
+    const size_t size = held->body.size() + kRecordHeaderSize;
+    if (bytes + size > kFetchBytesMax && !reply.records.empty()) break;
+    bytes += size;
     reply.records.push_back(*std::move(held));
+    if (bytes + size > kFetchBytesMax) break;  // neither will the next one, if it is as large: not read in vain
   }
   return reply;
 }

@@ -5,6 +5,9 @@
 // overlap, and at a bounded rate per process (protocol.md 3). What is outside the overlap does not exist for the caller.
 #pragma once
 
+#include <optional>
+#include <vector>
+
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "dht/outbox.h"
@@ -41,6 +44,7 @@ class RangeServer {
     double calls = kRangeCallsBurst;
     absl::Time since;
   };
+  std::optional<overlay::RingRange> RangeOf(const std::vector<overlay::Peer>& caller, const std::vector<RecordName>& names) const;
   bool MayHold(const std::vector<overlay::Peer>& caller, const overlay::NodeId& point) const;
 
   const ReplicaSet& replicas_;

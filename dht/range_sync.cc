@@ -268,6 +268,7 @@ bool RangeSync::Wants(const HeldName& offered, const Moment& moment) const {
   if (kinds_.Find(offered.name.kind) == nullptr || offered.expiry <= moment.wall_now) return false;
   const auto declined = declined_.find(offered.name);
   if (declined != declined_.end() && declined->second.until > moment.now) return false;
+  if (!store_.suspect() && !index_.HoldsAt(offered.name.point)) return true;
   const absl::StatusOr<Record> held = store_.Get(offered.name, moment.wall_now);
   return !held.ok() || held->expiry < offered.expiry;
 }

@@ -39,7 +39,7 @@ inline constexpr absl::Duration kRepairPace = absl::Milliseconds(11);  // betwee
 // A download before joining: pages of records under way at once, so that the giver reads while the last ones travel and are
 // written; and records that may wait for the disk meanwhile, each at most kRecordBodyMax.
 inline constexpr int kFetchesInFlight = 4;
-inline constexpr int kAdmittingMax = 512;
+inline constexpr int kAdmittingMax = 1024;
 inline constexpr size_t kFetchNamesFirst = 64;  // asked for in one page until it shows how many fit
 // A giver that names what it does not give, or ever more, is no use: names of one pull, and those of them that did not come.
 inline constexpr uint64_t kPullNamesMax = kIndexedMax;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dht/receipt.h"
 
-#include <algorithm>
-
 #include "absl/strings/str_cat.h"
 #include "base/byte_reader.h"
 #include "base/byte_writer.h"
@@ -37,18 +35,6 @@ absl::StatusOr<Receipt> DecodeReceipt(base::ByteView bytes) {
   receipt.signature = reader.Array<64>();
   if (!reader.Done()) return absl::InvalidArgumentError(absl::StrCat("receipt of ", bytes.size(), " bytes"));
   return receipt;
-}
-
-std::vector<Receipt> CountableReceipts(const std::string& network, const std::vector<Receipt>& receipts, const RecordName& name,
-                                       absl::Time expiry, const std::vector<overlay::Peer>& responsible) {
-  std::vector<Receipt> counted;
-  for (const Receipt& receipt : receipts) {
-    const auto is_same_node = [&](const auto& other) { return other.node_key == receipt.node_key; };
-    if (std::none_of(responsible.begin(), responsible.end(), is_same_node)) continue;
-    if (std::any_of(counted.begin(), counted.end(), is_same_node)) continue;
-    if (VerifyReceipt(network, receipt, name, expiry)) counted.push_back(receipt);
-  }
-  return counted;
 }
 
 }  // namespace dht

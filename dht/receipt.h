@@ -7,12 +7,10 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "dht/record.h"
 #include "keys/identity.h"
-#include "overlay/peer.h"
 
 namespace dht {
 
@@ -31,9 +29,5 @@ bool VerifyReceipt(const std::string& network, const Receipt& receipt, const Rec
 
 base::Bytes EncodeReceipt(const Receipt& receipt);
 absl::StatusOr<Receipt> DecodeReceipt(base::ByteView bytes);  // InvalidArgument: not kReceiptSize bytes
-
-// The valid receipts among `receipts` of distinct nodes of `responsible`, in their order: what may be counted.
-std::vector<Receipt> CountableReceipts(const std::string& network, const std::vector<Receipt>& receipts, const RecordName& name,
-                                       absl::Time expiry, const std::vector<overlay::Peer>& responsible);
 
 }  // namespace dht

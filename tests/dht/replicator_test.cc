@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "tests/dht/store_world.h"
 #include "tests/support/status_matchers.h"
 
@@ -71,9 +73,14 @@ TEST_F(ReplicatorTest, APutIsOnThreeDisksWhenAllAnswer) {
   const Record record = Blob("a");
   const PutReply reply = PutAt(Holder(record.name.point, 0), record);
   EXPECT_EQ(reply.result, PutResult::kStored);
-  EXPECT_EQ(
-      CountableReceipts("local", reply.receipts, record.name, record.expiry, world_.ring().Holders(record.name.point)).size(),
-      3u);
+  ASSERT_EQ(reply.receipts.size(), 3u);
+  std::set<keys::PublicKey> signers;
+  for (const Receipt& receipt : reply.receipts) {
+    EXPECT_TRUE(VerifyReceipt("local", receipt, record.name, record.expiry));
+    EXPECT_TRUE(ContainsProcess(world_.ring().Holders(record.name.point), receipt.node_key));
+    signers.insert(receipt.node_key);
+  }
+  EXPECT_EQ(signers.size(), 3u);
   EXPECT_EQ(world_.HoldersOf(record.name).size(), 3u);
 }
 
@@ -150,41 +157,94 @@ TEST_F(ReplicatorTest, TheWrongNodeSaysWhoIsResponsibleAndStoresNothing) {
 // A holder that gives bad receipts neither counts nor ends the wait for those who give good ones.
 TEST_F(ReplicatorTest, BadReceiptsAreNoReasonToStopWaiting) {
   StartRing(6);
-  for (const bool as_node : {true, false}) {
-    const Record record = Blob(as_node ? "as node" : "as user");
-    StoreWorld::Node& owner = Holder(record.name.point, 0);
-    Silence(Holder(record.name.point, 1));
-    Silence(Holder(record.name.point, 2));
-    std::vector<CallId> calls;
-    const Moment moment{world_.now(), world_.now()};
-    DhtActions actions = as_node ? owner.core->OnRequest(77, CallerOf(Holder(record.name.point, 4)), PutRequest{record}, moment)
-                                 : owner.core->OnPut(77, record, /*pass_on=*/false, moment);
-    std::vector<WriteId> writes;
-    for (const DhtAction& action : actions) {
-      if (const auto* call = std::get_if<Call>(&action)) calls.push_back(call->id);
-      if (const auto* write = std::get_if<Write>(&action)) {
-        ASSERT_OK(owner.store->Apply(write->batch));
-        writes.push_back(write->id);
-      }
+  const Record record = Blob("a");
+  StoreWorld::Node& owner = Holder(record.name.point, 0);
+  std::vector<CallId> calls;
+  const Moment moment{world_.now(), world_.now()};
+  DhtActions actions = owner.core->OnPut(77, record, /*pass_on=*/false, moment);
+  std::vector<WriteId> writes;
+  for (const DhtAction& action : actions) {
+    if (const auto* call = std::get_if<Call>(&action)) calls.push_back(call->id);
+    if (const auto* write = std::get_if<Write>(&action)) {
+      ASSERT_OK(owner.store->Apply(write->batch));
+      writes.push_back(write->id);
     }
-    ASSERT_EQ(calls.size(), 2u);
-    for (const WriteId write : writes) EXPECT_TRUE(owner.core->OnApplied(write, absl::OkStatus(), moment).empty());
-    const ReplicateReply bad{.result = PutResult::kStored,
-                             .receipt = Receipt{.node_key = Holder(record.name.point, 1).peer.node_key}};
-    EXPECT_TRUE(owner.core->OnReply(calls[0], DhtReply(bad), moment).empty());
-    const auto replies = [&](absl::Duration later) {
-      size_t count = 0;
-      for (const DhtAction& action : owner.core->OnTick({moment.now + later, moment.wall_now})) {
-        const auto* respond = std::get_if<Respond>(&action);
-        if (respond == nullptr || respond->id != 77) continue;
-        ++count;
-        EXPECT_EQ(AnswerAs<PutReply>(respond->reply)->receipts.size(), 1u);
-      }
-      return count;
-    };
-    EXPECT_EQ(replies(kRoundGrace + absl::Milliseconds(1)), 0u);
-    EXPECT_EQ(replies(kRoundTimeout), 1u);
-    Holder(record.name.point, 1).alive = Holder(record.name.point, 2).alive = true;
+  }
+  ASSERT_EQ(calls.size(), 2u);
+  for (const WriteId write : writes) EXPECT_TRUE(owner.core->OnApplied(write, absl::OkStatus(), moment).empty());
+  const ReplicateReply bad{.result = PutResult::kStored,
+                           .receipt = Receipt{.node_key = Holder(record.name.point, 1).peer.node_key}};
+  EXPECT_TRUE(owner.core->OnReply(calls[0], DhtReply(bad), moment).empty());
+  const auto replies = [&](absl::Duration later) {
+    size_t count = 0;
+    for (const DhtAction& action : owner.core->OnTick({moment.now + later, moment.wall_now})) {
+      const auto* respond = std::get_if<Respond>(&action);
+      if (respond == nullptr || respond->id != 77) continue;
+      ++count;
+      EXPECT_EQ(AnswerAs<PutReply>(respond->reply)->receipts.size(), 1u);
+    }
+    return count;
+  };
+  EXPECT_EQ(replies(kRoundGrace + absl::Milliseconds(1)), 0u);
+  EXPECT_EQ(replies(kRoundTimeout), 1u);
+}
+
+// The copies of a put from elsewhere: each holder keeps one and asks nobody.
+TEST_F(ReplicatorTest, AnotherNodesPutIsOneCopy) {
+  StartRing(6);
+  const Record record = Blob("a");
+  StoreWorld::Node& asker = Holder(record.name.point, 5);
+  const auto reply = RequestAt(Holder(record.name.point, 1), CallerOf(asker), PutRequest{record});
+  const auto* put = AnswerAs<PutReply>(reply);
+  ASSERT_NE(put, nullptr);
+  EXPECT_EQ(put->result, PutResult::kStored);
+  ASSERT_EQ(put->receipts.size(), 1u);
+  EXPECT_EQ(put->receipts[0].node_key, Holder(record.name.point, 1).peer.node_key);
+  EXPECT_TRUE(put->responsible.empty());
+  EXPECT_EQ(world_.HoldersOf(record.name).size(), 1u);
+  const auto wrong = RequestAt(Holder(record.name.point, 4), CallerOf(asker), PutRequest{record});
+  EXPECT_EQ(AnswerAs<PutReply>(wrong)->result, PutResult::kNotResponsible);
+}
+
+// The same quorum, grace and reasons as at a holder.
+TEST_F(ReplicatorTest, AUsersPutElsewhereGoesStraightToTheHolders) {
+  StartRing(8);
+  const Record first = Blob("a");
+  StoreWorld::Node& user = Holder(first.name.point, 5);
+  EXPECT_EQ(PutAt(user, first, /*pass_on=*/true).receipts.size(), 3u);
+  Silence(Holder(first.name.point, 0));
+  const PutReply two = PutAt(user, first, /*pass_on=*/true);
+  EXPECT_EQ(two.result, PutResult::kStored);
+  EXPECT_EQ(two.receipts.size(), 2u);
+  EXPECT_LE(answered_after_, kRoundGrace + absl::Milliseconds(100)) << "a silent owner holds nobody up";
+  Silence(Holder(first.name.point, 1));
+  Silence(Holder(first.name.point, 2));
+  EXPECT_EQ(PutAt(user, first, /*pass_on=*/true).result, PutResult::kUnknown);
+  EXPECT_LE(answered_after_, 2 * kRoundTimeout + absl::Milliseconds(100)) << "once as remembered, once as looked up";
+}
+
+TEST_F(ReplicatorTest, WhyAPutElsewhereFailedIsSaid) {
+  StartRing(8);
+  const Record record = Blob("a");
+  for (size_t i = 0; i < 3; ++i) Holder(record.name.point, i).store->FailNext(2);
+  EXPECT_EQ(PutAt(Holder(record.name.point, 5), record, /*pass_on=*/true).result, PutResult::kNoSpace);
+}
+
+// A node that joined since the last lookup has its copy at once, not at the next repair.
+TEST_F(ReplicatorTest, AHolderThatIsNoneAnyMoreIsLookedUpAgain) {
+  StartRing(8);
+  const auto outsider = [&](const Record& record) -> StoreWorld::Node& { return Holder(record.name.point, 6); };
+  const Record first = Blob("a");
+  StoreWorld::Node& user = outsider(first);
+  PutAt(user, first, /*pass_on=*/true);
+  const std::vector<overlay::Peer> before = world_.ring().Holders(first.name.point);
+  for (int i = 0; i < 40 && world_.ring().Holders(first.name.point) == before; ++i) world_.AddMember();
+  ASSERT_NE(world_.ring().Holders(first.name.point), before);
+  world_.RunFor(absl::Seconds(20));
+  const PutReply again = PutAt(user, first, /*pass_on=*/true);
+  EXPECT_EQ(again.receipts.size(), 3u);
+  for (const Receipt& receipt : again.receipts) {
+    EXPECT_TRUE(ContainsProcess(world_.ring().Holders(first.name.point), receipt.node_key));
   }
 }
 

@@ -39,6 +39,7 @@ namespace {
 constexpr size_t kRing = 16, kHolders = 3, kBody = 1024, kJoinerMember = 5;
 constexpr int kUsers = 4;                                 // puts under way
 constexpr absl::Duration kBefore = absl::Seconds(4);      // of puts alone
+constexpr absl::Duration kSettle = absl::Seconds(8);      // of the disk, after the stores were filled
 constexpr absl::Duration kPause = absl::Milliseconds(4);  // a user's, between two puts
 
 double Since(absl::Time start) { return absl::ToDoubleSeconds(absl::Now() - start); }
@@ -256,6 +257,8 @@ class Trial {
       }
     }
     for (size_t i = 0; i < kHolders; ++i) CHECK(stores[i]->Apply(batches[i]).ok());
+    sync();
+    absl::SleepFor(kSettle);
   }
 
   // A user of the first holder: blobs of places that it owns and the joiner does not get, so that the joiner's share stays as it
