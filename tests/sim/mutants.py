@@ -5,15 +5,16 @@
 
 usage: mutants.py BUILD_FOLDER [--quick] [--only NAME] [--jobs N] [--report FILE]
 
-Each mutant is one textual change in one source file. The changed copy is compiled outside the tree, linked with the objects of
-sim_test as they are built, and run against the tests below until one fails. The unchanged program has to pass all of them first.
-Exits 1 if a mutant lives, or if a change no longer finds its place in the source.
+Each mutant is one textual change in one source file. The changed copy is compiled outside the tree, put into a copy of its
+room's library, linked with the objects of sim_test as they are built, and run against the tests below until one fails. The
+unchanged program has to pass all of them first. Exits 1 if a mutant lives, or if a change no longer finds its place in the source.
 """
 import argparse
 import concurrent.futures
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -109,13 +110,13 @@ def compile_command(build, source, changed, out):
     return words
 
 
-def link_command(build, replacement, out):
+def link_command(build, archive, out):
+    """That of sim_test, with this archive in the place of the one of the same name."""
     lines = subprocess.run(["ninja", "-C", build, "-t", "commands", "sim_test"], check=True, capture_output=True, text=True).stdout
     line = next(text for text in reversed(lines.splitlines()) if " -o tests/sim/sim_test " in text)
     words = [w for w in shlex.split(line.split("&&")[1]) if w != "&&"]
     words[words.index("-o") + 1] = out
-    words.insert(next(i for i, w in enumerate(words) if w.endswith(".a")), replacement)
-    return words
+    return [archive if os.path.basename(w) == os.path.basename(archive) else w for w in words]
 
 
 def first_failure(program):
@@ -141,16 +142,21 @@ def try_mutant(build, folder, mutant):
         text = file.read()
     if text.count(old) != 1:
         return name, False, f"the place is there {text.count(old)} times"
+    folder = os.path.join(folder, name)
+    os.mkdir(folder)
+    member = os.path.join(folder, os.path.basename(source) + ".o")  # as it is called in the library of its room
+    library = shutil.copy(os.path.join(build, f"libbulbil_{os.path.dirname(source)}.a"), folder)
     changed = os.path.join(folder, name + ".cc")
     with open(changed, "w") as file:
         file.write(text.replace(old, new))
     program = os.path.join(folder, name)
-    for command in (compile_command(build, source, changed, program + ".o"), link_command(build, program + ".o", program)):
+    for command in (compile_command(build, source, changed, member), ["ar", "r", library, member],
+                    link_command(build, library, program)):
         done = subprocess.run(command, cwd=build, capture_output=True, text=True)
         if done.returncode != 0:
             return name, False, "does not build: " + done.stderr[:2000]
     caught = first_failure(program)
-    os.remove(program)
+    shutil.rmtree(folder)
     return name, caught is not None, f"stage {caught[0]}, {caught[1]}" if caught else "lives"
 
 

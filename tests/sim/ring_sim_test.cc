@@ -258,6 +258,31 @@ TEST(RingScript, S4TheLastOneIsDetachedAndOwnsNothing) {
   ExpectDetachedForGood(world, order[0]);
 }
 
+// Its successor names it as predecessor already; nobody has had an answer from it yet.
+TEST(RingScript, ANewcomerThatDiesBeforeItAnsweredIsNobodysSuccessor) {
+  for (uint64_t seed = 0; seed < 10; ++seed) {
+    SCOPED_TRACE(Replay(seed));
+    World world(SmallOptions(seed, 2));
+    world.Grow(4);
+    const size_t newcomer = world.Add();
+    const NodeId point = world.nodes()[newcomer].peer.point;
+    world.StartJoin(newcomer, {0});
+    const auto named = [&] {
+      for (size_t node = 0; node < newcomer; ++node) {
+        if (world.ring(node)->predecessor() && world.ring(node)->predecessor()->point == point) return true;
+      }
+      return false;
+    };
+    while (!named()) ASSERT_TRUE(world.Step()) << world.Dump();
+    world.Crash(newcomer);
+    const absl::Time end = world.now() + absl::Seconds(10);
+    while (world.now() < end && world.Step()) {
+      for (size_t node = 0; node < newcomer; ++node) ASSERT_NE(world.ring(node)->successors().front().point, point) << world.Dump();
+    }
+    EXPECT_TRUE(world.RunUntilIdeal(absl::Seconds(20))) << world.Dump();
+  }
+}
+
 // A member of a quiet ring of twelve dies; the others have until then to name nobody dead as their successor.
 void ExpectKilledSuccessorReplaced(bool watches, absl::Duration within) {
   for (uint64_t seed = 0; seed < 30; ++seed) {
