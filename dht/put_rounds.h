@@ -2,7 +2,7 @@
 // dht/put_rounds.h — puts of clients under way at this node, which makes the R copies and collects receipts.
 //
 // A responsible node admits the record, and while it is being written the other R - 1 get it. A node that is not responsible
-// gives its own user's put to all R at once (decisions/0017): each keeps a copy as a client's put (PutAsker::kNode); if they were
+// gives its own user's put to all R at once (decisions/0019): each keeps a copy as a client's put (PutAsker::kNode); if they were
 // remembered and one is not responsible, or W receipts do not come, they are looked up and asked once more. Answered when all
 // have answered, or kRoundGrace after W receipts, or after kRoundTimeout with what there is. New, present and deleted ids take
 // the same way and the same time (protocol.md 7). Whose receipt it is the link says: it comes from its signer, whose key TLS
