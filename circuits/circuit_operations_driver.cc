@@ -2,6 +2,7 @@
 #include "circuits/circuit_operations_driver.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/str_cat.h"
 #include "base/byte_writer.h"
@@ -17,8 +18,8 @@ using overlay::Peer;
 constexpr absl::Duration kRetryFirst = absl::Milliseconds(100), kRetryMax = absl::Seconds(2);
 constexpr absl::Duration kBusyRetry = absl::Milliseconds(50);  // while enough circuits are being built
 constexpr absl::Duration kMaintainEvery = absl::Seconds(1);
-constexpr absl::Duration kBuildAgain = absl::Seconds(5);  // after a ready circuit failed
-constexpr char kLookupIsolation[] = "lookup";             // no operation has it: theirs carry a byte in front
+constexpr absl::Duration kBuildMean = absl::Seconds(2);  // between two ticks at which a ready circuit may be built
+constexpr char kLookupIsolation[] = "lookup";            // no operation has it: theirs carry a byte in front
 
 bool Contains(const std::vector<PublicKey>& node_keys, const PublicKey& node_key) {
   return std::find(node_keys.begin(), node_keys.end(), node_key) != node_keys.end();
@@ -166,7 +167,7 @@ void CircuitOperations::BuildFor(const OperationRef& operation, const PublicKey&
   builder_.Build({.never = {target}, .holders = holders, .not_last = operation->lookup_last}, start_.tables(),
                  Guarded([this, operation, target](absl::StatusOr<uint64_t> circuit) {
                    if (!circuit.ok()) return Retry(operation, circuit.status());
-                   pool_.Add(*circuit, operation->isolation, /*busy=*/true, loop_.Now());
+                   pool_.Add(*circuit, operation->isolation, /*busy=*/true, EndOfLife());
                    Reach(operation, *circuit, target);
                  }));
 }
@@ -250,7 +251,7 @@ void CircuitOperations::Lookup(const OperationRef& operation) {
   if (const std::optional<uint64_t> circuit = pool_.Take(isolation, fits, loop_.Now())) return LookupOn(operation, *circuit);
   builder_.Build({}, start_.tables(), Guarded([this, operation, isolation](absl::StatusOr<uint64_t> circuit) {
                    if (!circuit.ok()) return Retry(operation, circuit.status());
-                   pool_.Add(*circuit, isolation, /*busy=*/true, loop_.Now());
+                   pool_.Add(*circuit, isolation, /*busy=*/true, EndOfLife());
                    LookupOn(operation, *circuit);
                  }));
 }
@@ -325,25 +326,30 @@ void CircuitOperations::OnTimer() {
   for (uint64_t circuit : pool_.TakeExpired(now)) own_.Close(circuit);
   if (options_.own_key.has_value()) start_.Refresh([](absl::Status) {});  // its own table: costs nothing
   TopUp();
-  timer_.Reset(now + kMaintainEvery);
+  timer_.Reset(options_.ready_circuits == 0 ? now + kMaintainEvery : std::min(now + kMaintainEvery, next_build_));
 }
 
+// Whether a circuit was taken does not show in when the next one is built: the clock runs on by itself, and a tick without need
+// does nothing.
 void CircuitOperations::TopUp() {
-  if (options_.ready_circuits == 0 || pool_.ready() + building_ready_ >= options_.ready_circuits || loop_.Now() < next_build_)
-    return;
+  if (options_.ready_circuits == 0 || loop_.Now() < next_build_) return;
+  next_build_ = loop_.Now() - kBuildMean * std::log(1 - rng_.Unit());
+  if (pool_.ready() + building_ready_ >= options_.ready_circuits) return;
   ++building_ready_;
   start_.Refresh(Guarded([this](absl::Status status) {
-    const auto failed = [this] {
+    if (!status.ok() || OthersKnown() < kOthersMin) {
       --building_ready_;
-      next_build_ = loop_.Now() + kBuildAgain;
-    };
-    if (!status.ok() || OthersKnown() < kOthersMin) return failed();
-    builder_.Build({}, start_.tables(), Guarded([this, failed](absl::StatusOr<uint64_t> circuit) {
-                     if (!circuit.ok()) return failed();
+      return;
+    }
+    builder_.Build({}, start_.tables(), Guarded([this](absl::StatusOr<uint64_t> circuit) {
                      --building_ready_;
-                     pool_.Add(*circuit, std::nullopt, /*busy=*/false, loop_.Now());
+                     if (circuit.ok()) pool_.Add(*circuit, std::nullopt, /*busy=*/false, EndOfLife());
                    }));
   }));
+}
+
+absl::Time CircuitOperations::EndOfLife() {
+  return loop_.Now() + kCircuitAgeMin + rng_.Unit() * (kCircuitAgeMax - kCircuitAgeMin);
 }
 
 }  // namespace circuits

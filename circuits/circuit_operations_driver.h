@@ -26,7 +26,7 @@ class CircuitOperations : public Operations {
   struct Options {
     overlay::Network network;
     std::optional<keys::PublicKey> own_key;
-    size_t ready_circuits = 0;  // clean ones kept built ahead
+    size_t ready_circuits = 0;  // clean ones kept built ahead, at times that say nothing of when one was taken
   };
 
   CircuitOperations(Options options, base::EventLoop& loop, OwnCircuits& own, CircuitBuilder& builder, StartTables& start,
@@ -69,6 +69,7 @@ class CircuitOperations : public Operations {
   void Release(uint64_t circuit);
   void OnTimer();
   void TopUp();
+  absl::Time EndOfLife();  // of a circuit that was built now
   template <class F>
   auto Guarded(F f);  // f, unless this object is gone by then
 
@@ -83,7 +84,7 @@ class CircuitOperations : public Operations {
   CircuitPool pool_;
   uint64_t last_handle_ = 0;
   size_t open_operations_ = 0, building_ready_ = 0;
-  absl::Time next_build_ = absl::InfinitePast();
+  absl::Time next_build_ = absl::InfinitePast();  // ticks of a Poisson clock
   absl::flat_hash_map<uint64_t, Opened> opened_;
   base::Timer timer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -5,15 +5,15 @@
 
 namespace circuits {
 
-void CircuitPool::Add(uint64_t circuit, std::optional<base::Bytes> isolation, bool busy, absl::Time now) {
-  circuits_.insert_or_assign(circuit, Pooled{std::move(isolation), busy, now});
+void CircuitPool::Add(uint64_t circuit, std::optional<base::Bytes> isolation, bool busy, absl::Time until) {
+  circuits_.insert_or_assign(circuit, Pooled{std::move(isolation), busy, until});
 }
 
 std::optional<uint64_t> CircuitPool::Take(const base::Bytes& isolation, const Fits& fits, absl::Time now) {
   Pooled* clean = nullptr;
   uint64_t clean_circuit = 0;
   for (auto& [circuit, pooled] : circuits_) {
-    if (pooled.busy || now - pooled.built > kCircuitAge) continue;
+    if (pooled.busy || now > pooled.until) continue;
     if (pooled.isolation.has_value() ? *pooled.isolation != isolation : clean != nullptr) continue;
     if (!fits(circuit)) continue;
     if (pooled.isolation.has_value()) {
@@ -37,12 +37,12 @@ void CircuitPool::Release(uint64_t circuit) {
 std::vector<uint64_t> CircuitPool::TakeExpired(absl::Time now) {
   std::vector<std::pair<absl::Time, uint64_t>> idle;
   for (const auto& [circuit, pooled] : circuits_) {
-    if (!pooled.busy) idle.emplace_back(pooled.built, circuit);
+    if (!pooled.busy) idle.emplace_back(pooled.until, circuit);
   }
   std::sort(idle.begin(), idle.end());
   std::vector<uint64_t> expired;
   for (size_t i = 0; i < idle.size(); ++i) {
-    if (now - idle[i].first <= kCircuitAge && idle.size() - i <= kIdlePooledMax) break;
+    if (now <= idle[i].first && idle.size() - i <= kIdlePooledMax) break;
     expired.push_back(idle[i].second);
   }
   for (uint64_t circuit : expired) circuits_.erase(circuit);

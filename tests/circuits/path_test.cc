@@ -276,7 +276,8 @@ TEST(PeerBook, ABlamedNodesDescriptorHasToBeHeardAgain) {
 TEST(CircuitPool, ACircuitServesOneIsolationKeyInItsLife) {
   CircuitPool pool;
   const auto any = [](uint64_t) { return true; };
-  pool.Add(1, std::nullopt, /*busy=*/false, kNow);
+  const absl::Time until = kNow + absl::Minutes(10);
+  pool.Add(1, std::nullopt, /*busy=*/false, until);
   EXPECT_EQ(pool.ready(), 1u);
   EXPECT_EQ(pool.Take({1}, any, kNow), 1u);
   EXPECT_FALSE(pool.Take({1}, any, kNow).has_value()) << "one operation at a time";
@@ -285,22 +286,22 @@ TEST(CircuitPool, ACircuitServesOneIsolationKeyInItsLife) {
   EXPECT_FALSE(pool.Take({2}, any, kNow).has_value());
   EXPECT_EQ(pool.Take({1}, any, kNow), 1u);
   pool.Release(1);
-  EXPECT_FALSE(pool.Take({1}, any, kNow + kCircuitAge + absl::Seconds(1)).has_value());
-  EXPECT_EQ(pool.TakeExpired(kNow + kCircuitAge + absl::Seconds(1)), (std::vector<uint64_t>{1}));
+  EXPECT_FALSE(pool.Take({1}, any, until + absl::Seconds(1)).has_value());
+  EXPECT_EQ(pool.TakeExpired(until + absl::Seconds(1)), (std::vector<uint64_t>{1}));
   EXPECT_EQ(pool.size(), 0u);
 }
 
 TEST(CircuitPool, PrefersItsOwnKeysCircuitAndKeepsNoMoreThanItsBound) {
   CircuitPool pool;
-  pool.Add(1, std::nullopt, false, kNow);
-  pool.Add(2, base::Bytes{7}, false, kNow);
+  pool.Add(1, std::nullopt, false, kNow + absl::Minutes(1));
+  pool.Add(2, base::Bytes{7}, false, kNow + absl::Minutes(1));
   EXPECT_EQ(pool.Take(
                 {7}, [](uint64_t) { return true; }, kNow),
             2u);
   EXPECT_FALSE(pool.Take(
                        {8}, [](uint64_t circuit) { return circuit != 1; }, kNow)
                    .has_value());
-  for (uint64_t i = 10; i < 10 + kIdlePooledMax + 5; ++i) pool.Add(i, base::Bytes{9}, false, kNow + absl::Seconds(1));
+  for (uint64_t i = 10; i < 10 + kIdlePooledMax + 5; ++i) pool.Add(i, base::Bytes{9}, false, kNow + absl::Minutes(2));
   EXPECT_EQ(pool.TakeExpired(kNow + absl::Seconds(2)).size(), 6u);
 }
 
