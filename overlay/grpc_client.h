@@ -37,12 +37,17 @@ class GrpcClient final : public RpcClient, public GrpcLoopUser {
 
   void Call(const RpcTarget& to, std::string_view method, std::string request, absl::Duration timeout,
             std::function<void(absl::StatusOr<RpcAnswer>)> done) override;
+  std::unique_ptr<RpcSubscription> Subscribe(const RpcTarget& to, std::string_view method, std::string request,
+                                             std::function<void(const std::string&)> on_message,
+                                             std::function<void(absl::Status)> on_end) override;
 
   size_t channels() const { return channels_.size(); }
   void OnShutdown() override;
 
  private:
+  class OpenCall;
   class UnaryCall;
+  class StreamCall;
   using ChannelKey = std::pair<std::string, std::optional<keys::PublicKey>>;
   struct Channel {
     std::shared_ptr<grpc::Channel> channel;
@@ -50,6 +55,8 @@ class GrpcClient final : public RpcClient, public GrpcLoopUser {
     absl::Time last_used;
   };
 
+  // A channel for this call, with room for it.
+  absl::StatusOr<std::shared_ptr<Channel>> ChannelFor(const RpcTarget& to, const std::string& request);
   absl::Status CheckCall(const std::string& request) const;
   std::shared_ptr<Channel> ChannelTo(const RpcTarget& to);
   bool MakeRoom();
@@ -59,7 +66,7 @@ class GrpcClient final : public RpcClient, public GrpcLoopUser {
   base::Rng& rng_;
   const Options options_;
   std::map<ChannelKey, std::shared_ptr<Channel>> channels_;
-  absl::flat_hash_set<UnaryCall*> calls_;
+  absl::flat_hash_set<OpenCall*> calls_;
   base::Timer idle_timer_;
   bool stopping_ = false;
 };

@@ -25,6 +25,7 @@ RingDriver::RingDriver(Options options, const keys::SigningKey& node_key, base::
       rng_(rng),
       onion_keys_(std::exchange(options_.onion_keys, {})),
       nodes_(static_cast<size_t>(options_.network.virtual_nodes)),
+      health_watches_(options_.network, client, loop, [this](const keys::PublicKey& process) { OnDoubt(process); }),
       tick_(loop, [this] { OnTick(); }),
       renew_timer_(loop, [this] { Renew(); }),
       directory_timer_(loop, [this] { RefreshDirectory(); }),
@@ -103,26 +104,58 @@ void RingDriver::Apply(size_t index, RingActions actions) {
                                   directory_timer_.Reset(loop_.Now());
                                 },
                                 [&](JoinPrepared& prepared) { OnJoinPrepared(index, prepared.neighbourhood); },
-                                [&](StateChanged& changed) { OnStateChanged(index, changed.state); },
+                                [&](StateChanged& changed) {
+                                  OnStateChanged(index, changed.state);
+                                  WatchNeighbours();
+                                },
                                 [&](ContactsWanted&) { MeetBootstrap(); }},
                action);
   }
-  TracePointers(nodes_[index]);
+  if (TracePointers(nodes_[index])) WatchNeighbours();
   if (nodes_.size() > 1 && !actions.empty()) Later([this] { FollowFirst(); });
   absl::Time next = absl::InfiniteFuture();
   for (const VirtualNode& node : nodes_) next = std::min(next, node.ring->NextTick());
   tick_.Reset(next);
 }
 
-void RingDriver::TracePointers(VirtualNode& node) {
-  const auto trace = [](const char* what, const std::optional<Peer>& now, std::optional<Peer>& before) {
+bool RingDriver::TracePointers(VirtualNode& node) {
+  bool changed = false;
+  const auto trace = [&](const char* what, const std::optional<Peer>& now, std::optional<Peer>& before) {
     if (now == before) return;
+    changed = true;
     before = now;
     spdlog::trace("ring: {} {}", what, now ? base::Redacted(now->point.view()) : "none");
   };
   const std::vector<Peer>& list = node.ring->successors();
   trace("successor", list.empty() ? std::nullopt : std::optional(list.front()), node.traced_successor);
   trace("predecessor", node.ring->predecessor(), node.traced_predecessor);
+  return changed;
+}
+
+void RingDriver::WatchNeighbours() {
+  std::vector<Peer> neighbours;
+  const auto add = [&](const Peer& peer) {
+    if (!peer.SameProcess(self())) neighbours.push_back(peer);
+  };
+  for (const VirtualNode& node : nodes_) {
+    if (!node.ring->IsMember()) continue;
+    if (!node.ring->successors().empty()) add(node.ring->successors().front());
+    if (node.ring->predecessor()) add(*node.ring->predecessor());
+  }
+  health_watches_.Follow(neighbours);
+}
+
+// Of all neighbours of that process, and never more: the rest of the lists is none of a Watch's business.
+void RingDriver::OnDoubt(const keys::PublicKey& process) {
+  spdlog::debug("ring: a neighbour's health stream ended or says that it is no member");
+  for (size_t index = 0; index < nodes_.size(); ++index) {
+    Ring& ring = *nodes_[index].ring;
+    const std::vector<Peer>& list = ring.successors();
+    std::vector<Peer> doubted;
+    if (!list.empty() && list.front().node_key == process) doubted.push_back(list.front());
+    if (ring.predecessor() && ring.predecessor()->node_key == process) doubted.push_back(*ring.predecessor());
+    for (const Peer& peer : doubted) Apply(index, ring.OnDoubt(peer.point, loop_.Now()));
+  }
 }
 
 void RingDriver::Post(size_t index, overlay::Call call) {

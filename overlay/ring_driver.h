@@ -10,6 +10,7 @@
 // A network of v virtual nodes has one core for each. The first one leads: it creates, joins, founds and loses the ring for the
 // process, as if it were the only one. The others join one after another once it has a successor of another process, through that
 // successor, and are dropped when it is detached. What they ask of each other stays in this process.
+// The processes of successor and predecessor are watched while a member (health_watch_driver.h).
 // All calls and callbacks on the loop's thread; a callback is never made from inside the call that asked.
 #pragma once
 
@@ -21,6 +22,7 @@
 #include "base/event_loop.h"
 #include "keys/onion_key_file.h"
 #include "overlay/directory.h"
+#include "overlay/health_watch_driver.h"
 #include "overlay/ring.h"
 #include "overlay/routing_table.h"
 #include "overlay/rpc.h"
@@ -100,7 +102,10 @@ class RingDriver {
   const Ring& first() const { return *nodes_[0].ring; }
   void Apply(size_t index, RingActions actions);
   void OnTick();
-  void TracePointers(VirtualNode& node);
+  // True if successor or predecessor is another one than the last time.
+  bool TracePointers(VirtualNode& node);
+  void WatchNeighbours();
+  void OnDoubt(const keys::PublicKey& process);
   void Post(size_t index, overlay::Call call);
   void PostHere(Asker asker, overlay::Call call);
   void Ask(Asker asker, overlay::Call call, absl::Time deadline, bool introduced);
@@ -152,6 +157,7 @@ class RingDriver {
   Descriptor descriptor_;
   mutable std::vector<VirtualNode> nodes_;  // by index, v of them; mutable for the tables, which are signed when asked for
 
+  HealthWatchDriver health_watches_;
   base::Timer tick_, renew_timer_, directory_timer_, meet_timer_, deadline_timer_;
   std::vector<RpcTarget> bootstrap_;
   size_t meeting_ = 0;         // answers of this round still to come

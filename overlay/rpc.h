@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// overlay/rpc.h — port for questions with one answer: what drivers of ring, store and control ask of each other by method name.
+// overlay/rpc.h — port for questions with one answer, or one after another: what drivers of ring, store and control ask of each other by method name.
 //
 // grpc_server.h and grpc_client.h implement it over mutual TLS (and the UNIX control socket); tests have one in memory.
 // Methods are full gRPC names ("/bulbil.v1.Ring/State"), requests and answers are serialized messages.
@@ -55,11 +55,21 @@ struct RpcAnswer {
   keys::PublicKey server_key;
 };
 
+// A question whose answers go on coming. Destroying it ends it, and nothing is called back any more; also from inside a callback.
+class RpcSubscription {
+ public:
+  virtual ~RpcSubscription() = default;
+};
+
 class RpcClient {
  public:
   virtual ~RpcClient() = default;
   virtual void Call(const RpcTarget& to, std::string_view method, std::string request, absl::Duration timeout,
                     std::function<void(absl::StatusOr<RpcAnswer>)> done) = 0;
+  // `on_message` for each answer, then `on_end` once: what the server said, or why it is not heard any more. Without limit of time.
+  virtual std::unique_ptr<RpcSubscription> Subscribe(const RpcTarget& to, std::string_view method, std::string request,
+                                                     std::function<void(const std::string& message)> on_message,
+                                                     std::function<void(absl::Status)> on_end) = 0;
 };
 
 inline constexpr size_t kRpcMessageMax = 128 * 1024;  // either way; larger is refused before it is parsed

@@ -36,6 +36,12 @@ class ScriptedNode : public overlay::RpcClient {
     });
   }
 
+  std::unique_ptr<overlay::RpcSubscription> Subscribe(const overlay::RpcTarget&, std::string_view, std::string,
+                                                      std::function<void(const std::string&)>,
+                                                      std::function<void(absl::Status)>) override {
+    return nullptr;  // nothing here subscribes
+  }
+
   std::deque<absl::StatusOr<std::string>> answers;
   std::vector<std::string> addresses, methods, requests;
 

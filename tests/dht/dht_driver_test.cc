@@ -35,6 +35,11 @@ class MemoryRpc {
               std::function<void(absl::StatusOr<overlay::RpcAnswer>)> done) override {
       rpc_.Deliver(self_, *to.node_key, std::string(method), std::move(request), std::move(done));
     }
+    std::unique_ptr<overlay::RpcSubscription> Subscribe(const overlay::RpcTarget&, std::string_view, std::string,
+                                                        std::function<void(const std::string&)>,
+                                                        std::function<void(absl::Status)>) override {
+      return nullptr;  // the store subscribes to nothing
+    }
 
    private:
     MemoryRpc& rpc_;

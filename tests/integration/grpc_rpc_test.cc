@@ -414,6 +414,85 @@ TEST_F(RpcTest, EndsAStreamWhoseHandlerDropsIt) {
   EXPECT_EQ(RawCaller(node_, client_.identity).Call(kWatch, ""), grpc::StatusCode::UNAVAILABLE);
 }
 
+// What a subscription heard, for the test's thread to wait on.
+struct Heard {
+  std::promise<std::string> first;
+  std::promise<absl::Status> end;
+  std::unique_ptr<RpcSubscription> subscription;
+
+  void Subscribe(support::GrpcNode& asker, const RpcTarget& to) {
+    asker.On([&] {
+      subscription = asker.client.Subscribe(
+          to, kWatch, "n", [this](const std::string& message) { first.set_value(message); },
+          [this](const absl::Status& status) { end.set_value(status); });
+    });
+  }
+  absl::Status End() {
+    auto status = end.get_future();
+    if (status.wait_for(support::kPatience) != std::future_status::ready) return absl::DeadlineExceededError("no end");
+    return status.get();
+  }
+};
+
+TEST_F(RpcTest, SubscribersHearEveryAnswerAndTheEndOfTheServer) {
+  std::vector<std::shared_ptr<RpcStream>> kept;
+  node_.server->HandleStream(kWatch, Access::kAnyone, [&](const Caller&, const std::string& request, std::shared_ptr<RpcStream> stream) {
+    stream->Write(request + " is up");
+    kept.push_back(std::move(stream));
+  });
+  ASSERT_OK(node_.Start());
+  Heard heard;
+  heard.Subscribe(client_, node_.target());
+  EXPECT_EQ(heard.first.get_future().get(), "n is up");
+  node_.Stop();
+  EXPECT_STATUS(heard.End(), kUnavailable);
+  client_.On([&] { heard.subscription = nullptr; });
+}
+
+TEST_F(RpcTest, SubscribersHearWhyTheyAreRefused) {
+  node_.server->HandleStream(kWatch, Access::kAnyone, [](const Caller&, const std::string&, const std::shared_ptr<RpcStream>& stream) {
+    stream->Finish(absl::ResourceExhaustedError(""));
+  });
+  ASSERT_OK(node_.Start());
+  Heard refused, nobody, other_key;
+  refused.Subscribe(client_, node_.target());
+  nobody.Subscribe(client_, {"127.0.0.1:1", node_.key.public_key()});
+  other_key.Subscribe(client_, {node_.address(), client_.key.public_key()});
+  EXPECT_STATUS(refused.End(), kResourceExhausted);
+  EXPECT_STATUS(nobody.End(), kUnavailable);
+  EXPECT_STATUS(other_key.End(), kUnavailable);
+  client_.On([&] {
+    for (Heard* heard : {&refused, &nobody, &other_key}) heard->subscription = nullptr;
+  });
+}
+
+TEST_F(RpcTest, ASubscriptionMayBeDroppedFromInsideItsCallback) {
+  std::shared_ptr<RpcStream> kept;
+  node_.server->HandleStream(kWatch, Access::kAnyone, [&](const Caller&, const std::string&, std::shared_ptr<RpcStream> stream) {
+    kept = std::move(stream);
+    for (int i = 0; i < 10; ++i) kept->Write("again");
+  });
+  ASSERT_OK(node_.Start());
+  std::unique_ptr<RpcSubscription> subscription;
+  std::promise<void> dropped;
+  client_.On([&] {
+    subscription = client_.client.Subscribe(
+        node_.target(), kWatch, "",
+        [&](const std::string&) {
+          subscription = nullptr;
+          dropped.set_value();  // throws if it is called twice
+        },
+        [](const absl::Status&) { ADD_FAILURE() << "it was dropped"; });
+  });
+  ASSERT_EQ(dropped.get_future().wait_for(support::kPatience), std::future_status::ready);
+  bool gone = false;
+  for (const absl::Time start = absl::Now(); !gone && absl::Now() < start + absl::Seconds(10);) {
+    gone = !node_.On([&] { return kept->Write("still there?"); });
+  }
+  EXPECT_TRUE(gone);
+  node_.On([&] { kept = nullptr; });
+}
+
 TEST_F(RpcTest, RefusesAPortThatSomebodyHas) {
   ASSERT_OK(node_.Start());
   support::GrpcNode second(3, {.address = node_.address()});

@@ -85,7 +85,55 @@ class MemoryClient final : public RpcClient {
     });
   }
 
+  std::unique_ptr<RpcSubscription> Subscribe(const RpcTarget& to, std::string_view method, std::string request,
+                                             std::function<void(const std::string&)> on_message,
+                                             std::function<void(absl::Status)> on_end) override {
+    auto subscription = std::make_unique<Subscription>();
+    subscription->heard = std::make_shared<Heard>(Heard{std::move(on_message), std::move(on_end)});
+    net_.loop.At(net_.loop.Now() + kMemoryDelay, [&net = net_, caller = key_, to, method = std::string(method), request,
+                                                  heard = std::weak_ptr<Heard>(subscription->heard)] {
+      const auto stream = std::make_shared<Stream>(net, heard);
+      MemoryServer* server = net.Find(to.address);
+      if (server == nullptr || (to.node_key && *to.node_key != server->key)) return;  // the stream ends with it
+      const auto handler = server->stream_handlers.find(method);
+      if (handler == server->stream_handlers.end()) return stream->Finish(absl::UnimplementedError(""));
+      handler->second(Caller{false, caller}, request, stream);
+    });
+    return subscription;
+  }
+
  private:
+  struct Heard {
+    std::function<void(const std::string&)> on_message;
+    std::function<void(absl::Status)> on_end;
+  };
+  struct Subscription final : RpcSubscription {
+    std::shared_ptr<Heard> heard;  // until the asker has enough
+  };
+  class Stream final : public RpcStream {
+   public:
+    Stream(MemoryNet& net, std::weak_ptr<Heard> heard) : net_(net), heard_(std::move(heard)) {}
+    ~Stream() override { Finish(absl::UnavailableError("")); }
+    bool Write(std::string message) override {
+      if (ended_ || heard_.expired()) return false;
+      net_.loop.At(net_.loop.Now() + kMemoryDelay, [heard = heard_, message = std::move(message)] {
+        if (const auto alive = heard.lock()) alive->on_message(message);
+      });
+      return true;
+    }
+    void Finish(absl::Status status) override {
+      if (std::exchange(ended_, true)) return;
+      net_.loop.At(net_.loop.Now() + kMemoryDelay, [heard = heard_, status = absl::Status(status.code(), "")] {
+        if (const auto alive = heard.lock()) alive->on_end(status);
+      });
+    }
+
+   private:
+    MemoryNet& net_;
+    const std::weak_ptr<Heard> heard_;
+    bool ended_ = false;
+  };
+
   MemoryNet& net_;
   const keys::PublicKey key_;
 };

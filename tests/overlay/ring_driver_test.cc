@@ -265,6 +265,119 @@ TEST_F(RingDriverTest, HealthIsNotServingWhileJoiningDetachedAndAfterLeaving) {
   EXPECT_EQ(Ask(joiner, joiner, kMethodHealthCheck, check).value_or(""), not_serving);
 }
 
+// Says what the test wants, to whoever watches that node.
+class ScriptedHealth {
+ public:
+  explicit ScriptedHealth(TestNode& node) : self_(node.ring.self()) {
+    node.server.stream_handlers[kMethodHealthWatch] = [this](const Caller&, const std::string&, std::shared_ptr<RpcStream> stream) {
+      ++opened;
+      if (refuses) return stream->Finish(absl::ResourceExhaustedError(""));
+      streams.push_back(std::move(stream));
+      Say(true);
+    };
+  }
+  bool Say(bool serving) {
+    bool heard = false;
+    for (const auto& stream : streams) heard = stream->Write(EncodeReply(HealthReply{serving}, self_)) || heard;
+    return heard;
+  }
+
+  bool refuses = false;
+  int opened = 0;
+  std::vector<std::shared_ptr<RpcStream>> streams;
+
+ private:
+  const Peer self_;
+};
+
+TEST_F(RingDriverTest, ANeighbourThatDiesIsReplacedAtOnce) {
+  Grow(5);
+  loop_.RunFor(absl::Minutes(1));  // quiet: five seconds from one question to the next
+  const NodeId dead = nodes_[2]->ring.self().point;
+  nodes_.erase(nodes_.begin() + 2);
+  loop_.RunFor(absl::Milliseconds(300));
+  for (const auto& node : nodes_) {
+    EXPECT_NE(node->ring.successors().front().point, dead);
+    EXPECT_NE(node->ring.predecessor()->point, dead);
+  }
+}
+
+TEST_F(RingDriverTest, ANeighbourThatSaysItIsNoMemberIsAskedAtOnceAndNotBelieved) {
+  Grow(1);
+  ScriptedHealth health(*nodes_[0]);
+  ASSERT_OK(JoinNow(Add()));
+  loop_.RunFor(absl::Minutes(1));
+  int asked = 0;
+  auto& state = nodes_[0]->server.handlers[kMethodState];
+  state = [&asked, serve = state](const Caller& caller, std::string request, RpcResponder respond) {
+    ++asked;
+    serve(caller, std::move(request), std::move(respond));
+  };
+  health.Say(false);
+  loop_.RunFor(absl::Milliseconds(100));
+  EXPECT_GE(asked, 1);
+  EXPECT_EQ(nodes_[1]->ring.successors().size(), 1u);
+}
+
+TEST_F(RingDriverTest, WhoCannotBeWatchedIsAskedNowAndThenWhetherItCan) {
+  Grow(1);
+  ScriptedHealth health(*nodes_[0]);
+  health.refuses = true;
+  ASSERT_OK(JoinNow(Add()));
+  EXPECT_GE(health.opened, 2);
+  EXPECT_LE(health.opened, 4);
+  health.refuses = false;
+  loop_.RunFor(kWatchPause);
+  EXPECT_EQ(health.streams.size(), 1u) << "one stream, though it is successor and predecessor";
+  const int opened = health.opened;
+  loop_.RunFor(absl::Minutes(5));
+  EXPECT_EQ(health.opened, opened);
+  nodes_[1]->ring.Leave([] {});
+  loop_.RunFor(absl::Seconds(1));
+  EXPECT_FALSE(health.Say(true)) << "no member, no watch";
+}
+
+TEST_F(RingDriverTest, AStreamThatTalksTooMuchIsEnded) {
+  Grow(1);
+  ScriptedHealth health(*nodes_[0]);
+  ASSERT_OK(JoinNow(Add()));
+  ASSERT_EQ(health.opened, 1);
+  int heard = 0;
+  for (int i = 0; i < 1000; ++i) {
+    heard += health.Say(i % 2 == 0) ? 1 : 0;
+    loop_.RunFor(absl::Milliseconds(5));
+  }
+  EXPECT_LE(heard, kWatchMessagesMax);
+  loop_.RunFor(kWatchPause);
+  EXPECT_EQ(health.opened, 2);
+  EXPECT_EQ(nodes_[1]->ring.successors().size(), 1u);
+}
+
+TEST_F(RingDriverTest, HealthIsNotServingWhileJoiningAndWhenDetached) {
+  Grow(2);
+  TestNode& joiner = Add();
+  std::vector<std::string> seen;
+  MemoryClient anybody(net_, keys::PublicKey{{9}});
+  const auto watch = anybody.Subscribe(
+      {joiner.address, std::nullopt}, kMethodHealthWatch, "", [&](const std::string& message) { seen.push_back(message); },
+      [](const absl::Status&) {});
+  std::function<void(absl::Status)> prepared;
+  joiner.ring.on_join_prepared = [&](const Neighbourhood&, std::function<void(absl::Status)> done) { prepared = std::move(done); };
+  joiner.ring.Join({{"127.0.0.1:10001", std::nullopt}}, absl::Minutes(5), [](const absl::Status&) {});
+  loop_.RunFor(absl::Seconds(5));
+  ASSERT_TRUE(prepared);
+  const std::string serving = EncodeReply(HealthReply{true}, joiner.ring.self());
+  const std::string not_serving = EncodeReply(HealthReply{false}, joiner.ring.self());
+  EXPECT_EQ(seen, (std::vector<std::string>{not_serving, not_serving})) << "idle, joining";
+  prepared(absl::OkStatus());
+  loop_.RunFor(absl::Seconds(5));
+  EXPECT_EQ(seen.back(), serving);
+  nodes_.erase(nodes_.begin(), nodes_.begin() + 2);
+  loop_.RunFor(absl::Seconds(30));
+  EXPECT_EQ(joiner.ring.state(), RingState::kDetached);
+  EXPECT_EQ(seen.back(), not_serving);
+}
+
 TEST_F(RingDriverTest, DescriptorAndTableAreRenewedAtHalfTheirLifeAndOnionKeysRotate) {
   Grow(2);
   RingDriver& ring = nodes_[0]->ring;
