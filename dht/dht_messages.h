@@ -25,10 +25,18 @@ enum class PutResult {
   kNoSpace = 5,         // disk or quota of the node
 };
 
-struct PutRequest {  // a copy for this replica, judged as a client's put; the asker makes the others
-  Record record;
+struct PutRequest {  // copies for this replica, judged as clients' puts; the asker makes the others
+  std::vector<Record> records;
 };
-struct PutReply {
+struct ReplicateReply {
+  PutResult result = PutResult::kUnknown;
+  std::optional<Receipt> receipt = {};  // with kStored
+  uint32_t detail = 0;
+};
+struct CopiesReply {  // to PutRequest: of its records, in their order
+  std::vector<ReplicateReply> copies;
+};
+struct PutReply {  // to who put a record at this node; never on the wire
   PutResult result = PutResult::kUnknown;
   std::vector<Receipt> receipts;  // of distinct nodes, not verified (put_rounds.h); to a node its own alone
   uint32_t detail = 0;
@@ -44,11 +52,6 @@ struct GetReply {
 };
 struct ReplicateRequest {
   Record record;
-};
-struct ReplicateReply {
-  PutResult result = PutResult::kUnknown;
-  std::optional<Receipt> receipt;  // with kStored
-  uint32_t detail = 0;
 };
 struct FetchRequest {  // this replica's own copies
   std::vector<RecordName> names;
@@ -103,10 +106,11 @@ struct ReconcileReply {
 
 using DhtRequest =
     std::variant<PutRequest, GetRequest, ReplicateRequest, FetchRequest, DigestRequest, NamesRequest, ReconcileRequest>;
-using DhtReply =
-    std::variant<PutReply, GetReply, ReplicateReply, FetchReply, DigestReply, NamesReply, ReconcileReply>;  // in the same order
+using DhtReply = std::variant<CopiesReply, GetReply, ReplicateReply, FetchReply, DigestReply, NamesReply, ReconcileReply,
+                              PutReply>;  // in the same order, but for the last;  // in the same order
 
 // Bounds of a message (overlay::kRpcMessageMax is 128 KiB).
+inline constexpr size_t kPutRecordsMax = 64;          // and kFetchBytesMax
 inline constexpr size_t kFetchNamesMax = 512;         // 65 bytes each
 inline constexpr size_t kFetchBytesMax = 112 * 1024;  // records of one answer, but for a first one that is larger
 inline constexpr size_t kNamesPageMax = 1024;         // 73 bytes each

@@ -100,8 +100,13 @@ absl::StatusOr<PutResult> DecodeResult(int result) {
 
 absl::StatusOr<DhtRequest> DecodePutRequest(const std::string& bytes) {
   ASSIGN_OR_RETURN(const pb::PutRequest message, Parse<pb::PutRequest>(bytes));
-  ASSIGN_OR_RETURN(Record record, DecodeRecord(base::AsBytes(message.record())));
-  return PutRequest{std::move(record)};
+  if (message.records().empty() || static_cast<size_t>(message.records_size()) > kPutRecordsMax) return Malformed();
+  PutRequest request;
+  for (const std::string& encoded : message.records()) {
+    ASSIGN_OR_RETURN(Record record, DecodeRecord(base::AsBytes(encoded)));
+    request.records.push_back(std::move(record));
+  }
+  return request;
 }
 
 absl::StatusOr<DhtRequest> DecodeReplicateRequest(const std::string& bytes) {
@@ -158,19 +163,6 @@ absl::StatusOr<DhtRequest> DecodeReconcileRequest(const std::string& bytes) {
   return request;
 }
 
-absl::StatusOr<DhtReply> DecodePutReply(const overlay::Network& network, const std::string& bytes) {
-  ASSIGN_OR_RETURN(const pb::PutReply message, Parse<pb::PutReply>(bytes));
-  if (static_cast<size_t>(message.receipts_size()) > kReceiptsMax) return Malformed();
-  PutReply reply{.detail = message.detail()};
-  ASSIGN_OR_RETURN(reply.result, DecodeResult(message.result()));
-  for (const std::string& encoded : message.receipts()) {
-    ASSIGN_OR_RETURN(const Receipt receipt, DecodeReceipt(base::AsBytes(encoded)));
-    reply.receipts.push_back(receipt);
-  }
-  ASSIGN_OR_RETURN(reply.responsible, DecodePeers(network, message.responsible()));
-  return reply;
-}
-
 absl::StatusOr<DhtReply> DecodeGetReply(const overlay::Network& network, const std::string& bytes) {
   ASSIGN_OR_RETURN(const pb::GetReply message, Parse<pb::GetReply>(bytes));
   GetReply reply{.complete = message.complete()};
@@ -181,12 +173,27 @@ absl::StatusOr<DhtReply> DecodeGetReply(const overlay::Network& network, const s
   return reply;
 }
 
-absl::StatusOr<DhtReply> DecodeReplicateReply(const std::string& bytes) {
-  ASSIGN_OR_RETURN(const pb::ReplicateReply message, Parse<pb::ReplicateReply>(bytes));
+absl::StatusOr<ReplicateReply> ToCopy(const pb::ReplicateReply& message) {
   ReplicateReply reply{.detail = message.detail()};
   ASSIGN_OR_RETURN(reply.result, DecodeResult(message.result()));
   if (!message.receipt().empty()) {
     ASSIGN_OR_RETURN(reply.receipt, DecodeReceipt(base::AsBytes(message.receipt())));
+  }
+  return reply;
+}
+
+absl::StatusOr<DhtReply> DecodeReplicateReply(const std::string& bytes) {
+  ASSIGN_OR_RETURN(const pb::ReplicateReply message, Parse<pb::ReplicateReply>(bytes));
+  return ToCopy(message);
+}
+
+absl::StatusOr<DhtReply> DecodeCopiesReply(const std::string& bytes) {
+  ASSIGN_OR_RETURN(const pb::PutReply message, Parse<pb::PutReply>(bytes));
+  if (static_cast<size_t>(message.copies_size()) > kPutRecordsMax) return Malformed();
+  CopiesReply reply;
+  for (const pb::ReplicateReply& encoded : message.copies()) {
+    ASSIGN_OR_RETURN(ReplicateReply copy, ToCopy(encoded));
+    reply.copies.push_back(std::move(copy));
   }
   return reply;
 }
@@ -253,7 +260,7 @@ absl::StatusOr<DhtReply> DecodeReconcileReply(const std::string& bytes) {
 
 std::string Encode(const PutRequest& m) {
   pb::PutRequest message;
-  message.set_record(Text(EncodeRecord(m.record)));
+  for (const Record& record : m.records) message.add_records(Text(EncodeRecord(record)));
   return message.SerializeAsString();
 }
 std::string Encode(const ReplicateRequest& m) {
@@ -284,14 +291,6 @@ std::string Encode(const NamesRequest& m) {
   if (m.cursor) message.set_cursor(Text(EncodeRecordName(*m.cursor)));
   return message.SerializeAsString();
 }
-std::string Encode(const PutReply& m) {
-  pb::PutReply message;
-  message.set_result(static_cast<pb::PutResult>(m.result));
-  for (const Receipt& receipt : m.receipts) message.add_receipts(Text(EncodeReceipt(receipt)));
-  message.set_detail(m.detail);
-  EncodePeers(m.responsible, message.mutable_responsible());
-  return message.SerializeAsString();
-}
 std::string Encode(const GetReply& m) {
   pb::GetReply message;
   if (m.record) message.set_record(Text(EncodeRecord(*m.record)));
@@ -299,13 +298,20 @@ std::string Encode(const GetReply& m) {
   EncodePeers(m.responsible, message.mutable_responsible());
   return message.SerializeAsString();
 }
-std::string Encode(const ReplicateReply& m) {
+pb::ReplicateReply ToMessage(const ReplicateReply& m) {
   pb::ReplicateReply message;
   message.set_result(static_cast<pb::PutResult>(m.result));
   if (m.receipt) message.set_receipt(Text(EncodeReceipt(*m.receipt)));
   message.set_detail(m.detail);
+  return message;
+}
+std::string Encode(const ReplicateReply& m) { return ToMessage(m).SerializeAsString(); }
+std::string Encode(const CopiesReply& m) {
+  pb::PutReply message;
+  for (const ReplicateReply& copy : m.copies) *message.add_copies() = ToMessage(copy);
   return message.SerializeAsString();
 }
+std::string Encode(const PutReply&) { return {}; }  // stays in this process
 std::string Encode(const FetchReply& m) {
   pb::FetchReply message;
   for (const Record& record : m.records) message.add_records(Text(EncodeRecord(record)));
@@ -383,7 +389,7 @@ absl::StatusOr<DhtRequest> DecodeDhtRequest(size_t method, const std::string& by
 absl::StatusOr<DhtReply> DecodeDhtReply(const overlay::Network& network, size_t method, const std::string& bytes) {
   switch (method) {
     case 0:
-      return DecodePutReply(network, bytes);
+      return DecodeCopiesReply(bytes);
     case 1:
       return DecodeGetReply(network, bytes);
     case 2:

@@ -116,7 +116,7 @@ void Offers::OfferTo(uint64_t id, const std::vector<Peer>& takers, bool is_far) 
       Answered(id, taker.node_key, has_receipt || is_outranked, moment);
     };
     // Far away this node is nobody's neighbour: there it comes like a client's put.
-    out_.Ask(taker, is_far ? DhtRequest(PutRequest{offer.record}) : ReplicateRequest{offer.record}, std::move(handle));
+    out_.Ask(taker, is_far ? DhtRequest(PutRequest{{offer.record}}) : ReplicateRequest{offer.record}, std::move(handle));
   }
 }
 

@@ -102,14 +102,11 @@ const T* AnswerAs(const absl::StatusOr<DhtReply>& reply) {
   return reply.ok() ? std::get_if<T>(&*reply) : nullptr;
 }
 
-// What a holder says of its own copy, asked by Put or by Replicate; nothing as above.
+// What a holder says of its one copy, asked by Put or by Replicate; nothing as above.
 inline std::optional<ReplicateReply> CopyAnswer(const absl::StatusOr<DhtReply>& reply) {
   if (const auto* copy = AnswerAs<ReplicateReply>(reply)) return *copy;
-  const auto* put = AnswerAs<PutReply>(reply);
-  if (put == nullptr) return std::nullopt;
-  ReplicateReply copy{.result = put->result, .detail = put->detail};
-  if (put->receipts.size() == 1) copy.receipt = put->receipts.front();
-  return copy;
+  const auto* put = AnswerAs<CopiesReply>(reply);
+  return put != nullptr && put->copies.size() == 1 ? std::optional(put->copies.front()) : std::nullopt;
 }
 
 }  // namespace dht

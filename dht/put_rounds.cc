@@ -8,23 +8,21 @@ namespace dht {
 
 using overlay::Peer;
 
-void PutRounds::Start(RequestId request, Record record, bool serving, PutAsker asker, const Moment& moment) {
+void PutRounds::Start(RequestId request, Record record, bool serving, bool pass_on, const Moment& moment) {
   if (rounds_.size() >= kRoundsMax) return out_.Reply(request, absl::ResourceExhaustedError("too many puts under way"));
   if (!kinds_.Check(record, Source::kClient, moment.wall_now).ok()) {
     return out_.Reply(request, PutReply{.result = PutResult::kRefused});
   }
-  if (serving && replicas_.IsResponsible(record.name.point)) return StartHere(request, std::move(record), asker, moment);
-  if (asker == PutAsker::kUser) return PassOn(request, std::move(record), moment);
+  if (serving && replicas_.IsResponsible(record.name.point)) return StartHere(request, std::move(record), moment);
+  if (pass_on) return PassOn(request, std::move(record), moment);
   PutReply reply{.result = PutResult::kNotResponsible};
   if (serving || !replicas_.IsStoring()) reply.responsible = replicas_.Responsible(record.name.point);
   out_.Reply(request, std::move(reply));
 }
 
-void PutRounds::StartHere(RequestId request, Record record, PutAsker asker, const Moment& moment) {
+void PutRounds::StartHere(RequestId request, Record record, const Moment& moment) {
   const uint64_t id = out_.NextId();
-  Round round{.request = request, .asker = asker, .record = record};
-  if (asker != PutAsker::kNode) round.responsible = replicas_.Responsible(record.name.point);
-  round.waiting.insert(node_key_.public_key());
+  Round round{.request = request, .record = record, .responsible = replicas_.Responsible(record.name.point)};
   for (const Peer& peer : round.responsible) round.waiting.insert(peer.node_key);
   round.deadline = round.last_deadline = moment.now + kRoundTimeout;
   rounds_.emplace(id, std::move(round));
@@ -36,7 +34,7 @@ void PutRounds::StartHere(RequestId request, Record record, PutAsker asker, cons
 void PutRounds::PassOn(RequestId request, Record record, const Moment& moment) {
   const uint64_t id = out_.NextId();
   const overlay::NodeId point = record.name.point;
-  rounds_.emplace(id, Round{.request = request, .asker = PutAsker::kUser, .record = std::move(record), .is_here = false});
+  rounds_.emplace(id, Round{.request = request, .record = std::move(record), .is_here = false});
   owners_.Find(point, moment, TakeOwners(id));
 }
 
@@ -62,12 +60,52 @@ void PutRounds::SendCopies(uint64_t id) {
   if (found == rounds_.end() || std::exchange(found->second.copies_sent, true)) return;
   const Round& round = found->second;
   for (const Peer& peer : round.responsible) {
-    if (round.is_here && peer.SameProcess(*replicas_.self())) continue;
-    auto handle = [this, id, peer](const absl::StatusOr<DhtReply>& reply, const Moment& moment) {
-      OnCopy(id, peer, CopyAnswer(reply), moment);
-    };
-    out_.Ask(peer, round.is_here ? DhtRequest(ReplicateRequest{round.record}) : PutRequest{round.record}, std::move(handle));
+    if (!round.is_here) {
+      Lane& lane = lanes_.try_emplace(peer.node_key).first->second;
+      lane.to = peer;
+      lane.waiting.push_back(id);
+      SendPuts(peer.node_key);
+    } else if (!peer.SameProcess(*replicas_.self())) {
+      auto handle = [this, id, peer](const absl::StatusOr<DhtReply>& reply, const Moment& moment) {
+        OnCopy(id, peer, CopyAnswer(reply), moment);
+      };
+      out_.Ask(peer, ReplicateRequest{round.record}, std::move(handle));
+    }
   }
+}
+
+// As many as fit one call, if none is under way.
+void PutRounds::SendPuts(const keys::PublicKey& to) {
+  Lane& lane = lanes_.at(to);
+  if (lane.is_busy) return;
+  PutRequest request;
+  std::vector<uint64_t> ids;
+  size_t bytes = 0;
+  for (; !lane.waiting.empty() && ids.size() < kPutRecordsMax; lane.waiting.pop_front()) {
+    const auto found = rounds_.find(lane.waiting.front());
+    if (found == rounds_.end() || !found->second.waiting.contains(to)) continue;  // over without it
+    const Record& record = found->second.record;
+    bytes += record.body.size() + kRecordHeaderSize;
+    if (bytes > kFetchBytesMax && !ids.empty()) break;
+    ids.push_back(found->first);
+    request.records.push_back(record);
+  }
+  if (ids.empty()) {
+    lanes_.erase(to);
+    return;
+  }
+  lane.is_busy = true;
+  auto handle = [this, peer = lane.to, ids = std::move(ids)](const absl::StatusOr<DhtReply>& reply, const Moment& moment) {
+    OnPuts(peer, ids, AnswerAs<CopiesReply>(reply), moment);
+  };
+  out_.Ask(lane.to, std::move(request), std::move(handle));
+}
+
+void PutRounds::OnPuts(const Peer& to, const std::vector<uint64_t>& ids, const CopiesReply* reply, const Moment& moment) {
+  const bool is_whole = reply != nullptr && reply->copies.size() == ids.size();
+  for (size_t i = 0; i < ids.size(); ++i) OnCopy(ids[i], to, is_whole ? std::optional(reply->copies[i]) : std::nullopt, moment);
+  lanes_.at(to.node_key).is_busy = false;
+  SendPuts(to.node_key);
 }
 
 void PutRounds::OnLocal(uint64_t id, const AdmitOutcome& outcome, const Moment& moment) {

@@ -2,13 +2,16 @@
 // dht/put_rounds.h — puts of clients under way at this node, which makes the R copies and collects receipts.
 //
 // A responsible node admits the record, and while it is being written the other R - 1 get it. A node that is not responsible
-// gives its own user's put to all R at once (decisions/0019): each keeps a copy as a client's put (PutAsker::kNode); if they were
-// remembered and one is not responsible, or W receipts do not come, they are looked up and asked once more. Answered when all
-// have answered, or kRoundGrace after W receipts, or after kRoundTimeout with what there is. New, present and deleted ids take
-// the same way and the same time (protocol.md 7). Whose receipt it is the link says: it comes from its signer, whose key TLS
-// pinned. So the signature is for those who get it from here: clients behind a circuit verify it themselves. Here that is done
-// only before a round ends early, since a holder that gives bad ones is no reason to stop waiting for the others.
+// gives its own user's put to all R at once (decisions/0019), each of which keeps a copy as a client's; what comes for one
+// process while a call to it is under way goes together with the next. If they were remembered and one is not responsible, or W
+// receipts do not come, they are looked up and asked once more. Answered when all have answered, or kRoundGrace after W receipts,
+// or after kRoundTimeout with what there is. New, present and deleted ids take the same way and the same time (protocol.md 7).
+// Whose receipt it is the link says: it comes from its signer, whose key TLS pinned. So the signature is for those who get it
+// from here: clients behind a circuit verify it themselves. Here that is done only before a round ends early, since a holder that
+// gives bad ones is no reason to stop waiting for the others.
 #pragma once
+
+#include <deque>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
@@ -24,12 +27,6 @@ inline constexpr absl::Duration kRoundTimeout = absl::Seconds(5);
 inline constexpr absl::Duration kRoundGrace = absl::Milliseconds(300);  // for the slowest replica, once enough answered
 inline constexpr size_t kRoundsMax = 4096;                              // of each sort; at most a record each
 
-enum class PutAsker {
-  kUser,      // of this node: passed on if need be
-  kEndpoint,  // of this node: never passed on
-  kNode,      // another one, which makes the other copies itself: one is kept here
-};
-
 class PutRounds {
  public:
   PutRounds(const overlay::Network& network, const keys::SigningKey& node_key, const RecordKinds& kinds,
@@ -42,20 +39,20 @@ class PutRounds {
         out_(out),
         owners_(owners) {}
 
-  // `serving`: this node is a member and not leaving. Answers `request` once, with a PutReply or ResourceExhausted.
-  void Start(RequestId request, Record record, bool serving, PutAsker asker, const Moment& moment);
+  // `serving`: this node is a member and not leaving; `pass_on`: the put is its own user's. Answers `request` once, with a
+  // PutReply or ResourceExhausted.
+  void Start(RequestId request, Record record, bool serving, bool pass_on, const Moment& moment);
   void OnTick(const Moment& moment);
   absl::Time NextTick() const;
 
  private:
   struct Round {
     RequestId request;
-    PutAsker asker;
     Record record;
     bool is_here = true;                           // false: others are responsible,
     bool remembered = false;                       // as an earlier lookup found;
     bool is_stale = false;                         // one of them says that it is not
-    std::vector<overlay::Peer> responsible = {};   // who is to hold it; of a kNode's put nobody else
+    std::vector<overlay::Peer> responsible = {};   // self among them, if it is here
     absl::flat_hash_set<keys::PublicKey> waiting;  // who has not answered
     std::vector<Receipt> receipts = {};
     size_t verified = 0;  // of these, the first ones
@@ -65,8 +62,17 @@ class PutRounds {
     absl::Time deadline = absl::InfiniteFuture(), last_deadline = deadline;
   };
 
-  void StartHere(RequestId request, Record record, PutAsker asker, const Moment& moment);
+  // Records on their way to one process: a call at a time.
+  struct Lane {
+    overlay::Peer to;
+    std::deque<uint64_t> waiting = {};  // rounds
+    bool is_busy = false;
+  };
+
+  void StartHere(RequestId request, Record record, const Moment& moment);
   void SendCopies(uint64_t id);
+  void SendPuts(const keys::PublicKey& to);
+  void OnPuts(const overlay::Peer& to, const std::vector<uint64_t>& ids, const CopiesReply* reply, const Moment& moment);
   void OnLocal(uint64_t id, const AdmitOutcome& outcome, const Moment& moment);
   void OnCopy(uint64_t id, const overlay::Peer& holder, const std::optional<ReplicateReply>& reply, const Moment& moment);
   void Progress(uint64_t id, const Moment& moment);
@@ -84,6 +90,7 @@ class PutRounds {
   Outbox& out_;
   OwnerFinder& owners_;
   absl::flat_hash_map<uint64_t, Round> rounds_;
+  absl::flat_hash_map<keys::PublicKey, Lane> lanes_;  // of processes with something on its way
 };
 
 }  // namespace dht

@@ -38,7 +38,7 @@ inline constexpr size_t kDeclinedMax = 8192;  // names; beyond it all are forgot
 inline constexpr absl::Duration kRepairPace = absl::Milliseconds(11);  // between pages of 112 KiB: 10 MB/s
 // A download before joining: pages of records under way at once, so that the giver reads while the last ones travel and are
 // written; and records that may wait for the disk meanwhile, each at most kRecordBodyMax.
-inline constexpr int kFetchesInFlight = 4;
+inline constexpr int kFetchesInFlight = 3;
 inline constexpr int kAdmittingMax = 1024;
 inline constexpr size_t kFetchNamesFirst = 64;  // asked for in one page until it shows how many fit
 // A giver that names what it does not give, or ever more, is no use: names of one pull, and those of them that did not come.

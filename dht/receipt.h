@@ -15,7 +15,6 @@
 namespace dht {
 
 inline constexpr size_t kReceiptSize = 32 + 64;
-inline constexpr size_t kReceiptsMax = 16;  // of one answer: R and a margin
 
 struct Receipt {
   keys::PublicKey node_key;

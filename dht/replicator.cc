@@ -35,7 +35,10 @@ struct Replicator::Impl {
   bool Serving() const { return replicas.IsMember() && replicas.IsStoring() && !offers.leaving(); }
   std::vector<Peer> Verified(const DhtCaller& caller) const;
   bool HasShare(const keys::PublicKey& link, const Record& record, const Moment& moment);
+  void KeepCopy(Record record, Source source, std::function<void(ReplicateReply)> done, const Moment& moment);
   void Replicate(RequestId request, const std::vector<Peer>& caller, Record record, const Moment& moment);
+  std::optional<PutResult> Refusal(const keys::PublicKey& link, const Record& record, const Moment& moment);
+  void TakePuts(RequestId request, const keys::PublicKey& link, std::vector<Record> records, const Moment& moment);
   bool TakesCopyFrom(const std::vector<Peer>& caller, const overlay::NodeId& point) const;
   void Fetch(RequestId request, const std::vector<Peer>& caller, const FetchRequest& message, const Moment& moment);
   void Sweep(const Moment& moment);
@@ -163,15 +166,10 @@ bool Replicator::Impl::HasShare(const keys::PublicKey& link, const Record& recor
   return shares.Take(link, record.body.size() + kRecordHeaderSize, options.bytes_max - held, moment.now);
 }
 
-void Replicator::Impl::Replicate(RequestId request, const std::vector<Peer>& caller, Record record, const Moment& moment) {
-  if (!kinds.Check(record, Source::kReplica, moment.wall_now).ok()) {
-    return out.Reply(request, ReplicateReply{.result = PutResult::kRefused});
-  }
-  if (!Serving()) return out.Reply(request, absl::UnavailableError("no member, or leaving"));
-  if (!TakesCopyFrom(caller, record.name.point)) {
-    return out.Reply(request, ReplicateReply{.result = PutResult::kNotResponsible});
-  }
-  auto done = [this, request, name = record.name, expiry = record.expiry](const AdmitOutcome& outcome, const Moment&) {
+// Admits the record and says what became of it, with a receipt once it is on disk.
+void Replicator::Impl::KeepCopy(Record record, Source source, std::function<void(ReplicateReply)> done, const Moment& moment) {
+  auto admitted = [this, name = record.name, expiry = record.expiry, done = std::move(done)](const AdmitOutcome& outcome,
+                                                                                             const Moment&) {
     ReplicateReply reply{.detail = outcome.detail};
     switch (outcome.result) {
       case AdmitResult::kStored:
@@ -188,9 +186,53 @@ void Replicator::Impl::Replicate(RequestId request, const std::vector<Peer>& cal
       case AdmitResult::kFailed:
         break;
     }
-    out.Reply(request, std::move(reply));
+    done(std::move(reply));
   };
-  admitter.Admit(std::move(record), Source::kReplica, nullptr, std::move(done), moment);
+  admitter.Admit(std::move(record), source, nullptr, std::move(admitted), moment);
+}
+
+void Replicator::Impl::Replicate(RequestId request, const std::vector<Peer>& caller, Record record, const Moment& moment) {
+  if (!kinds.Check(record, Source::kReplica, moment.wall_now).ok()) {
+    return out.Reply(request, ReplicateReply{.result = PutResult::kRefused});
+  }
+  if (!Serving()) return out.Reply(request, absl::UnavailableError("no member, or leaving"));
+  if (!TakesCopyFrom(caller, record.name.point)) {
+    return out.Reply(request, ReplicateReply{.result = PutResult::kNotResponsible});
+  }
+  KeepCopy(
+      std::move(record), Source::kReplica, [this, request](ReplicateReply reply) { out.Reply(request, std::move(reply)); },
+      moment);
+}
+
+// Why a put of that link is not taken here; nothing if it is.
+std::optional<PutResult> Replicator::Impl::Refusal(const keys::PublicKey& link, const Record& record, const Moment& moment) {
+  if (!kinds.Check(record, Source::kClient, moment.wall_now).ok()) return PutResult::kRefused;
+  if (!Serving() || !replicas.IsResponsible(record.name.point)) return PutResult::kNotResponsible;
+  if (!HasShare(link, record, moment)) return PutResult::kNoSpace;
+  return std::nullopt;
+}
+
+// Answered when all of them are decided.
+void Replicator::Impl::TakePuts(RequestId request, const keys::PublicKey& link, std::vector<Record> records,
+                                const Moment& moment) {
+  struct Answers {
+    CopiesReply reply;
+    size_t open;
+  };
+  auto answers = std::make_shared<Answers>();
+  answers->open = records.size();
+  answers->reply.copies.resize(records.size());
+  for (size_t i = 0; i < records.size(); ++i) {
+    auto done = [this, request, answers, i](ReplicateReply copy) {
+      answers->reply.copies[i] = std::move(copy);
+      if (--answers->open == 0) out.Reply(request, std::move(answers->reply));
+    };
+    if (const std::optional<PutResult> refusal = Refusal(link, records[i], moment)) {
+      done({.result = *refusal});
+    } else {
+      KeepCopy(std::move(records[i]), Source::kClient, std::move(done), moment);
+    }
+  }
 }
 
 void Replicator::Impl::Fetch(RequestId request, const std::vector<Peer>& caller, const FetchRequest& message,
@@ -237,8 +279,7 @@ DhtActions Replicator::OnNeighbourhood(const overlay::Neighbourhood& neighbourho
 }
 
 DhtActions Replicator::OnPut(RequestId request, Record record, bool pass_on, const Moment& moment) {
-  const PutAsker asker = pass_on ? PutAsker::kUser : PutAsker::kEndpoint;
-  impl_->put_rounds.Start(request, std::move(record), impl_->Serving(), asker, moment);
+  impl_->put_rounds.Start(request, std::move(record), impl_->Serving(), pass_on, moment);
   return impl_->out.Take();
 }
 
@@ -259,12 +300,7 @@ DhtActions Replicator::OnRequest(RequestId request, const DhtCaller& caller, Dht
     return impl_->out.Take();
   }
   std::visit(base::Overloaded{
-                 [&](PutRequest& m) {
-                   if (!impl_->HasShare(caller.node_key, m.record, moment)) {
-                     return impl_->out.Reply(request, PutReply{.result = PutResult::kNoSpace});
-                   }
-                   impl_->put_rounds.Start(request, std::move(m.record), impl_->Serving(), PutAsker::kNode, moment);
-                 },
+                 [&](PutRequest& m) { impl_->TakePuts(request, caller.node_key, std::move(m.records), moment); },
                  [&](GetRequest& m) { impl_->get_rounds.Start(request, m.name, impl_->Serving(), /*pass_on=*/false, moment); },
                  [&](ReplicateRequest& m) { impl_->Replicate(request, peers, std::move(m.record), moment); },
                  [&](FetchRequest& m) { impl_->Fetch(request, peers, m, moment); },

@@ -16,7 +16,7 @@ class DhtWireTest : public testing::Test {
  protected:
   // One of each message, with every field set.
   std::vector<DhtRequest> Requests() const {
-    return {PutRequest{record_},
+    return {PutRequest{{record_, record_}},
             GetRequest{record_.name},
             ReplicateRequest{record_},
             FetchRequest{{record_.name, record_.name}},
@@ -29,7 +29,7 @@ class DhtWireTest : public testing::Test {
     print.Add(record_.name, record_.expiry);
     const Receipt receipt = SignReceipt("local", key_, record_.name, record_.expiry);
     const overlay::Peer peer = PeerOf(network_, key_);
-    return {PutReply{PutResult::kFull, {receipt}, 9, {peer}},
+    return {CopiesReply{{{PutResult::kStored, receipt, 9}, {PutResult::kFull, std::nullopt, 3}}},
             GetReply{record_, true, {peer}},
             ReplicateReply{PutResult::kStored, receipt, 3},
             FetchReply{{record_}},
@@ -53,8 +53,8 @@ TEST_F(DhtWireTest, EveryRequestSurvivesTheWire) {
     EXPECT_EQ(decoded.index(), request.index());
     EXPECT_EQ(EncodeDhtRequest(decoded), bytes);
   }
-  ASSERT_OK_AND_ASSIGN(const DhtRequest put, DecodeDhtRequest(0, EncodeDhtRequest(PutRequest{record_})));
-  EXPECT_EQ(std::get<PutRequest>(put).record, record_);
+  ASSERT_OK_AND_ASSIGN(const DhtRequest put, DecodeDhtRequest(0, EncodeDhtRequest(PutRequest{{record_}})));
+  EXPECT_EQ(std::get<PutRequest>(put).records, std::vector<Record>{record_});
 }
 
 TEST_F(DhtWireTest, EveryReplySurvivesTheWire) {
@@ -89,9 +89,11 @@ TEST_F(DhtWireTest, TooManyOfAnythingIsRefused) {
   EXPECT_STATUS(DecodeDhtRequest(3, names), kInvalidArgument);
   const std::string page = EncodeDhtReply(NamesReply{std::vector<HeldName>(kNamesPageMax + 1, {record_.name, record_.expiry})});
   EXPECT_STATUS(DecodeDhtReply(network_, 5, page), kInvalidArgument);
-  const Receipt receipt = SignReceipt("local", key_, record_.name, record_.expiry);
-  const std::string receipts = EncodeDhtReply(PutReply{.receipts = std::vector<Receipt>(kReceiptsMax + 1, receipt)});
-  EXPECT_STATUS(DecodeDhtReply(network_, 0, receipts), kInvalidArgument);
+  const std::string copies = EncodeDhtReply(CopiesReply{std::vector<ReplicateReply>(kPutRecordsMax + 1)});
+  EXPECT_STATUS(DecodeDhtReply(network_, 0, copies), kInvalidArgument);
+  const std::string puts = EncodeDhtRequest(PutRequest{std::vector<Record>(kPutRecordsMax + 1, record_)});
+  EXPECT_STATUS(DecodeDhtRequest(0, puts), kInvalidArgument);
+  EXPECT_STATUS(DecodeDhtRequest(0, EncodeDhtRequest(PutRequest{})), kInvalidArgument) << "no record";
 }
 
 TEST_F(DhtWireTest, EqualRangesCostFortyBytesBothWays) {

@@ -130,8 +130,8 @@ TEST_F(ReplicatorTest, ANeighbourThatFloodsLeavesRoomForOthers) {
   const auto put = [&](const StoreWorld::Node& caller, int number) {
     base::Bytes body(1000);
     body[0] = static_cast<uint8_t>(number);
-    const auto reply = RequestAt(node, CallerOf(caller), PutRequest{MakeBlob(body, world_.now() + absl::Hours(20))});
-    return AnswerAs<PutReply>(reply)->result;
+    const auto reply = RequestAt(node, CallerOf(caller), PutRequest{{MakeBlob(body, world_.now() + absl::Hours(20))}});
+    return CopyAnswer(reply)->result;
   };
   int stored = 0;
   for (int i = 0; i < 120; ++i) stored += put(*world_.nodes()[1], i) == PutResult::kStored ? 1 : 0;
@@ -194,16 +194,40 @@ TEST_F(ReplicatorTest, AnotherNodesPutIsOneCopy) {
   StartRing(6);
   const Record record = Blob("a");
   StoreWorld::Node& asker = Holder(record.name.point, 5);
-  const auto reply = RequestAt(Holder(record.name.point, 1), CallerOf(asker), PutRequest{record});
-  const auto* put = AnswerAs<PutReply>(reply);
+  StoreWorld::Node& holder = Holder(record.name.point, 1);
+  Record forged = Blob("b");
+  forged.body[0] ^= 1;
+  const auto reply = RequestAt(holder, CallerOf(asker), PutRequest{{forged, record, record}});
+  const auto* put = AnswerAs<CopiesReply>(reply);
   ASSERT_NE(put, nullptr);
-  EXPECT_EQ(put->result, PutResult::kStored);
-  ASSERT_EQ(put->receipts.size(), 1u);
-  EXPECT_EQ(put->receipts[0].node_key, Holder(record.name.point, 1).peer.node_key);
-  EXPECT_TRUE(put->responsible.empty());
+  ASSERT_EQ(put->copies.size(), 3u);
+  EXPECT_EQ(put->copies[0].result, PutResult::kRefused);
+  EXPECT_FALSE(put->copies[0].receipt);
+  for (const size_t i : {1, 2}) {
+    EXPECT_EQ(put->copies[i].result, PutResult::kStored);
+    ASSERT_TRUE(put->copies[i].receipt);
+    EXPECT_EQ(put->copies[i].receipt->node_key, holder.peer.node_key);
+  }
   EXPECT_EQ(world_.HoldersOf(record.name).size(), 1u);
-  const auto wrong = RequestAt(Holder(record.name.point, 4), CallerOf(asker), PutRequest{record});
-  EXPECT_EQ(AnswerAs<PutReply>(wrong)->result, PutResult::kNotResponsible);
+  const auto wrong = RequestAt(Holder(record.name.point, 4), CallerOf(asker), PutRequest{{record}});
+  EXPECT_EQ(CopyAnswer(wrong)->result, PutResult::kNotResponsible);
+}
+
+// While a call to a holder is under way, further records wait for it and then go together; a silent one holds nobody up.
+TEST_F(ReplicatorTest, PutsToOneHolderGoTogether) {
+  StartRing(3);
+  StoreWorld::Node& user = world_.AddMember(overlay::Role::kRelay);
+  world_.RunFor(absl::Seconds(5));
+  Silence(Holder(Blob("0").name.point, 2));
+  int stored = 0;
+  for (int i = 0; i < 200; ++i) {
+    world_.Put(user, Blob(std::to_string(i)), /*pass_on=*/true, [&](const absl::StatusOr<DhtReply>& reply) {
+      const auto* put = AnswerAs<PutReply>(reply);
+      stored += put != nullptr && put->result == PutResult::kStored && put->receipts.size() == 2 ? 1 : 0;
+    });
+  }
+  world_.RunFor(kRoundGrace + absl::Milliseconds(500));
+  EXPECT_EQ(stored, 200);
 }
 
 // The same quorum, grace and reasons as at a holder.
@@ -359,8 +383,8 @@ TEST_F(ReplicatorTest, ClientsAndStrangersGetNothing) {
   const overlay::RingRange around{world_.ring().Around(owner.peer, true).predecessors.front().point, owner.peer.point};
   const DhtCaller client{keys::SigningKey::Generate(world_.rng()).public_key(), {}};
   for (const DhtRequest& request :
-       std::vector<DhtRequest>{PutRequest{record}, GetRequest{record.name}, ReplicateRequest{record}, FetchRequest{{record.name}},
-                               DigestRequest{around}, NamesRequest{around}}) {
+       std::vector<DhtRequest>{PutRequest{{record}}, GetRequest{record.name}, ReplicateRequest{record},
+                               FetchRequest{{record.name}}, DigestRequest{around}, NamesRequest{around}}) {
     EXPECT_STATUS(RequestAt(owner, client, request), kPermissionDenied);
   }
   // A node far away: may put like anybody, but neither push nor read the range.
