@@ -2,6 +2,7 @@
 #include "circuits/point_lookup.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace circuits {
 
@@ -50,11 +51,18 @@ void PointLookup::OnNoTable() {
   failed_ = needed_;
 }
 
-void PointLookup::Restart(NodeKeys never) {
+void PointLookup::Move(NodeKeys never) {
   options_.never = std::move(never);
+  if (!fetching_.has_value()) return;
+  const NodeId point = std::exchange(fetching_, std::nullopt)->point;
+  for (Known& known : before_) known.asked &= known.peer.point != point;
+  if (witness_ == point) witness_.reset(), witnesses_.clear();
+}
+
+void PointLookup::Restart(NodeKeys never) {
+  Move(std::move(never));
   fetches_ = 0;
   failed_ = false;
-  fetching_.reset();
   witnesses_.clear();
   for (Known& known : before_) known.asked = tables_.contains(known.peer.point);
 }

@@ -20,9 +20,9 @@
 
 namespace circuits {
 
-inline constexpr int kFetchesMax = 24;            // of one try; 10 are usual in a ring of 10,000
+inline constexpr int kFetchesMax = 24;            // of one try; 11 are usual in a ring of 10,000
 inline constexpr int kWitnessesMax = 3;           // asked about one candidate
-inline constexpr size_t kBeforeAskedMin = 3;      // members before x whose tables were listened to, before a candidate counts
+inline constexpr size_t kBeforeAskedMin = 4;      // members before x whose tables were listened to, before a candidate counts
 inline constexpr size_t kNearestKept = 24;        // peers on each side of x
 
 // Get this member's own table. Its descriptor is known to the one that named it.
@@ -55,7 +55,9 @@ class PointLookup {
   // Answers FetchTable; of anybody else it counts as OnNoTable.
   void OnTable(const overlay::RoutingTable& table);
   void OnNoTable();
-  // Another try of the same point, over a circuit of other relays.
+  // The same try goes on over a circuit of these relays; who was being asked may be asked again.
+  void Move(NodeKeys never);
+  // Another try of the same point, over a circuit of other relays: who gave no table before is asked again.
   void Restart(NodeKeys never);
 
   const overlay::NodeId& point() const { return options_.point; }

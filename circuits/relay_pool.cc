@@ -23,8 +23,13 @@ absl::Status Lost() { return absl::DataLossError("no pool of relays"); }
 
 double AcceptChance(double arc, double mean_gap) { return arc <= 0 ? 1 : std::min(1.0, kAcceptShare * mean_gap / arc); }
 
+bool RelayPool::IsSettled() const {
+  const auto settled = std::count_if(relays_.begin(), relays_.end(), [](const Relay& relay) { return !relay.provisional; });
+  return static_cast<size_t>(settled) >= kPoolUsable;
+}
+
 absl::Duration RelayPool::Pause() {
-  absl::Duration mean = relays_.size() >= kPoolSize ? kDrawFull : IsUsable() ? kDrawFilling : kDrawFirst;
+  absl::Duration mean = relays_.size() >= kPoolSize ? kDrawFull : IsSettled() ? kDrawFilling : kDrawFirst;
   if (owed_ > 0) mean = std::min(mean, kDrawOwed);
   return mean * -std::log(1 - rng_.Unit());
 }
@@ -61,7 +66,7 @@ void RelayPool::End(uint64_t id) {
   std::erase_if(draws_, [&](const Committed& draw) { return draw.id == id; });
 }
 
-bool RelayPool::OnFound(uint64_t id, double arc, double mean_gap, const Descriptor& descriptor, absl::Time wall_now) {
+bool RelayPool::OnFound(uint64_t id, double arc, double mean_gap, const Descriptor& descriptor, bool provisional, absl::Time wall_now) {
   const Committed* draw = Find(id);
   if (draw == nullptr) return false;
   const bool kept = draw->coin < AcceptChance(arc, mean_gap);
@@ -69,10 +74,12 @@ bool RelayPool::OnFound(uint64_t id, double arc, double mean_gap, const Descript
   if (!kept) return false;
   if (Contains(descriptor.node_key)) {
     Renew(descriptor);
-    return true;
+    for (Relay& relay : relays_) relay.provisional &= provisional || !IsOf(relay, descriptor.node_key);
+  } else {
+    if (relays_.size() >= kPoolSize) relays_.erase(relays_.begin());  // the oldest
+    relays_.push_back({descriptor, wall_now, provisional});
   }
-  if (relays_.size() >= kPoolSize) relays_.erase(relays_.begin());  // the oldest
-  relays_.push_back({descriptor, wall_now});
+  if (IsSettled()) std::erase_if(relays_, [](const Relay& relay) { return relay.provisional; });
   return true;
 }
 
@@ -116,7 +123,7 @@ base::Bytes RelayPool::Encode() const {
   base::ByteWriter writer;
   writer.U8(static_cast<uint8_t>(relays_.size()));
   for (const Relay& relay : relays_) {
-    writer.U64(static_cast<uint64_t>(absl::ToUnixSeconds(relay.since))).Long(relay.descriptor.encoded);
+    writer.U64(static_cast<uint64_t>(absl::ToUnixSeconds(relay.since))).U8(relay.provisional).Long(relay.descriptor.encoded);
   }
   writer.U8(static_cast<uint8_t>(draws_.size()));
   for (const Committed& draw : draws_) {
@@ -133,8 +140,9 @@ absl::Status RelayPool::Decode(const overlay::Network& network, base::ByteView b
   if (relay_count > kPoolSize) return Lost();
   for (size_t i = 0; i < relay_count; ++i) {
     const absl::Time since = absl::FromUnixSeconds(static_cast<int64_t>(reader.U64()));
+    const bool provisional = reader.U8() != 0;
     const absl::StatusOr<Descriptor> descriptor = overlay::DecodeDescriptor(network, reader.Long(), wall_now);
-    if (descriptor.ok() && since <= wall_now) relays.push_back({*descriptor, since});
+    if (descriptor.ok() && since <= wall_now) relays.push_back({*descriptor, since, provisional});
   }
   const size_t draw_count = reader.U8();
   if (draw_count > kDrawsMax) return Lost();

@@ -6,6 +6,8 @@
 //   min(1, kAcceptShare * mean gap / arc): so relays come out nearly uniform although long arcs catch more points
 // Point and coin are drawn together and never again: a failed try is repeated with both, over another circuit, kDrawTries times;
 // who makes tries fail gains nothing but that this point is dropped. Draws begin at Poisson times, whatever else happens.
+// A relay found over a provisional guard (guard_set.h) is provisional: if that guard was hostile, who keeps this relay is known. Those
+// serve until kPoolUsable others are there, and go then.
 // Nobody is told what stands here: it is kept sealed (Encode), never shown, never sent; no relay here is taken as a ring neighbour.
 // A real lookup is hidden among kDummiesPerLookup others of random points, which look the same and feed the pool.
 #pragma once
@@ -28,7 +30,7 @@ inline constexpr double kAcceptShare = 0.15;
 inline constexpr int kDrawTries = 3;
 inline constexpr size_t kDrawsMax = 4;  // under way or waiting for another try
 inline constexpr int kDummiesPerLookup = 3, kDummiesOwedMax = 64;
-inline constexpr absl::Duration kDrawFirst = absl::Seconds(5);    // mean time between draws until the pool is usable,
+inline constexpr absl::Duration kDrawFirst = absl::Seconds(5);    // mean time between draws until kPoolUsable are not provisional,
 inline constexpr absl::Duration kDrawFilling = absl::Seconds(40);  // until it is full,
 inline constexpr absl::Duration kDrawFull = absl::Minutes(3);    // and from then on
 inline constexpr absl::Duration kDrawOwed = absl::Seconds(20);    // while dummies are owed
@@ -46,6 +48,7 @@ class RelayPool {
   struct Relay {
     overlay::Descriptor descriptor;
     absl::Time since;  // wall clock
+    bool provisional = false;
   };
 
   explicit RelayPool(base::Rng& rng) : rng_(rng) {}
@@ -54,7 +57,7 @@ class RelayPool {
   std::vector<Draw> OnTick(absl::Time now);
   absl::Time NextTick() const;
   // Its successor was found and has this descriptor. True if it is in the pool now.
-  bool OnFound(uint64_t id, double arc, double mean_gap, const overlay::Descriptor& descriptor, absl::Time wall_now);
+  bool OnFound(uint64_t id, double arc, double mean_gap, const overlay::Descriptor& descriptor, bool provisional, absl::Time wall_now);
   // It could not be resolved over that circuit. False if that was the last try.
   bool OnFailed(uint64_t id, absl::Time now);
   // What was found can be no relay of ours (the own node). Costs nothing.
@@ -73,7 +76,7 @@ class RelayPool {
   bool IsUsable() const { return relays_.size() >= kPoolUsable; }
   int dummies_owed() const { return owed_; }
 
-  //   count 1 ‖ relays, each: since 8 ‖ len 2 descriptor ‖ count 1 ‖ draws, each: point 32 ‖ coin 8 ‖ tries left 1
+  //   count 1 ‖ relays, each: since 8 ‖ provisional 1 ‖ len 2 descriptor ‖ count 1 ‖ draws, each: point 32 ‖ coin 8 ‖ tries left 1
   base::Bytes Encode() const;
   // What Encode wrote, read back into an empty pool. Descriptors that expired meanwhile are left out. DataLoss if it is something else.
   absl::Status Decode(const overlay::Network& network, base::ByteView bytes, absl::Time now, absl::Time wall_now);
@@ -87,6 +90,7 @@ class RelayPool {
     absl::Time again;  // InfiniteFuture while it is being resolved
   };
   Committed* Find(uint64_t id);
+  bool IsSettled() const;  // kPoolUsable are not provisional
   void End(uint64_t id);
   absl::Duration Pause();  // exponential, with the mean of the present state
 

@@ -2,6 +2,7 @@
 #include "circuits/ring_density.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace circuits {
 namespace {
@@ -11,6 +12,7 @@ using overlay::NodeId;
 using overlay::RoutingTable;
 
 constexpr size_t kGapsMin = 16;  // of a stretch: fewer tell too little to count as much as another
+constexpr double kStretchError = 0.23;  // of the median over one stretch: 1.25 / sqrt(30 gaps)
 
 }  // namespace
 
@@ -43,7 +45,8 @@ std::optional<double> RingDensity::MeanGap(absl::Time now) const {
   if (gaps.empty() || (gaps.size() < kDensitySamplesMin && covered < 0.5)) return std::nullopt;
   const auto middle = gaps.begin() + static_cast<ptrdiff_t>(gaps.size() / 2);
   std::nth_element(gaps.begin(), middle, gaps.end());
-  return *middle;
+  const bool few = gaps.size() < kDensitySamplesMin;
+  return *middle * (few ? 1 + kStretchError / std::sqrt(static_cast<double>(gaps.size())) : 1);
 }
 
 }  // namespace circuits

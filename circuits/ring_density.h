@@ -4,7 +4,8 @@
 // Source: Castro et al., OSDI 2002, section 4 (density of neighbour sets); NISAN, CCS 2009 (mean gap as the measure of bounds).
 // One table shows the stretch around its owner; its owner chooses what it shows, so no single one is believed: the estimate is
 // the median over unrelated stretches. With a third of them lying all one way it is off by a tenth, and what is measured with it
-// has bounds that bear that. Bounded: kDensitySamplesMax stretches, the oldest goes.
+// has bounds that bear that. Few stretches, of a small ring, tell less: then it leans to the far side by its standard error, or one
+// ring in a hundred would be thought a fifth too dense and a hundredth of its true tables refused. Bounded: kDensitySamplesMax stretches, the oldest goes.
 #pragma once
 
 #include <deque>

@@ -69,6 +69,10 @@ def report_of(table):
         "compromised_guard_and_last_or_replica": table.worst("guard_and_last_or_replica"),
         "entropy_1k": table.at("entropy", 1000),
         "entropy_10k": table.at("entropy", 10000),
+        "entropy_1k_passive": table.at("entropy", 1000, strategy=passive),
+        "entropy_10k_passive": table.at("entropy", 10000, strategy=passive),
+        "entropy_1k_nobody_excluded": table.at("entropy_nobody_excluded", 1000),
+        "entropy_10k_nobody_excluded": table.at("entropy_nobody_excluded", 10000),
         "entropy_own_fingers_1k": table.at("own_fingers_entropy", 1000, strategy=passive),
         "entropy_own_fingers_10k": table.at("own_fingers_entropy", 10000, strategy=passive),
         "named_own_fingers_10k": table.at("own_fingers_named", 10000, strategy=passive),
@@ -177,7 +181,7 @@ def main():
                 headline = is_headline(size, share, strategy)
                 if options.quick and not headline:
                     continue
-                jobs += [(size, share, strategy, seed, 12 if headline else 3) for seed in range(1, seeds + 1)]
+                jobs += [(size, share, strategy, seed, 60 if headline else 3) for seed in range(1, seeds + 1)]
     table, failed = Table(), []
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         for (size, share, strategy, _, _), result in zip(jobs, pool.map(lambda job: run(program, *job), jobs)):

@@ -86,8 +86,10 @@ std::optional<SimCircuit> AnonymityClient::Walk(bool checked) {
 
 std::optional<Peer> AnonymityClient::PickGuard() {
   circuits::GuardSet guards(rng_);
-  return guards.Choose(pooled_, RulesAfter({}, self_), /*provisional=*/false, now_, now_);
+  return guards.Choose(first_pooled_, RulesAfter({}, self_), /*provisional=*/false, now_, now_);
 }
+
+std::optional<Peer> AnonymityClient::KeptGuard() { return guards_.Choose(pooled_, RulesAfter({}, self_), false, now_, now_); }
 
 std::optional<SimCircuit> AnonymityClient::PickCircuit(const Peer& guard) {
   const std::optional<Peer> middle = circuits::ChooseHop(pooled_, RulesAfter({guard}, self_), rng_);
@@ -166,10 +168,12 @@ bool AnonymityClient::Try(circuits::PointLookup& lookup, const circuits::RelayPo
   descriptor.address = relay.address;
   descriptor.expires = absl::InfiniteFuture();
   const bool is_new = !pool_.Contains(relay.node_key);
-  if (pool_.OnFound(draw.id, found->arc, *density_.MeanGap(now_), descriptor, now_) && is_new) {
-    pooled_.push_back(relay);
-    if (pooled_.size() > circuits::kPoolSize) pooled_.erase(pooled_.begin());
+  if (pool_.OnFound(draw.id, found->arc, *density_.MeanGap(now_), descriptor, /*provisional=*/!pooled, now_)) {
+    if (is_new) pooled_.push_back(relay);
     if (guard_hostile && (watched || world_.IsHostile(relay.node_key))) betrayed_.insert(relay.node_key);
+    std::erase_if(pooled_, [&](const Peer& peer) { return !pool_.Contains(peer.node_key); });
+    absl::erase_if(betrayed_, [&](const keys::PublicKey& node_key) { return !pool_.Contains(node_key); });
+    if (pool_.IsUsable() && first_pooled_.empty()) first_pooled_ = pooled_;
   }
   return true;
 }

@@ -31,14 +31,17 @@ class AnonymityClient {
 
   // Draws until the pool is full, or as full as a small ring lets it be.
   void Fill();
-  // A guard for the next month, as a set of its own chooses it.
+  // A guard for the next month, as a set of its own chooses it: out of the pool as it was when it was first usable.
   std::optional<overlay::Peer> PickGuard();
+  // The one that it has kept since it began, or since its pool was usable.
+  std::optional<overlay::Peer> KeptGuard();
   // Middle and last hop out of the pool for that guard.
   std::optional<SimCircuit> PickCircuit(const overlay::Peer& guard);
   // A walk over finger tables; `checked`: held to the density. Nothing where it leads nowhere.
   std::optional<SimCircuit> Walk(bool checked);
 
   const std::vector<overlay::Peer>& pooled() const { return pooled_; }
+  const std::vector<overlay::Peer>& guard_choices() const { return first_pooled_; }
   const LookupTotals& lookups() const { return lookups_; }
   // Pooled relays whose lookup could be tied to this client: a hostile guard, and a hostile last hop or relay.
   const absl::flat_hash_set<keys::PublicKey>& betrayed() const { return betrayed_; }
@@ -60,7 +63,7 @@ class AnonymityClient {
   circuits::RingDensity density_;
   circuits::RelayPool pool_;
   circuits::GuardSet guards_;
-  std::vector<overlay::Peer> pooled_;
+  std::vector<overlay::Peer> pooled_, first_pooled_;
   absl::flat_hash_set<keys::PublicKey> betrayed_;
   LookupTotals lookups_;
   absl::Duration usable_after_ = absl::InfiniteDuration();

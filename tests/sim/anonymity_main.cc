@@ -119,8 +119,10 @@ class Study {
         touched_without_guard += bad_without_guard > 0;
       }
     }
-    figures_.Set("compromised", both / circuits);
-    figures_.Set("last_hostile", last / circuits);
+    compromised_ = both / circuits;
+    last_hostile_ = last / circuits;
+    figures_.Set("compromised", compromised_);
+    figures_.Set("last_hostile", last_hostile_);
     figures_.Set("guard_and_last_or_replica", end_to_end / circuits);
     figures_.Set("users_touched_100", touched / users);
     figures_.Set("users_touched_100_without_guards", touched_without_guard / clients);
@@ -136,7 +138,7 @@ class Study {
         keys::PublicKey at;
         for (int c = 0; c < 4 * kCircuits; ++c) {
           const absl::Time now = absl::FromUnixSeconds(1'795'000'000) + absl::Minutes(10) * c;
-          const auto guard = guards.Choose(client->pooled(), {.never = {client->self().node_key}}, false, now, now);
+          const auto guard = guards.Choose(client->guard_choices(), {.never = {client->self().node_key}}, false, now, now);
           const auto circuit = guard ? client->PickCircuit(*guard) : std::nullopt;
           if (!circuit) continue;
           if (guard->node_key != at) {
@@ -171,6 +173,8 @@ class Study {
     return known;
   }
 
+  // With a hostile guard the sender is named; the chance of that is the share of hostile guards. For the others it is what their kept
+  // guard and all that was betrayed of their pools leave open.
   void Senders() {
     const PoolModel model = Model();
     std::vector<absl::flat_hash_set<int>> known;
@@ -179,41 +183,52 @@ class Study {
       known.push_back(BetrayedOf(*client));
       betrayed += static_cast<double>(known.back().size());
     }
-    double seen = 0, bits = 0, named = 0, circuits = 0;
-    std::vector<double> all;
+    double seen = 0, bits = 0, named = 0, bits_if_all = 0;
+    std::vector<absl::flat_hash_set<int>> known_if_all = known;
+    std::vector<std::optional<Peer>> guards;
+    std::vector<bool> out;  // seen not to send: their guard is hostile and no circuit of theirs is this one
+    for (const auto& client : clients_) {
+      guards.push_back(client->KeptGuard());
+      out.push_back(guards.back().has_value() && IsHostile(*guards.back()));
+      if (out.back()) known_if_all[out.size() - 1].clear();
+    }
+    const std::vector<bool> nobody(out.size());
     for (size_t u = 0; u < clients_.size(); ++u) {
-      for (int c = 0; c < 400; ++c) {
-        const auto guard = clients_[u]->PickGuard();
-        const auto circuit = guard ? clients_[u]->PickCircuit(*guard) : std::nullopt;
-        if (!circuit) continue;
-        const Observation view = {.guard = IsHostile(circuit->middle) ? NumberOf(circuit->guard) : -1,
+      const std::optional<Peer>& guard = guards[u];
+      if (!guard || out[u] || NumberOf(*guard) < 0) continue;
+      for (int c = 0; c < 200; ++c) {
+        const auto circuit = clients_[u]->PickCircuit(*guard);
+        if (!circuit || !IsHostile(circuit->last)) continue;
+        const Observation view = {.guard = IsHostile(circuit->middle) ? NumberOf(*guard) : -1,
                                   .middle = NumberOf(circuit->middle),
                                   .last = NumberOf(circuit->last)};
-        if (view.middle < 0 || view.last < 0 || NumberOf(circuit->guard) < 0) continue;
-        ++circuits;
-        if (!IsHostile(circuit->last)) continue;
+        if (view.middle < 0 || view.last < 0) continue;
         ++seen;
-        const double entropy = IsHostile(circuit->guard) ? 0 : SenderEntropy(model, known, u, view);
+        const double entropy = SenderEntropy(model, known, out, u, view);
         bits += entropy;
         named += entropy < 1;
-        all.push_back(entropy);
+        bits_if_all += SenderEntropy(model, known_if_all, nobody, u, view);
       }
     }
-    std::sort(all.begin(), all.end());
-    figures_.Set("entropy", bits / seen);
-    figures_.Set("named", named / seen);
-    figures_.Set("entropy_5th_percentile", all.empty() ? 0 : all[all.size() / 20]);
-    figures_.Set("leak", seen / circuits * (std::log2(world_.HonestCount()) - bits / seen));
+    const double guard_hostile = compromised_ / last_hostile_;  // given a hostile last hop
+    const double entropy = (1 - guard_hostile) * bits / seen;
+    figures_.Set("entropy_honest_guard", bits / seen);
+    figures_.Set("entropy", entropy);
+    // As if users with a hostile guard could be the sender of a circuit that their guard did not see.
+    figures_.Set("entropy_nobody_excluded", (1 - guard_hostile) * bits_if_all / seen);
+    figures_.Set("named", guard_hostile + (1 - guard_hostile) * named / seen);
+    figures_.Set("leak", last_hostile_ * (std::log2(world_.HonestCount()) - entropy));
     figures_.Set("betrayed_relays", betrayed / static_cast<double>(clients_.size()));
   }
 
   // The clients stand for all honest members alike.
-  double SenderEntropy(const PoolModel& model, const std::vector<absl::flat_hash_set<int>>& known, size_t u, const Observation& seen) {
+  double SenderEntropy(const PoolModel& model, const std::vector<absl::flat_hash_set<int>>& known, const std::vector<bool>& out, size_t u,
+                       const Observation& seen) {
     const int sender = NumberOf(clients_[u]->self());
     std::vector<Weighted> posterior = {{PoolLikelihood(model, sender, known[u], seen), 1}};
     const double others = (world_.HonestCount() - 2) / static_cast<double>(known.size() - 1);  // neither the sender nor who is seen
     for (size_t v = 0; v < known.size(); ++v) {
-      if (v != u) posterior.push_back({PoolLikelihood(model, -2, known[v], seen), others});
+      if (v != u && !out[v]) posterior.push_back({PoolLikelihood(model, -2, known[v], seen), others});
     }
     return Entropy(posterior);
   }
@@ -226,7 +241,7 @@ class Study {
       kept += static_cast<double>(client->pooled().size());
     }
     const double tries = static_cast<double>(total.tries), senders = std::log2(world_.HonestCount());
-    const double guard_hostile = HostileShare();
+    const double guard_hostile = compromised_ / last_hostile_;
     const double certain = 1.0 / (1 + circuits::kDummiesPerLookup);
     const double rest = (1 - certain) / (world_.HonestCount() - 1);
     const double hidden = senders + certain * std::log2(certain) + (1 - certain) * std::log2(rest);
@@ -240,14 +255,6 @@ class Study {
     figures_.Set("bytes_per_relay", static_cast<double>(total.bytes) / kept);
     figures_.Set("handshakes_per_relay", static_cast<double>(total.handshakes) / kept);
     figures_.Set("lookup_seconds", total.seconds / tries);
-  }
-  double HostileShare() const {
-    double hostile = 0, pooled = 0;
-    for (const auto& client : clients_) {
-      pooled += static_cast<double>(client->pooled().size());
-      for (const Peer& peer : client->pooled()) hostile += IsHostile(peer);
-    }
-    return hostile / pooled;
   }
 
   // The law of the sampler over the ring as it is: weights, their distance from uniform.
@@ -337,6 +344,7 @@ class Study {
   std::vector<bool> hostile_;
   std::vector<std::unique_ptr<AnonymityClient>> clients_;
   Figures figures_;
+  double compromised_ = 0, last_hostile_ = 0;
 };
 
 // A ring so small that everything can be counted: eleven members, three hostile, pools of five, of which some is betrayed.
@@ -446,7 +454,7 @@ int Main(int argc, char** argv) {
   const AnonymityWorld::Options options = {
       .nodes = std::strtoull(argv[1], nullptr, 10),
       .hostile = std::atof(argv[2]),
-      .strategy = strategy == "passive" ? Strategy::kPassive 
+      .strategy = strategy == "passive"  ? Strategy::kPassive
                   : strategy == "lying"  ? Strategy::kLying
                   : strategy == "hiding" ? Strategy::kHiding
                                          : Strategy::kRefusing,
