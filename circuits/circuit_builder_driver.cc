@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/overloaded.h"
+#include "circuits/address_prefix.h"
 #include "base/status_macros.h"
 
 namespace circuits {
@@ -53,7 +54,12 @@ TableWalk::Options CircuitBuilder::OptionsFor(const Request& request) {
                                        .prefixes = {}},
                              .mean_gap = view_.density().MeanGap(loop_.Now()),
                              .holders = request.holders,
-                             .not_last = request.not_last};
+                             .not_last = request.not_last,
+                             .last = request.last};
+  if (request.last.has_value()) {
+    options.rules.prefixes.insert(PrefixOf(request.last->address));
+    options.rules.shun.insert(request.last->node_key);
+  }
   if (own_key_.has_value()) options.rules.never.insert(*own_key_);
   if (const RoutingTable* covering = view_.Covering(loop_.Now())) {
     options.choices = covering->Members();

@@ -30,6 +30,7 @@ class CircuitBuilder {
     NodeKeys never;  // besides the own node
     NodeKeys holders;  // of the place to be asked for
     std::optional<keys::PublicKey> not_last;
+    std::optional<overlay::Peer> last;
   };
 
   CircuitBuilder(const overlay::Network& network, std::optional<keys::PublicKey> own_key, base::EventLoop& loop, OwnCircuits& own,

@@ -246,6 +246,7 @@ void CircuitOperations::Lookup(const OperationRef& operation) {
     operation->lookups = 0;
     return Retry(operation, absl::UnavailableError("the responsible nodes could not be found"));
   }
+  if (operation->lookups == 1 && options_.on_lookup) options_.on_lookup();
   const base::Bytes isolation = base::ToBytes(base::AsBytes(kLookupIsolation));
   const auto fits = [&](uint64_t id) { return own_.Find(id) != nullptr && own_.Find(id)->MayExtend(); };
   if (const std::optional<uint64_t> circuit = pool_.Take(isolation, fits, loop_.Now())) return LookupOn(operation, *circuit);

@@ -27,6 +27,7 @@ class CircuitOperations : public Operations {
     overlay::Network network;
     std::optional<keys::PublicKey> own_key;
     size_t ready_circuits = 0;  // clean ones kept built ahead, at times that say nothing of when one was taken
+    std::function<void()> on_lookup;  // a lookup begins; may be empty
   };
 
   CircuitOperations(Options options, base::EventLoop& loop, OwnCircuits& own, CircuitBuilder& builder, StartTables& start,

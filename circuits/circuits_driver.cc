@@ -3,6 +3,9 @@
 
 #include <algorithm>
 
+#include "base/byte_reader.h"
+#include "base/byte_writer.h"
+#include "circuits/address_prefix.h"
 #include "spdlog/spdlog.h"
 
 namespace circuits {
@@ -25,9 +28,41 @@ CircuitsDriver::CircuitsDriver(CircuitsOptions options, base::EventLoop& loop, o
       own_(options_.network, loop, links, table_, rng),
       builder_(options_.network, options_.own_key, loop, own_, view_, book_, pool_, guards_, options_.introduce, rng),
       start_(options_.own_table, options_.bootstrap, loop, view_, book_, options_.introduce),
-      operations_({options_.network, options_.own_key, options_.ready_circuits}, loop, own_, builder_, start_, view_, book_, rng),
+      operations_({options_.network, options_.own_key, options_.ready_circuits, [this] { OnOwnLookup(); }}, loop, own_, builder_, start_,
+                  view_, book_, rng),
+      keep_timer_(loop, [this] { KeepRelays(); }),
       timer_(loop, [this] { Apply(relay_.OnTick(loop_.Now())); }) {
   links_.SetListener(this);
+  if (!options_.keep_relays) return;
+  RestoreRelays();
+  filler_.emplace(options_.network, options_.own_key, loop_, own_, builder_, start_, view_, book_, pool_, rng_);
+  keep_timer_.Reset(loop_.Now() + kKeepRelaysEvery);
+}
+
+//   len 2 guards ‖ pool    (GuardSet::Encode, RelayPool::Encode)
+base::Bytes CircuitsDriver::EncodeRelays() const { return base::ByteWriter().Long(guards_.Encode()).Append(pool_.Encode()).Take(); }
+
+// What cannot be read is as if it had never been: guards and pool begin anew.
+void CircuitsDriver::RestoreRelays() {
+  if (options_.kept_relays.empty()) return;
+  kept_ = options_.kept_relays;
+  base::ByteReader reader(options_.kept_relays);
+  const base::ByteView guards = reader.Long(), pool = reader.Rest();
+  const bool read = reader.ok() && guards_.Decode(options_.network, guards).ok() &&
+                    pool_.Decode(options_.network, pool, loop_.Now(), loop_.WallNow()).ok();
+  if (!read) spdlog::warn("circuits: the relays of earlier runs cannot be read; new ones are chosen");
+}
+
+void CircuitsDriver::OnOwnLookup() {
+  if (filler_.has_value()) filler_->OnRealLookup();
+}
+
+void CircuitsDriver::KeepRelays() {
+  keep_timer_.Reset(loop_.Now() + kKeepRelaysEvery);
+  base::Bytes now = EncodeRelays();
+  if (now == kept_) return;
+  kept_ = now;
+  options_.keep_relays(std::move(now));
 }
 
 CircuitsDriver::~CircuitsDriver() { links_.SetListener(nullptr); }
@@ -148,6 +183,8 @@ void CircuitsDriver::Do(AskEndpoint& action) {
 }
 
 CircuitsStats CircuitsDriver::stats() const {
+  std::set<std::string> prefixes;
+  for (const overlay::Peer& peer : view_.Members(loop_.Now())) prefixes.insert(PrefixOf(peer.address));
   return {.own = own_.size(),
           .ready = operations_.ready(),
           .carried = relay_.circuit_count(),
@@ -155,7 +192,9 @@ CircuitsStats CircuitsDriver::stats() const {
           .cells_unknown = relay_.stats().cells_unknown,
           .built = builder_.built(),
           .failed = builder_.failed(),
-          .known_nodes = operations_.OthersKnown()};
+          .known_nodes = operations_.OthersKnown(),
+          .known_prefixes = prefixes.size(),
+          .pooled_relays = pool_.relays().size()};
 }
 
 }  // namespace circuits

@@ -11,6 +11,7 @@
 #include "base/event_loop.h"
 #include "circuits/circuit_operations_driver.h"
 #include "circuits/endpoint.h"
+#include "circuits/pool_filler_driver.h"
 #include "circuits/relay.h"
 #include "overlay/directory.h"
 #include "overlay/link.h"
@@ -30,7 +31,13 @@ struct CircuitsOptions {
   std::function<std::span<const keys::X25519KeyPair>()> onion_keys;  // the current one first
 
   std::vector<std::string> bootstrap;  // of a client; tried in turn
+
+  // Guards and pool over restarts, for a process that runs for long; it fills the pool in the background. Empty: neither.
+  base::Bytes kept_relays;                        // what keep_relays was last given; empty at the first start
+  std::function<void(base::Bytes)> keep_relays;  // every kKeepRelaysEvery, if it changed; to be sealed (docs/anonymity.md)
 };
+
+inline constexpr absl::Duration kKeepRelaysEvery = absl::Minutes(1);
 
 struct CircuitsStats {
   size_t own = 0, ready = 0;  // own user's circuits; of these the clean ones that wait
@@ -38,6 +45,8 @@ struct CircuitsStats {
   uint64_t cells_relayed = 0, cells_unknown = 0;
   uint64_t built = 0, failed = 0;  // own circuits so far
   size_t known_nodes = 0;          // processes besides the own one
+  size_t known_prefixes = 0;       // distinct /16 (v6 /32) among these and the own one
+  size_t pooled_relays = 0;        // in the secret pool
 };
 
 class CircuitsDriver : private overlay::LinkListener {
@@ -66,6 +75,10 @@ class CircuitsDriver : private overlay::LinkListener {
   Relay::Options RelayOptions();
   base::Bytes TableOf(uint8_t index) const;
   base::Bytes DescriptorOf(const keys::PublicKey& node_key) const;
+  base::Bytes EncodeRelays() const;
+  void RestoreRelays();
+  void KeepRelays();
+  void OnOwnLookup();
 
   const CircuitsOptions options_;
   base::EventLoop& loop_;
@@ -82,6 +95,9 @@ class CircuitsDriver : private overlay::LinkListener {
   CircuitBuilder builder_;
   StartTables start_;
   CircuitOperations operations_;
+  std::optional<PoolFiller> filler_;
+  base::Bytes kept_;
+  base::Timer keep_timer_;
   base::Timer timer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -40,6 +40,10 @@ WalkStep TableWalk::OnTable(const RoutingTable& table, absl::Time now, absl::Tim
 }
 
 std::optional<Peer> TableWalk::ChooseNext() {
+  if (options_.last.has_value() && path_.size() + 1 == kRelayHops) {
+    const bool once = !options_.rules.never.contains(options_.last->node_key);
+    return once ? options_.last : std::nullopt;
+  }
   return options_.choices.empty() ? ChooseHop(*table_, options_.rules, rng_) : ChooseHop(options_.choices, options_.rules, rng_);
 }
 

@@ -36,6 +36,7 @@ class TableWalk {
     NodeKeys holders;  // of the place the circuit is for: as relays they would see both ends, so they are taken last. A kept guard
                        // that holds it is better than a new one: who meets fewer guards meets fewer hostile ones
     std::optional<keys::PublicKey> not_last;  // another last hop, if there is any choice
+    std::optional<overlay::Peer> last;        // this one
   };
 
   TableWalk(Options options, const PeerBook& book, base::Rng& rng);

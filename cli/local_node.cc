@@ -16,6 +16,7 @@
 #include "cli/control_service.h"
 #include "cli/help.h"
 #include "cli/process_use.h"
+#include "cli/relay_file.h"
 #include "dht/dht_driver.h"
 #include "dht/memory_record_store.h"
 #include "dht/rocksdb_record_store.h"
@@ -35,6 +36,7 @@ namespace {
 
 constexpr size_t kReadyCircuits = 2;  // built ahead for the node's own user
 constexpr uint32_t kWeakBelow = 32;   // independent nodes; design.md 11
+constexpr size_t kWeakBelowPrefixes = 3;
 
 // The mailbox's view of this node's store.
 class DhtPlaceStore : public chat::PlaceStore {
@@ -72,10 +74,14 @@ dht::RecordKinds MakeKinds(const overlay::Network& network) {
 
 std::string HostOf(const std::string& address) { return address.substr(0, address.rfind(':')); }
 
-// What a ring of this size is worth, for `status`.
-std::string AnonymityOf(uint32_t size) {
+// What a ring of this size, in so many networks (/16, v6 /32), is worth, for `status`.
+std::string AnonymityOf(uint32_t size, size_t prefixes) {
   if (size < 5) return absl::StrCat("none yet: a message needs 4 other nodes, ", size - std::min(size, 1u), " known");
-  if (size >= kWeakBelow) return "";
+  if (size >= kWeakBelow && prefixes >= kWeakBelowPrefixes) return "";
+  if (size >= kWeakBelow) {
+    return absl::StrCat("weak: ", size, " nodes, but in ", prefixes, prefixes == 1 ? " network" : " networks",
+                        " (/16): one operator may see both ends of a circuit");
+  }
   const uint32_t quarter = (size + 2) / 4;
   const uint32_t one_in = (size * size + quarter * quarter / 2) / (quarter * quarter);
   return absl::StrCat("weak: a ring of ", size, " is small; someone who runs ", quarter,
@@ -96,7 +102,8 @@ struct LocalNode::Parts {
         client(loop, rng, {.identity = identity}),
         links(loop, rng, &directory, {.node = overlay::GrpcLinks::OwnNode{identity, [this] { return OwnDescriptor(); }}}),
         kinds(MakeKinds(from.network)),
-        store(std::move(opened)) {}
+        store(std::move(opened)),
+        relay_file(from.directory, node_key) {}
 
   base::Bytes OwnDescriptor() const { return ring ? ring->descriptor().encoded : base::Bytes(); }
   absl::Status Listen();
@@ -117,6 +124,7 @@ struct LocalNode::Parts {
   overlay::GrpcLinks links;
   dht::RecordKinds kinds;
   std::unique_ptr<dht::RecordStore> store;
+  const RelayFile relay_file;
   std::unique_ptr<overlay::RingDriver> ring;
   std::unique_ptr<dht::DhtDriver> dht;
   std::unique_ptr<DhtPlaceStore> places;
@@ -179,7 +187,11 @@ circuits::CircuitsOptions LocalNode::Parts::CircuitsOptions() {
                 const bool stands = index < ring->virtual_nodes() && ring->virtual_node(index).IsMember();
                 return stands ? &ring->table(index) : nullptr;
               },
-          .onion_keys = [this] { return ring->onion_keys(); }};
+          .onion_keys = [this] { return ring->onion_keys(); },
+          .kept_relays = relay_file.Load(),
+          .keep_relays = [this](base::Bytes relays) {
+            loop.RunSlow([file = relay_file, relays = std::move(relays), &rng = rng] { file.Save(relays, rng); }, [] {});
+          }};
 }
 
 // Without the file, clients notice a restart at their second try: no reason to stop for.
@@ -319,7 +331,9 @@ void LocalNode::FillStatus(bulbil::v1::StatusReply& status) const {
   circuits.set_failed(static_cast<uint32_t>(carried.failed));
   circuits.set_ready(static_cast<uint32_t>(carried.ready));
   circuits.set_queued(static_cast<uint32_t>(parts.links.queued()));
-  status.set_anonymity(AnonymityOf(members));
+  circuits.set_pool(static_cast<uint32_t>(carried.pooled_relays));
+  circuits.set_networks(static_cast<uint32_t>(carried.known_prefixes));
+  status.set_anonymity(AnonymityOf(members, carried.known_prefixes));
   const Use use = ProcessUse();
   status.set_cpu_s(absl::ToDoubleSeconds(use.cpu));
   status.set_memory_mib(static_cast<double>(use.resident) / (1 << 20));

@@ -66,9 +66,14 @@ std::string StoreLine(const bulbil::v1::StoreStatus& store) {
 }
 
 std::string CircuitLines(const bulbil::v1::CircuitStatus& c) {
-  return absl::StrCat("  circuits  ", c.own(), " own, ", c.relayed(), " relayed   ", c.links(),
-                      c.links() == 1 ? " link" : " links", "   built ", c.built(), ", failed ", c.failed(),
-                      "\n  traffic   relayed ", ShownCount(static_cast<uint64_t>(c.cells_relayed())), " cells\n");
+  std::string lines = absl::StrCat("  circuits  ", c.own(), " own, ", c.relayed(), " relayed   ", c.links(),
+                                   c.links() == 1 ? " link" : " links", "   built ", c.built(), ", failed ", c.failed(),
+                                   "\n  traffic   relayed ", ShownCount(static_cast<uint64_t>(c.cells_relayed())), " cells\n");
+  if (c.pool() > 0) {
+    absl::StrAppend(&lines, "  pool      ", c.pool(), " relays   ", c.networks(), c.networks() == 1 ? " network" : " networks",
+                    " known\n");
+  }
+  return lines;
 }
 
 std::string MemberLine(const RingMember& member, size_t width, bool numbered) {

@@ -20,11 +20,12 @@ class FakeNetwork {
     for (auto& member : members_) member->driver.reset();
   }
 
-  size_t AddNode(overlay::Role role = overlay::Role::kStoring, size_t ready_circuits = 0) {
+  size_t AddNode(overlay::Role role = overlay::Role::kStoring, size_t ready_circuits = 0, bool keeps_relays = false) {
     const size_t i = Add(role);
     Member& member = *members_[i];
     member.is_node = true;
     member.ready_circuits = ready_circuits;
+    member.keeps_relays = keeps_relays;
     StartDriver(i, {});
     return i;
   }
@@ -70,6 +71,13 @@ class FakeNetwork {
     member.heard.clear();
     Describe(member);
     StartDriver(i, {});
+  }
+  // Every living node signs its descriptor and table again, as it would at half their lives.
+  void DescribeAnew() {
+    for (const auto& member : members_) {
+      if (member->is_node && member->alive) Describe(*member);
+    }
+    DrawTables();
   }
   void DrawTables() {
     std::vector<overlay::Peer> ring;
@@ -179,6 +187,8 @@ class FakeNetwork {
     overlay::RoutingTable table;
     bool is_node = false, alive = true, has_table = false, mute = false;
     size_t ready_circuits = 0;
+    bool keeps_relays = false;
+    base::Bytes kept_relays{};
     std::map<keys::PublicKey, absl::Time> heard{};
     FakeLinks links;
     EchoEndpoint endpoint;
@@ -218,6 +228,10 @@ class FakeNetwork {
     } else {
       options.bootstrap = std::move(bootstrap);
     }
+    if (member.keeps_relays) {
+      options.kept_relays = member.kept_relays;
+      options.keep_relays = [&member](base::Bytes relays) { member.kept_relays = std::move(relays); };
+    }
     member.driver = std::make_unique<CircuitsDriver>(std::move(options), loop, member.links, member.directory, rng_);
   }
   void Draw(Member& member, const std::vector<overlay::Peer>& ring) {
@@ -234,7 +248,8 @@ class FakeNetwork {
       const auto& peer = *std::min_element(ring.begin(), ring.end(), [&](const auto& a, const auto& b) {
         return overlay::Distance(ideal, a.point) < overlay::Distance(ideal, b.point);
       });
-      if (peer == table.owner || (!table.fingers.empty() && table.fingers.back().peer == peer)) continue;
+      if (peer == table.owner) continue;
+      if (!table.fingers.empty() && table.fingers.back().peer == peer) table.fingers.pop_back();  // its greatest exponent counts
       table.fingers.push_back({static_cast<uint8_t>(exponent), peer});
     }
     overlay::SignTable(network, member.signing_key, table, loop.WallNow());

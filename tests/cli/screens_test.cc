@@ -55,6 +55,13 @@ TEST(StatusScreen, SaysThatARelayKeepsNothing) {
   EXPECT_NE(StatusScreen(reply).find("   relay   "), std::string::npos);
 }
 
+TEST(StatusScreen, ShowsThePoolOnceThereIsOne) {
+  StatusReply reply = Example();
+  reply.mutable_circuits()->set_pool(64);
+  reply.mutable_circuits()->set_networks(41);
+  EXPECT_NE(StatusScreen(reply).find("cells\n  pool      64 relays   41 networks known\n"), std::string::npos) << StatusScreen(reply);
+}
+
 TEST(StatusScreen, SaysWhatTheStoreIsStillWaitingFor) {
   StatusReply reply = Example();
   reply.mutable_store()->set_repairing(2048);
@@ -74,7 +81,7 @@ TEST(StatusJson, HasWhatScriptsRelyOnEvenWhenEmpty) {
       "\"fingers\":0,\"virtual_nodes\":0,\"points\":[]},\"store\":{\"records\":0,\"bytes\":0,\"replicas\":0,\"records_owned\":0,"
       "\"state\":\"\",\"repaired\":0,"
       "\"misplaced\":0,\"repairing\":0},\"circuits\":{\"own\":0,\"relayed\":0,\"links\":0,\"cells_relayed\":0,\"built\":0,"
-      "\"failed\":0,\"ready\":0,\"queued\":0},"
+      "\"failed\":0,\"ready\":0,\"queued\":0,\"pool\":0,\"networks\":0},"
       "\"anonymity\":\"\",\"cpu_s\":0,\"memory_mib\":0}\n");
 }
 
