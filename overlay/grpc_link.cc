@@ -209,7 +209,7 @@ bool GrpcLinks::Send(LinkId id, const Cell& cell) {
   const size_t before = link.queue.size();
   PushResult pushed = link.queue.Push(cell, ++last_order_);
   if (pushed == PushResult::kLinkFull && MakeRoomOn(link, cell.circuit_id())) pushed = link.queue.Push(cell, last_order_);
-  queued_ += link.queue.size() - before;  // less than before after an eviction, or for a DESTROY: modulo 2^64
+  queued_ += link.queue.size() - before;  // less than before after an eviction or a DESTROY: modulo 2^64
   if (pushed != PushResult::kQueued) return false;
   if (queued_ > kLinksQueueMax) MakeRoomOnAll();
   const bool was_quiet = link.busy_turn + 1 < loop_.turn();
@@ -279,11 +279,12 @@ void GrpcLinks::OnTurnEnd() {
 // One message out of what waits, written straight into the buffer that gRPC sends.
 void GrpcLinks::Flush(Link& link) {
   if (!link.up || link.writing || link.queue.empty()) return;
-  const size_t room = std::min(link.queue.size(), kFrameCellsMax);
+  const size_t before = link.queue.size();
+  const size_t room = std::min(link.queue.due(), kFrameCellsMax);
   grpc_slice slice = grpc_slice_malloc(room * kCellSize);
   const size_t cells = link.queue.Pop({GRPC_SLICE_START_PTR(slice), room * kCellSize});
   const grpc::Slice bytes(slice, grpc::Slice::STEAL_REF);
-  queued_ -= cells;
+  queued_ -= before - link.queue.size();
   ++counters_.messages_out;
   counters_.cells_out += cells;
   link.writing = true;

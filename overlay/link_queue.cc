@@ -6,9 +6,13 @@
 namespace overlay {
 
 PushResult LinkQueue::Push(const Cell& cell, uint64_t order) {
-  const bool is_destroy = cell.command() == CellCommand::kDestroy;
-  if (is_destroy) Discard(cell.circuit_id());
-  if (size_ >= kLinkQueueMax + (is_destroy ? kDestroyReserve : 0)) return PushResult::kLinkFull;
+  if (cell.command() == CellCommand::kDestroy) {
+    if (destroys_.size() >= kDestroysMax) return PushResult::kLinkFull;
+    Discard(cell.circuit_id());
+    destroys_.push_back(cell.circuit_id());
+    return PushResult::kQueued;
+  }
+  if (size_ >= kLinkQueueMax) return PushResult::kLinkFull;
   const auto [entry, was_quiet] = waiting_.try_emplace(cell.circuit_id());
   if (entry->second.size() >= kCircuitQueueMax) return PushResult::kCircuitFull;
   if (was_quiet) quiet_.push_back(cell.circuit_id());
@@ -28,23 +32,35 @@ void LinkQueue::Discard(CircuitId circuit) {
 std::vector<LinkQueue::Oldest> LinkQueue::Heads() const {
   std::vector<Oldest> heads;
   for (const auto& [circuit, cells] : waiting_) {
-    if (cells.empty() || cells.front().cell.command() == CellCommand::kDestroy) continue;
-    heads.push_back({circuit, cells.front().order});
+    if (!cells.empty()) heads.push_back({circuit, cells.front().order});
   }
   return heads;
 }
 
 size_t LinkQueue::Pop(std::span<uint8_t> out) {
   const size_t room = out.size() / kCellSize;
-  size_t quiet_left = (room + 1) / 2;
+  size_t quiet_left = (room + 1) / 2, destroys_left = (room + 3) / 4;
   size_t popped = 0;
-  while (popped < room && size_ > 0) {
+  while (popped < room && !empty()) {
+    uint8_t* const place = out.data() + popped * kCellSize;
+    if (!destroys_.empty() && (destroys_left > 0 || size_ == 0)) {
+      if (destroys_left > 0) --destroys_left;
+      PopDestroy(place);
+      ++popped;
+      continue;
+    }
     const bool from_quiet = !quiet_.empty() && (quiet_left > 0 || busy_.empty());
     if (from_quiet && quiet_left > 0) --quiet_left;
-    if (PopOne(from_quiet, out.data() + popped * kCellSize)) ++popped;
+    if (PopOne(from_quiet, place)) ++popped;
   }
   if (size_ == 0) ForgetDrained();
   return popped;
+}
+
+void LinkQueue::PopDestroy(uint8_t* out) {
+  const Cell cell(destroys_.front(), CellCommand::kDestroy);
+  std::memcpy(out, cell.bytes.data(), kCellSize);
+  destroys_.pop_front();
 }
 
 // Rounds end with the last cell. Circuits that had one cell and never another would be remembered until the link goes.

@@ -120,22 +120,35 @@ TEST(LinkQueue, RefusesACircuitThatHasAWindowWaitingButNotItsDestroy) {
   EXPECT_EQ(queue.Push(Numbered(1, 0)), PushResult::kCircuitFull);
   EXPECT_EQ(queue.Push(Numbered(2, 0)), PushResult::kQueued);
   EXPECT_EQ(queue.Push(Numbered(1, 0, CellCommand::kDestroy)), PushResult::kQueued);
-  EXPECT_EQ(queue.size(), 2u) << "what waited before it is of no use to anybody";
+  EXPECT_EQ(queue.size(), 1u) << "what waited before it is of no use to anybody";
+  EXPECT_EQ(queue.due(), 2u);
   EXPECT_EQ(PopCircuits(queue, 16), (std::vector<CircuitId>{1, 2}));
   EXPECT_TRUE(queue.empty());
 }
 
-TEST(LinkQueue, RefusesCellsBeyondFourMebibytesButKeepsRoomForDestroys) {
+TEST(LinkQueue, RefusesCellsBeyondFourMebibytesButNoDestroy) {
   LinkQueue queue;
   for (size_t i = 0; i < kLinkQueueMax; ++i) {
     ASSERT_EQ(queue.Push(Numbered(static_cast<CircuitId>(i + 1), 0)), PushResult::kQueued);
   }
   EXPECT_EQ(queue.Push(Numbered(1, 0)), PushResult::kLinkFull);
-  for (size_t i = 0; i < kDestroyReserve; ++i) {
-    ASSERT_EQ(queue.Push(Numbered(static_cast<CircuitId>(9000 + i), 0, CellCommand::kDestroy)), PushResult::kQueued);
+  for (size_t i = 0; i < kDestroysMax; ++i) {
+    ASSERT_EQ(queue.Push(Cell(static_cast<CircuitId>(9000 + i), CellCommand::kDestroy)), PushResult::kQueued);
   }
-  EXPECT_EQ(queue.Push(Numbered(50'000, 0, CellCommand::kDestroy)), PushResult::kLinkFull);
-  EXPECT_EQ(PopCircuits(queue, kLinkQueueMax + kDestroyReserve).size(), kLinkQueueMax + kDestroyReserve);
+  EXPECT_EQ(queue.size(), kLinkQueueMax) << "they take no room from cells";
+  EXPECT_EQ(queue.Push(Cell(500'000, CellCommand::kDestroy)), PushResult::kLinkFull);
+}
+
+TEST(LinkQueue, SendsEveryDestroyAndCellsOfOthersBetweenThem) {
+  LinkQueue queue;
+  for (CircuitId circuit = 1000; circuit < 11'000; ++circuit) {
+    ASSERT_EQ(queue.Push(Cell(circuit, CellCommand::kDestroy)), PushResult::kQueued);
+  }
+  PushMany(queue, 1, 20);
+  const std::vector<CircuitId> first = PopCircuits(queue, 16);
+  EXPECT_EQ(std::count(first.begin(), first.end(), 1u), 12);
+  const std::vector<CircuitId> rest = PopCircuits(queue, 20'000);
+  EXPECT_EQ(first.size() + rest.size(), 10'020u);
   EXPECT_TRUE(queue.empty());
 }
 
@@ -144,12 +157,12 @@ TEST(LinkQueue, TellsTheOldestCellOfEveryCircuitAndThrowsOneAway) {
   for (uint64_t order = 1; order <= 9; ++order) {
     ASSERT_EQ(queue.Push(Numbered(static_cast<CircuitId>(1 + order % 3), 0), order), PushResult::kQueued);
   }
-  ASSERT_EQ(queue.Push(Numbered(7, 0, CellCommand::kDestroy), 10), PushResult::kQueued);
+  ASSERT_EQ(queue.Push(Cell(7, CellCommand::kDestroy), 10), PushResult::kQueued);
   std::map<CircuitId, uint64_t> heads;
   for (const LinkQueue::Oldest& head : queue.Heads()) heads[head.circuit] = head.order;
   EXPECT_EQ(heads, (std::map<CircuitId, uint64_t>{{2, 1}, {3, 2}, {1, 3}})) << "a DESTROY is nobody's to evict";
   queue.Discard(2);
-  EXPECT_EQ(queue.size(), 7u);
+  EXPECT_EQ(queue.due(), 7u);
   EXPECT_EQ(queue.Heads().size(), 2u);
   queue.Discard(77);
   const std::vector<CircuitId> left = PopCircuits(queue, 16);
