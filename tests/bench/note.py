@@ -147,7 +147,9 @@ class Tor:
         node = self.net.nodes["client0"]
         folder = tempfile.mkdtemp(prefix="tor-cold-")
         with open(os.path.join(node["dir"], "torrc"), encoding="utf-8") as file:
-            lines = file.read().replace(node["dir"], folder).replace(f"SocksPort 127.0.0.1:{node['socks']}\n", "")
+            lines = file.read().replace(node["dir"], folder)
+        for line in (f"SocksPort 127.0.0.1:{node['socks']}\n", f"ControlPort 127.0.0.1:{node['ctl']}\n"):  # client0 has them
+            lines = lines.replace(line, "")
         with open(os.path.join(folder, "torrc"), "w", encoding="utf-8") as file:
             file.write(lines)
         socket_path = os.path.join(folder, "socks.sock")
@@ -155,7 +157,7 @@ class Tor:
         process = subprocess.Popen(self.net.tor("-f", os.path.join(folder, "torrc"), "--quiet"), stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
         try:
-            while time.perf_counter() - start < 120:
+            while time.perf_counter() - start < 120 and process.poll() is None:
                 try:
                     self.connect(socket_path)
                     return (time.perf_counter() - start) * 1000

@@ -3,8 +3,8 @@
 # targets: circuits_test circuits_bench
 """Circuits under attack and over time.
 
-usage: circuits.py BUILD_FOLDER [PART...] [--quick] [--flips N] [--flood N] [--mib N] [--cells N]
-Parts, all of them by default; each can be run alone:
+usage: circuits.py BUILD_FOLDER [PART...] [--add] [--quick] [--flips N] [--flood N] [--mib N] [--cells N]
+Parts, all of them by default; each can be run alone, and --add puts its figures to those of the runs before:
   flips   one bit at a time, at every hop, offset and direction; and cells replayed, dropped, swapped, spliced: nothing is delivered
   flood   a neighbour of the guard asks for N circuits and keeps them
   deaf    a client asks for bulk over many circuits and reads nothing
@@ -38,6 +38,7 @@ SLOPE_MAX = 1 << 20       # bytes a million cells: one megabyte for two gigabyte
 GROWTH_MAX_KIB = 160 << 10  # 64 MiB of cells on links, 32 MiB that wait for windows, and their bookkeeping
 DEAF_CIRCUITS, DEAF_MIB = 256, 2048
 LOSS_PERCENT = 30
+REPORT = "build/reports/circuits-soak.json"
 
 
 def say(*what):
@@ -231,6 +232,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
     parser.add_argument("parts", nargs="*", default=PARTS, metavar="PART")
+    parser.add_argument("--add", action="store_true")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--flips", type=int)
     parser.add_argument("--flood", type=int)
@@ -245,7 +247,7 @@ def main():
     for name, size in sizes.items():
         if getattr(options, name) is None:
             setattr(options, name, size)
-    report = {}
+    report = bench.load(REPORT, {}) if options.add else {}
     if "flips" in options.parts:
         report["flips"], report["flips_delivered"] = run_tests(options.build, "*Flip*", {"BULBIL_FLIPS": str(options.flips)})
         report["tampers"], report["tampers_delivered"] = run_tests(options.build, "*Tamper*", {"BULBIL_FLIPS": str(options.flips // 10)})
@@ -262,9 +264,7 @@ def main():
         a_day_under_asan(report, options.cells)
     report["missed"] = " ".join(missed(report, options))
     print(json.dumps(report, indent=1))
-    os.makedirs("build/reports", exist_ok=True)
-    with open("build/reports/circuits-soak.json", "w", encoding="utf-8") as file:
-        json.dump(report, file, indent=1)
+    bench.save(REPORT, report)
     sys.exit(1 if report["missed"] else 0)
 
 
