@@ -174,10 +174,7 @@ void CircuitsDriver::Do(Dial& action) {
 void CircuitsDriver::Do(AskEndpoint& action) {
   EndpointRequest request{.channel_binding = action.channel_binding, .payload = std::move(action.payload), .answer = nullptr};
   request.answer = [this, circuit = action.circuit, alive = std::weak_ptr(alive_)](base::Bytes payload) {
-    if (alive.expired()) return;
-    loop_.Post([this, circuit, alive, payload = std::move(payload)]() mutable {
-      if (!alive.expired()) Apply(relay_.OnAnswer(circuit, std::move(payload), loop_.Now()));
-    });
+    if (!alive.expired()) Apply(relay_.OnAnswer(circuit, std::move(payload), loop_.Now()));
   };
   options_.endpoint->OnEndpointRequest(std::move(request));
 }
