@@ -99,6 +99,7 @@ class ContactBook {
   const std::map<keys::PublicKey, Contact>& contacts() const { return contacts_; }
   const Contact* FindName(const std::string& name) const;
   const Conversation* FindConversation(const keys::PublicKey& key) const;
+  const std::map<keys::PublicKey, Conversation>& conversations() const { return conversations_; }
   size_t invite_count() const { return invites_.size(); }
 
   // ---- what the network does

@@ -139,16 +139,19 @@ ExchangeDriver::ExchangeDriver(Courier::Options options, circuits::Operations& o
 ExchangeDriver::~ExchangeDriver() = default;
 
 bool ExchangeDriver::Nudge() {
-  if (!round_ || round_->finished) return false;
+  if (!running()) return false;
   loop_.Post([weak = std::weak_ptr<Round>(round_)] {
     if (const auto round = weak.lock()) round->Step();
   });
   return true;
 }
 
+bool ExchangeDriver::running() const { return round_ && !round_->finished; }
+bool ExchangeDriver::writing() const { return running() && round_->writing; }
+
 void ExchangeDriver::Run(const ExchangeRequest& request, std::function<absl::Status(const ContactBook::Change&)> on_change,
                          std::function<void(absl::StatusOr<ExchangeResult>)> done) {
-  if (round_ && !round_->finished) {
+  if (running()) {
     return loop_.Post([done = std::move(done)] { done(absl::FailedPreconditionError("a round is under way")); });
   }
   round_ = std::make_shared<Round>(*this, request);

@@ -44,6 +44,9 @@ class ExchangeDriver {
 
   // Something was queued: the round that runs, if there is one, takes it along. True if there is.
   bool Nudge();
+  bool running() const;
+  // What changed is on its way to the disk: end nothing now.
+  bool writing() const;
 
  private:
   struct Round;

@@ -59,6 +59,8 @@ absl::Status RunClient(const Invocation& invocation, const Context& context) {
       return SendNote(invocation, context);
     case Command::kPoll:
       return PollNotes(invocation, context);
+    case Command::kChat:
+      return Chat(invocation, context);
     case Command::kInvite:
       return MakeInvite(invocation, context);
     case Command::kAccept:

@@ -45,6 +45,7 @@ const Key kKeys[] = {
     {"node", "network", &Config::network, IsAnything, "a name in quotes"},
     {"node", "join_timeout", &Config::join_timeout, IsDuration, "a duration as \"30s\""},
     {"ui", "color", &Config::color, IsColor, "\"auto\", \"always\" or \"never\""},
+    {"ui", "notify_command", &Config::notify_command, IsAnything, "a command in quotes"},
     {"log", "level", &Config::log_level, IsAnything, "a level as \"info\""},
 };
 

@@ -4,6 +4,7 @@
 //   [node]  listen = "localhost:10001"   advertise = "203.0.113.5:10001"   bootstrap = ["localhost:10001"]   # [] = create a ring
 //           network = "local"            join_timeout = "30s"
 //   [ui]    color = "auto"               # auto | always | never
+//           notify_command = "..."      # what `chat` runs when something new comes, without its text
 //   [log]   level = "info"               # as BULBIL_LOG
 // An unknown section or key, a wrong type or a value out of range is an error with its line and column: a typing error must not
 // silently turn a protection off.
@@ -19,7 +20,7 @@
 namespace cli {
 
 struct Config {
-  std::optional<std::string> listen, advertise, network, join_timeout, color, log_level;
+  std::optional<std::string> listen, advertise, network, join_timeout, color, notify_command, log_level;
   std::optional<std::vector<std::string>> bootstrap;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/contact_send.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
@@ -15,21 +17,54 @@
 namespace cli {
 namespace {
 
+constexpr absl::Duration kSendRetry = absl::Seconds(2);  // between two rounds of --wait; what is due says the outbox
+
 std::string ShortId(const chat::MessageId& id) { return base::ToHex(base::ByteView(id).first(2)); }
 
-absl::Status RunRound(TalkSession& session, OpenBook& open) {
-  absl::Status outcome = absl::InternalError("the round never ended");
-  RETURN_IF_ERROR(session.Run([&] {
-    session.exchange().Run(
-        {.book = &open.book(), .inbox = &open.inbox(), .read = false},
+// Rounds that only send, until the message is stored or the time is over; between two of them other commands may have the book.
+class Rounds {
+ public:
+  Rounds(TalkSession& session, OpenBook& open, const keys::PublicKey& to, const chat::MessageId& id, absl::Duration patience)
+      : session_(session), open_(open), to_(to), id_(id), until_(session.loop().Now() + patience), timer_(session.loop(), [this] {
+          Again();
+        }) {}
+
+  absl::Status Run() {
+    RETURN_IF_ERROR(session_.Run([this] { Again(); }));
+    return outcome_;
+  }
+
+ private:
+  void Again() {
+    const absl::Status resumed = open_.Resume();
+    if (absl::IsUnavailable(resumed)) return timer_.Reset(session_.loop().Now() + kBookRetry);
+    if (!resumed.ok()) return End(resumed);
+    session_.exchange().Run(
+        {.book = &open_.book(), .inbox = &open_.inbox(), .read = false},
         [](const chat::ContactBook::Change&) { return absl::OkStatus(); },
-        [&](const absl::StatusOr<chat::ExchangeResult>& result) {
-          outcome = result.status();
-          session.End();
-        });
-  }));
-  return outcome;
-}
+        [this](const absl::StatusOr<chat::ExchangeResult>& result) { Judge(result.status()); });
+  }
+  void Judge(const absl::Status& round) {
+    const chat::Conversation* conversation = open_.book().FindConversation(to_);
+    const chat::Outgoing* message = conversation == nullptr ? nullptr : conversation->outbox().Find(id_);
+    const bool waits = message != nullptr && message->state == chat::DeliveryState::kQueued;
+    if (!waits || session_.loop().Now() >= until_) return End(round);
+    open_.Release();
+    timer_.Reset(std::min(until_, session_.loop().Now() + kSendRetry));
+  }
+  void End(const absl::Status& outcome) {
+    outcome_ = outcome;
+    session_.End();
+  }
+
+  TalkSession& session_;
+  OpenBook& open_;
+  const keys::PublicKey to_;
+  const chat::MessageId id_;
+  const absl::Time until_;
+  base::Timer timer_;
+  absl::Status outcome_;
+};
 
 absl::Status Waits(const chat::Outgoing& message, const chat::Conversation& conversation, const std::string& name,
                    const absl::Status& outcome) {
@@ -47,10 +82,18 @@ absl::Status Waits(const chat::Outgoing& message, const chat::Conversation& conv
   return Fail(std::move(error));
 }
 
+// --wait; without it one round is all.
+absl::StatusOr<absl::Duration> PatienceOf(const TalkFlags& flags) {
+  if (flags.wait.empty()) return absl::ZeroDuration();
+  const std::optional<absl::Duration> patience = ParseDuration(flags.wait);
+  return patience ? absl::StatusOr<absl::Duration>(*patience) : BadValue("--wait", flags.wait, "a duration as 30s or 5m");
+}
+
 }  // namespace
 
 absl::Status SendToContact(const Invocation& invocation, const Context& context, OpenBook& open, const chat::Contact& contact,
                            base::Bytes text) {
+  ASSIGN_OR_RETURN(const absl::Duration patience, PatienceOf(invocation.talk));
   const absl::Time start = absl::Now();
   const auto id = open.book().Send(contact.key, std::move(text), start);
   if (absl::IsFailedPrecondition(id.status())) {
@@ -62,9 +105,15 @@ absl::Status SendToContact(const Invocation& invocation, const Context& context,
   if (!id.ok()) return Fail({.exit = Exit::kRefused, .what = std::string(id.status().message())});
   RETURN_IF_ERROR(open.Save());
   ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, TalkSession::Open(invocation, context));
-  const absl::Status outcome = RunRound(*session, open);
-  const chat::Conversation& conversation = *open.book().FindConversation(contact.key);
-  const chat::Outgoing& message = *conversation.outbox().Find(*id);
+  const absl::Status outcome = Rounds(*session, open, contact.key, *id, patience).Run();
+  if (open.released()) return outcome;  // the book could not be taken again
+  const chat::Conversation* talk = open.book().FindConversation(contact.key);
+  const chat::Outgoing* found = talk == nullptr ? nullptr : talk->outbox().Find(*id);
+  if (found == nullptr) {  // somebody forgot the contact while this waited
+    return Fail({.exit = Exit::kIdentity, .what = absl::StrCat(contact.name, " is no contact any more; nothing was sent")});
+  }
+  const chat::Conversation& conversation = *talk;
+  const chat::Outgoing& message = *found;
   if (message.state == chat::DeliveryState::kQueued) return Waits(message, conversation, contact.name, outcome);
   const absl::Time end = absl::Now();
   if (context.flags.json) {

@@ -27,6 +27,7 @@ constexpr Name kNames[] = {
     {Command::kUp, "up"},
     {Command::kSend, "send"},
     {Command::kPoll, "poll"},
+    {Command::kChat, "chat"},
     {Command::kInvite, "invite"},
     {Command::kAccept, "accept"},
     {Command::kContactsAdd, "contacts add"},
@@ -69,21 +70,38 @@ const std::vector<RootOption>& RootOptions() {
       {"--advertise", {Command::kNode, Command::kRelay}},
       {"--join-timeout", {Command::kNode, Command::kRelay}},
       {"--unsafe-log", {Command::kNode, Command::kRelay, Command::kUp}},
-      {"--bootstrap", {Command::kNode, Command::kRelay, Command::kSend, Command::kPoll}},
+      {"--bootstrap", {Command::kNode, Command::kRelay, Command::kSend, Command::kPoll, Command::kChat}},
       {"--network",
-       {Command::kNode, Command::kRelay, Command::kSend, Command::kPoll, Command::kInvite, Command::kAccept,
+       {Command::kNode, Command::kRelay, Command::kSend, Command::kPoll, Command::kChat, Command::kInvite, Command::kAccept,
         Command::kContactsAdd, Command::kContactsList, Command::kContactsShow, Command::kContactsVerify, Command::kContactsRename,
         Command::kContactsReceipts, Command::kContactsBlock, Command::kContactsRemove, Command::kContactsRequests,
         Command::kBackup, Command::kRestore}},
       {"--node",
-       {Command::kSend, Command::kPoll, Command::kStatus, Command::kTop, Command::kRingShow, Command::kRingLookup,
+       {Command::kSend, Command::kPoll, Command::kChat, Command::kStatus, Command::kTop, Command::kRingShow, Command::kRingLookup,
         Command::kDhtPut, Command::kDhtGet, Command::kHealth}},
-      {"--as", {Command::kSend,          Command::kPoll,           Command::kKeysShow,         Command::kKeysExport,
-                Command::kKeysImport,    Command::kKeysNew,        Command::kKeysList,         Command::kKeysRemove,
-                Command::kInvite,        Command::kAccept,         Command::kContactsAdd,      Command::kContactsList,
-                Command::kContactsShow,  Command::kContactsVerify, Command::kContactsRename,   Command::kContactsReceipts,
-                Command::kContactsBlock, Command::kContactsRemove, Command::kContactsRequests, Command::kBackup,
-                Command::kRestore}},
+      {"--as",
+       {Command::kSend,
+        Command::kPoll,
+        Command::kChat,
+        Command::kKeysShow,
+        Command::kKeysExport,
+        Command::kKeysImport,
+        Command::kKeysNew,
+        Command::kKeysList,
+        Command::kKeysRemove,
+        Command::kInvite,
+        Command::kAccept,
+        Command::kContactsAdd,
+        Command::kContactsList,
+        Command::kContactsShow,
+        Command::kContactsVerify,
+        Command::kContactsRename,
+        Command::kContactsReceipts,
+        Command::kContactsBlock,
+        Command::kContactsRemove,
+        Command::kContactsRequests,
+        Command::kBackup,
+        Command::kRestore}},
   };
   return options;
 }
@@ -108,6 +126,7 @@ class Grammar {
     AddRun();
     AddNodes();
     AddTalk();
+    AddChat();
     AddPeople();
     AddKeys();
     AddLook();
@@ -176,13 +195,24 @@ class Grammar {
     send.add_flag("--anon", flags.anonymous);
     send.add_flag("--reply", flags.reply);
     send.add_flag("--now", flags.now);
+    Value(send, "--wait", flags.wait);
     AddPassphrase(send, flags.passphrase_fd, flags.passphrase_file);
     for (const char* name : {"poll", "recv", "receive"}) {
       CLI::App& poll = Add(app_, name, Command::kPoll);
       Value(poll, "--wait", flags.wait);
       poll.add_flag("--watch", flags.watch);
+      Value(poll, "--exec", flags.exec);
       AddPassphrase(poll, flags.passphrase_fd, flags.passphrase_file);
     }
+  }
+  void AddChat() {
+    TalkFlags& flags = out_.talk;
+    CLI::App& chat = Add(app_, "chat", Command::kChat);
+    chat.add_option("NAME", flags.to);
+    chat.add_flag("--line", flags.line);
+    chat.add_flag("--ascii", flags.ascii);
+    Value(chat, "--profile", flags.profile);
+    AddPassphrase(chat, flags.passphrase_fd, flags.passphrase_file);
   }
   void AddPeople() {
     PeopleFlags& flags = out_.people;

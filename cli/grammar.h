@@ -23,6 +23,7 @@ enum class Command {
   kUp,
   kSend,
   kPoll,
+  kChat,
   kInvite,
   kAccept,
   kContactsAdd,
@@ -77,6 +78,9 @@ struct TalkFlags {
   std::optional<std::string> message;
   std::string wait;
   bool sign = false, anonymous = false, reply = false, watch = false, now = false;
+  bool line = false, ascii = false;  // of chat
+  std::string profile;
+  std::string exec;  // of poll
   std::string passphrase_fd, passphrase_file;
 };
 struct PeopleFlags {

@@ -30,6 +30,7 @@ Run      node      full node: stores and relays (the default command)
          up        keeps a local network running on ports 10001 and up
 Talk     send      NAME|ADDRESS [-m TEXT | < stdin]
          poll      [--watch] [--wait 30s]
+         chat      [NAME] [--line]                     on the whole screen
          invite    a one-time code for somebody you know
          accept    CODE
 People   keys      new|list|show|export|import|rm
@@ -123,6 +124,7 @@ options
   --sign                 put your address and signature inside the seal; cannot be denied later
   --anon                 no sender at all (the default)
   --reply                a one-conversation reply key; not available yet
+  --wait TIME            to a contact: try for so long until it is stored, then exit 6
   --now                  send at once and say what that shows; without it, too, nothing is held back yet
   --as NAME              sign as this identity (BULBIL_IDENTITY)
 )"},
@@ -134,6 +136,23 @@ options
   --as NAME              read as this identity (BULBIL_IDENTITY)
   --wait TIME            until the first message or for TIME, then exit 6; asks often at first, less the longer it waits
   --watch                go on reading until Ctrl-C
+  --exec COMMAND         run it in a shell for every message, whose JSON it reads from stdin, instead of printing. If it fails
+                         the poll ends with 5, and the next one begins with that message
+)"},
+    {Command::kChat, "chat", R"(usage: bulbil chat [NAME] [--line] [--ascii] [--profile low|normal|fast]
+
+Contacts, what was said, and what you write, on the whole screen; F1 shows the keys. Marks of your messages: · waits here,
+↑ on its way, ✓ stored, ✓✓ the other side has read it (if it has turned receipts on), ✗ expired.
+
+  bulbil chat bob
+  echo "@bob the train is at nine" | bulbil chat --line
+
+options
+  --line                 no control of the screen: one line for everything, "@bob text" to write. So it is by itself where the
+                         input or the output is no terminal, or TERM=dumb
+  --ascii                draw with ASCII alone
+  --profile NAME         how often it reads, on average: low every 45 s, normal every 10 s (the default), fast every 2 s
+  --as NAME              as this identity (BULBIL_IDENTITY)
 )"},
     {Command::kInvite, "invite", R"(usage: bulbil invite [--name NAME] [--qr] [--expires 24h]
 
@@ -346,6 +365,7 @@ std::string SharedOptions(Command command) {
                           "  --network NAME         the network (local)\n");
     case Command::kSend:
     case Command::kPoll:
+    case Command::kChat:
       return absl::StrCat(kPassphrase,
                           "  --bootstrap HOST:PORT  use no local node: join through this one as a client; may be repeated\n"
                           "  --network NAME         the network to be part of (local); NAME+vN: N points each\n",

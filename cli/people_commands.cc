@@ -9,8 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
-#include "base/terminal_text.h"
 #include "cli/backup_file.h"
+#include "cli/book_errors.h"
 #include "cli/errors.h"
 #include "cli/json.h"
 #include "cli/open_book.h"
@@ -37,46 +37,6 @@ absl::StatusOr<std::unique_ptr<OpenBook>> OpenFor(const Invocation& invocation, 
 absl::Status Needs(const std::string& word, const char* what, const char* example) {
   if (!word.empty()) return absl::OkStatus();
   return Fail({.exit = Exit::kUsage, .what = absl::StrCat(what, " is missing"), .fix = {example}});
-}
-
-absl::Status KeyChanged(const std::string& name) {
-  return Fail(
-      {.exit = Exit::kIdentity,
-       .what = absl::StrCat("the key of ", name, " is not the one you know; nothing was changed or sent"),
-       .fix = {absl::StrCat("ask ", name, " over another channel, then:  bulbil contacts verify ", name, " --accept-new")}});
-}
-
-// What the book says of a name, an address or a limit.
-absl::Status ExplainBook(const absl::Status& status, const std::string& name) {
-  const std::string message(status.message());
-  switch (status.code()) {
-    case absl::StatusCode::kOk:
-      return status;
-    case absl::StatusCode::kFailedPrecondition:
-      return KeyChanged(name);
-    case absl::StatusCode::kAlreadyExists:
-      return Fail({.exit = Exit::kIdentity, .what = absl::StrCat("there already: ", message)});
-    case absl::StatusCode::kResourceExhausted:
-      return Fail({.exit = Exit::kRefused, .what = message});
-    case absl::StatusCode::kDeadlineExceeded:
-      return Fail({.exit = Exit::kRefused, .what = message, .fix = {"ask for a new one:  bulbil invite"}});
-    case absl::StatusCode::kUnauthenticated:
-      return Fail({.exit = Exit::kRefused, .what = "the invite makes no sense"});
-    default:
-      return Fail({.exit = Exit::kUsage, .what = message});
-  }
-}
-
-// Letters of any language, digits, spaces, - . _; nothing that a terminal or a shell takes for something else.
-absl::Status CheckTypedName(const std::string& name) {
-  const bool odd = name.empty() || name[0] == '#' || name[0] == '@' || name[0] == '-' || name.rfind("bulb1", 0) == 0 ||
-                   base::SanitizeForTerminal(base::AsBytes(name)).removed > 0 || name.find('\n') != name.npos ||
-                   Utf8Length(name) > kShownNameMax;
-  if (!odd) return absl::OkStatus();
-  return Fail(
-      {.exit = Exit::kUsage,
-       .what = absl::StrCat("\"", Cut(name), "\" cannot be a name"),
-       .why = {absl::StrCat("a name has 1 to ", kShownNameMax, " characters, and does not begin with #, @, - or bulb1")}});
 }
 
 absl::Status Confirm(const std::string& question, bool yes, const Context& context) {

@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "cli/errors.h"
 #include "cli/people_screens.h"
+#include "cli/shell_command.h"
 #include "cli/talk_errors.h"
 #include "cli/talk_screens.h"
 #include "cli/terminal.h"
@@ -44,7 +45,8 @@ void PollLoop::Poll() {
                                   .inbox = &open_.inbox(),
                                   .created = identity.info.created,
                                   .imported = identity.info.imported,
-                                  .today_only = !whole};
+                                  .today_only = !whole,
+                                  .mark_shown = plan_.exec.empty()};
   session_.client().Poll(
       request, [this](const chat::Message& message) { return OnMessage(message); },
       [this](absl::StatusOr<chat::PollResult> result) { Converse(std::move(result)); });
@@ -61,6 +63,11 @@ Sender PollLoop::SenderOf(const chat::Message& message) const {
 
 absl::Status PollLoop::OnMessage(const chat::Message& message) {
   const Sender sender = SenderOf(message);
+  if (!plan_.exec.empty()) {
+    const bool known = std::any_of(executions_.begin(), executions_.end(), [&](const auto& one) { return one.id == message.id; });
+    if (!known) executions_.push_back({message.id, MessageJson(message, plan_.mailbox, sender)});
+    return absl::OkStatus();
+  }
   print_failed_ = WriteStdout(plan_.json ? MessageJson(message, plan_.mailbox, sender)
                                          : MessageText(message, absl::Now(), absl::LocalTimeZone(), sender));
   return print_failed_;
@@ -72,7 +79,7 @@ void PollLoop::Converse(absl::StatusOr<chat::PollResult> result) {
   const absl::Status reloaded = open_.Reload();
   if (!reloaded.ok()) return Finish(reloaded);
   session_.exchange().Run(
-      {.book = &open_.book(), .inbox = &open_.inbox()},
+      {.book = &open_.book(), .inbox = &open_.inbox(), .mark_shown = plan_.exec.empty()},
       [this](const chat::ContactBook::Change& change) { return OnChange(change); },
       [this, result](const absl::StatusOr<chat::ExchangeResult>& exchanged) mutable {
         if (!exchanged.ok()) return OnDone(exchanged.status());
@@ -100,11 +107,55 @@ absl::Status PollLoop::OnChange(const chat::ContactBook::Change& change) {
 void PollLoop::OnDone(absl::StatusOr<chat::PollResult> result) {
   if (!print_failed_.ok()) return Finish(print_failed_);
   if (!result.ok()) return AgainOr(ExplainTalk(result.status()));
-  const bool nothing = result->new_messages == 0;
+  if (!executions_.empty()) return Execute(*std::move(result));
+  Conclude(*result);
+}
+
+// One after the other, while other commands, and they themselves, may have the book.
+void PollLoop::Execute(chat::PollResult result) {
+  open_.Release();
+  struct Outcome {
+    std::vector<Execution> all;
+    size_t done = 0;
+    int code = 0;
+  };
+  auto outcome = std::make_shared<Outcome>();
+  outcome->all = executions_;
+  session_.loop().RunSlow(
+      [outcome, script = plan_.exec] {
+        while (outcome->done < outcome->all.size() && outcome->code == 0) {
+          outcome->code = RunShell(script, "", outcome->all[outcome->done].json);
+          outcome->done += outcome->code == 0 ? 1 : 0;
+        }
+      },
+      [this, outcome, result = std::move(result)] { AfterExecution(outcome->done, outcome->code, result); });
+}
+
+void PollLoop::AfterExecution(size_t done, int code, chat::PollResult result) {
+  const absl::Status resumed = open_.Resume();
+  if (absl::IsUnavailable(resumed)) {
+    session_.loop().At(session_.loop().Now() + kBookRetry,
+                       [this, done, code, result = std::move(result)] { AfterExecution(done, code, result); });
+    return;
+  }
+  if (!resumed.ok()) return Finish(resumed);
+  chat::InboxChange change;
+  for (size_t i = 0; i < done; ++i) change.shown.push_back(executions_[i].id);
+  executions_.clear();
+  const absl::Status kept = open_.inbox().Apply(change);
+  if (!kept.ok()) return Finish(kept);
+  if (code == 0) return Conclude(result);
+  Finish(Fail({.exit = Exit::kLocal,
+               .what = absl::StrCat("the command of --exec ended with ", code),
+               .why = {"the next poll begins with its message"}}));
+}
+
+void PollLoop::Conclude(const chat::PollResult& result) {
+  const bool nothing = result.new_messages == 0;
   const bool last = !plan_.watch && (!plan_.wait || !nothing || session_.loop().Now() >= end_);
-  if (last || (plan_.watch && !nothing)) {
+  if ((last || (plan_.watch && !nothing)) && plan_.exec.empty()) {
     const absl::Status printed =
-        WriteStdout(plan_.json ? SummaryJson(*result, plan_.mailbox) : SummaryText(*result, plan_.mailbox));
+        WriteStdout(plan_.json ? SummaryJson(result, plan_.mailbox) : SummaryText(result, plan_.mailbox));
     if (!printed.ok()) return Finish(printed);
   }
   if (!last) return AgainOr(absl::OkStatus());

@@ -8,6 +8,8 @@
 // message is printed as soon as it is kept, before the inbox is told that it was shown: an end in between, or an output that
 // cannot be written, shows it again rather than never. Between two polls the book is let go: at once by a watch, else if another
 // command waits for it.
+// With --exec a command is run for each message, its JSON on stdin, when the poll is over and the book is let go: so it may send.
+// A message counts as shown once its command has ended with 0; else the loop ends, and the next one begins with that message.
 #pragma once
 
 #include <optional>
@@ -26,6 +28,7 @@ struct PollPlan {
   std::optional<absl::Duration> wait;  // until the first message, or this long
   bool watch = false;
   bool json = false;
+  std::string exec;  // --exec: run for every message instead of printing it
 };
 
 inline constexpr absl::Duration kWaitPauseMin = absl::Milliseconds(40), kWaitPauseMax = absl::Seconds(3);
@@ -48,6 +51,9 @@ class PollLoop {
   void Poll();
   Sender SenderOf(const chat::Message& message) const;
   absl::Status OnMessage(const chat::Message& message);
+  void Execute(chat::PollResult result);
+  void AfterExecution(size_t done, int code, chat::PollResult result);
+  void Conclude(const chat::PollResult& result);
   void Converse(absl::StatusOr<chat::PollResult> result);
   absl::Status OnChange(const chat::ContactBook::Change& change);
   void OnDone(absl::StatusOr<chat::PollResult> result);
@@ -58,6 +64,11 @@ class PollLoop {
   TalkSession& session_;
   OpenBook& open_;
   base::Timer timer_;
+  struct Execution {
+    chat::NoteId id{};
+    std::string json;
+  };
+  std::vector<Execution> executions_;  // of this poll
   absl::Time start_, end_;
   absl::Time whole_poll_due_;
   absl::Status outcome_;

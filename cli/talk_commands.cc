@@ -10,6 +10,9 @@
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "chat/note.h"
+#include "cli/cell_text.h"
+#include "cli/chat_lines.h"
+#include "cli/chat_screen.h"
 #include "cli/contact_send.h"
 #include "cli/errors.h"
 #include "cli/identities.h"
@@ -119,7 +122,7 @@ absl::StatusOr<chat::SendResult> SendAndWait(TalkSession& session, const chat::S
 }
 
 absl::StatusOr<PollPlan> PlanOf(const TalkFlags& flags, const Context& context) {
-  PollPlan plan{.watch = flags.watch, .json = context.flags.json};
+  PollPlan plan{.watch = flags.watch, .json = context.flags.json, .exec = flags.exec};
   if (flags.wait.empty()) return plan;
   if (flags.watch) return Fail({.exit = Exit::kUsage, .what = "--wait and --watch exclude each other"});
   plan.wait = ParseDuration(flags.wait);
@@ -138,6 +141,9 @@ absl::Status SendNote(const Invocation& invocation, const Context& context) {
     ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(flags.to));
     ASSIGN_OR_RETURN(base::Bytes text, NoteText(flags, context));
     return SendToContact(invocation, context, *open, contact, std::move(text));
+  }
+  if (!flags.wait.empty()) {
+    return Fail({.exit = Exit::kUsage, .what = "--wait is for messages to a contact: a note is sent once, and tells at once"});
   }
   chat::SendRequest request;
   ASSIGN_OR_RETURN(request.recipient, to_contact ? AddressOfContact(invocation, context) : Recipient(flags.to));
@@ -163,6 +169,40 @@ absl::Status PollNotes(const Invocation& invocation, const Context& context) {
     WriteStderr(absl::StrCat("Reading mailbox \"", plan.mailbox, "\" from time to time. Stop with Ctrl-C.\n"));
   }
   return PollLoop(plan, *session, *open).Run();
+}
+
+absl::StatusOr<absl::Duration> PaceOf(const std::string& profile) {
+  if (profile == "low") return absl::Seconds(45);
+  if (profile.empty() || profile == "normal") return absl::Seconds(10);
+  if (profile == "fast") return absl::Seconds(2);
+  return BadValue("--profile", profile, "low, normal or fast");
+}
+
+absl::Status Chat(const Invocation& invocation, const Context& context) {
+  const TalkFlags& flags = invocation.talk;
+  if (context.flags.json) {
+    return Fail({.exit = Exit::kUsage, .what = "chat speaks no JSON", .fix = {"bulbil poll --watch --json"}});
+  }
+  ChatPlan plan;
+  ASSIGN_OR_RETURN(plan.pace, PaceOf(flags.profile));
+  ASSIGN_OR_RETURN(const overlay::Network network, ResolveNetwork(invocation, context));
+  plan.network = network.name;
+  plan.ascii = !UseUtf8() || flags.ascii;
+  plan.color = context.environment("NO_COLOR").empty() && context.flags.color != "never";
+  ASSIGN_OR_RETURN(const std::unique_ptr<OpenBook> open, BookFor(invocation, context));
+  if (!flags.to.empty()) {
+    ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(flags.to));
+    plan.who = contact.key;
+  }
+  ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, TalkSession::Open(invocation, context));
+  const std::string terminal = context.environment("TERM");
+  const bool lines =
+      flags.line || terminal.empty() || terminal == "dumb" || !IsTerminal(STDIN_FILENO) || !IsTerminal(STDOUT_FILENO);
+  ASSIGN_OR_RETURN(const absl::Duration patience, TimeoutOf(context));
+  const absl::Status ran = lines ? RunChatLines(plan, patience, *session, *open) : RunChatScreen(plan, context, *session, *open);
+  if (open->released()) return ran;
+  const absl::Status saved = open->Save();  // what the end overtook
+  return ran.ok() ? saved : ran;
 }
 
 }  // namespace cli

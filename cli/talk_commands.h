@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// cli/talk_commands.h — bulbil send and bulbil poll.
+// cli/talk_commands.h — bulbil send, bulbil poll and bulbil chat.
 //
 // Both work through the local node's circuits, or, with --bootstrap or without a node, as a client of their own (light_client.h).
 #pragma once
 
-#include "absl/status/status.h"
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "cli/context.h"
 #include "cli/grammar.h"
 
@@ -15,5 +18,11 @@ absl::Status SendNote(const Invocation& invocation, const Context& context);
 
 // Prints every new message once, made safe for a terminal (in JSON too), then a summary. kTime if --wait saw nothing.
 absl::Status PollNotes(const Invocation& invocation, const Context& context);
+
+// The screen, or lines: with --line, TERM=dumb, and where stdin or stdout is no terminal.
+absl::Status Chat(const Invocation& invocation, const Context& context);
+
+// The mean time between two rounds of reading of a profile: low, normal (also for an empty name), fast. kUsage for others.
+absl::StatusOr<absl::Duration> PaceOf(const std::string& profile);
 
 }  // namespace cli

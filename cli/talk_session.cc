@@ -4,7 +4,9 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <filesystem>
 
+#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "cli/control_client.h"
 #include "cli/errors.h"
@@ -58,6 +60,7 @@ absl::StatusOr<std::unique_ptr<TalkSession>> TalkSession::Open(const Invocation&
 
 void TalkSession::UseNode(const std::string& socket) {
   spdlog::debug("client: through the circuits of the local node");
+  way_ = absl::StrCat("node ", std::filesystem::path(socket).stem().string());
   calls_.emplace(loop_, rng_, overlay::GrpcClient::Options{});
   control_ = std::make_unique<ControlOperations>(*calls_, socket);
 }

@@ -30,6 +30,8 @@ class TalkSession {
   chat::ExchangeDriver& exchange() { return *exchange_; }
   base::EventLoop& loop() { return loop_; }
   base::Rng& rng() { return rng_; }
+  // "node 10001", or that there is none.
+  const std::string& way() const { return way_; }
   // Runs `start` on the loop, and the loop until End(). Once. kNetwork, without having started, if no bootstrap node answers.
   absl::Status Run(base::EventLoop::Task start);
   void End() { loop_.Stop(); }
@@ -39,6 +41,7 @@ class TalkSession {
   void UseNode(const std::string& socket);
   void UseLightClient(const overlay::Network& network, const std::vector<overlay::RpcTarget>& bootstrap);
 
+  std::string way_ = "no node here";
   absl::Duration limit_;  // for the first contact with the network
   keys::SystemRng rng_;
   overlay::GrpcEventLoop loop_{{}};

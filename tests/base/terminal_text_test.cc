@@ -83,7 +83,7 @@ TEST(TerminalText, WhateverComesTheResultIsSafeAndCleaningItAgainChangesNothing)
   support::SeededRng rng(31);
   const std::string pieces[] = {"\x1b[", "\xe2\x80\xae", "\xe2\x80\x8d", "\xcc\x81", "\xc2\x9b", "\xef\xbb\xbf", "\n", "\t", "x",
                                 "\xf0\x9f\xa7\x85", "\xed\xa0\x80", "\xf3\xa0\x81\x81", "\xe2\x81\xa7"};
-  for (int i = 0; i < 100000; ++i) {
+  for (int i = 0; i < 1000000; ++i) {
     std::string text;
     for (uint64_t n = rng.Below(20); n > 0; --n) {
       if (rng.Below(2) == 0) {

@@ -24,6 +24,7 @@ network = "garden"
 join_timeout = "5s"
 [ui]
 color = "never"
+notify_command = "true"
 [log]
 level = "debug"
 )",
@@ -34,6 +35,7 @@ level = "debug"
   EXPECT_EQ(config.network, "garden");
   EXPECT_EQ(config.join_timeout, "5s");
   EXPECT_EQ(config.color, "never");
+  EXPECT_EQ(config.notify_command, "true");
   EXPECT_EQ(config.log_level, "debug");
 }
 

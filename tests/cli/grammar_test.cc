@@ -141,7 +141,7 @@ TEST(Grammar, MistakesAreUsageErrorsInOurWords) {
 }
 
 TEST(Grammar, CommandsOfLaterIssuesDoNotExist) {
-  for (const char* line : {"chat", "contacts", "contacts import", "doctor", "metrics", "config show", "completion bash",
+  for (const char* line : {"chat bob carol", "contacts", "contacts import", "doctor", "metrics", "config show", "completion bash",
                            "ring fingers", "ring trace", "ping x", "keys passwd"}) {
     EXPECT_EQ(ErrorIn(line).exit, Exit::kUsage) << line;
   }

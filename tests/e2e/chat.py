@@ -46,7 +46,7 @@ def noticed(events):
 def no_keys_yet(cluster, alice):
     dave = Person(cluster, "dave")
     alice.local("contacts", "add", "dave", dave.address)
-    alice.send("dave", "are you there?", expect=6)  # Dave has never polled: no keys of his are to be had
+    alice.network("send", "dave", "--wait", "3s", stdin=b"are you there?", expect=6)  # Dave has never polled: no keys of his
     check("1 queued" in alice.local("contacts", "list").decode(), "the message is kept")
 
 
@@ -60,7 +60,8 @@ def talk(alice, bob):
     check(events[-1]["contact"] == "bob" or any(e.get("contact") == "bob" for e in events), events)
     check("request_answered" in noticed(bob.poll()), "alice's answer")
     long_text = "long " * 2000
-    alice.send("bob", "welcome")
+    alice.network("send", "bob", "--wait", "30s", stdin=b"welcome")
+    alice.network("send", bob.address, "--wait", "30s", stdin=b"a note", expect=2)
     alice.send("bob", long_text)
     check(texts(bob.poll()) == ["welcome", long_text], "in order, of any size")
     check(texts(bob.poll()) == [], "once")
@@ -97,6 +98,22 @@ def changed_key(cluster, alice):
     alice.local("contacts", "add", "bob", mallory.address, expect=3)
     alice.send("bob", "secret", expect=3)
     alice.local("contacts", "rm", "bob", "--yes")
+
+
+def executes(alice, bob):
+    """A command for each message: it may send, and what it fails at comes again."""
+    for text in ["one", "two"]:
+        bob.send("alice", text)
+    log = alice.home + ".exec"
+    answer = " ".join([alice.cluster.program, "send", "bob", "-m", "echo", "--wait", "30s", "--home", alice.home, "--bootstrap",
+                       alice.cluster.live()[0].address])
+    check(alice.network("poll", "--exec", f"cat >> {log} && {answer} >&2") == b"", "printed although a command was run")
+    with open(log, encoding="utf-8") as file:
+        check([json.loads(line)["text"] for line in file] == ["one", "two"], "each in its order")
+    check(texts(bob.poll()) == ["echo", "echo"], "a command may send")
+    bob.send("alice", "three")
+    alice.network("poll", "--exec", "exit 3", expect=5)
+    check(texts(alice.poll()) == ["three"], "not counted as shown")
 
 
 def beside_a_watch(alice, bob):
@@ -140,6 +157,7 @@ def main():
         alice, bob = Person(cluster, "alice"), Person(cluster, "bob")
         talk(alice, bob)
         receipts(alice, bob)
+        executes(alice, bob)
         beside_a_watch(alice, bob)
         no_keys_yet(cluster, alice)
         stranger(cluster, alice)

@@ -24,7 +24,7 @@ def closed_port():
 
 def usage(cli):
     for arguments in [["kyes"], ["--prot", "7"], ["--port"], ["--port", "x"], ["keys"], ["keys", "nwe"], ["send"], ["status", "--port", "7"],
-                      ["chat"], ["contacts", "lsit"], ["ring", "lookup"], ["ring", "lookup", "xyz"], ["dht", "get", "12"],
+                      ["chat", "bob", "carol"], ["chat", "--json"], ["chat", "--profile", "quick"], ["contacts", "lsit"], ["ring", "lookup"], ["ring", "lookup", "xyz"], ["dht", "get", "12"],
                       ["--bootstrap", "nowhere"], ["--listen", "8.8.8.8:10001"], ["demo", "--nodes", "2"], ["up", "--nodes", "x"],
                       ["status", "--node", "garbage"], ["status", "--color", "red"], ["status", "--timeout", "soon"],
                       ["poll", "--wait", "1s", "--watch", "--as", "alice"]]:
@@ -45,6 +45,8 @@ def identities(cli):
     address = cli.line("keys", "new", "--no-input", "--no-passphrase", "--name", "alice")
     cli.run("poll", home="empty", expect=3)
     cli.run("poll", "--as", "nobody", expect=3)
+    cli.run("chat", home="empty", expect=3)
+    cli.run("chat", "nobody", "--as", "alice", expect=3)
     wrong = address[:-1] + ("q" if address[-1] != "q" else "p")
     for text in [wrong, address[:-1], "bob", "@bob", "bulb1", address.upper().replace("B", "b", 1), "bulb1" + "b" * 59]:
         error = cli.run("send", text, stdin=b"x", expect=3).stderr
@@ -69,6 +71,7 @@ def no_network(cli, address):
     with held:
         cli.run("send", address, "--bootstrap", target, "--timeout", "2s", stdin=b"x", expect=4)
         cli.run("poll", "--as", "alice", "--bootstrap", target, "--timeout", "2s", expect=4)
+        cli.run("chat", "--as", "alice", "--bootstrap", target, "--timeout", "2s", expect=4)
         check(not os.path.exists(cli.home("nobody")), "the home was there already")
         cli.run("send", address, "--bootstrap", target, "--timeout", "2s", stdin=b"x", home="nobody", expect=4)
         check(not os.path.exists(os.path.join(cli.home("nobody"), "keys")), "an anonymous send made an identity")

@@ -31,6 +31,7 @@ ONLY_IN = [
     (r"toml\+\+/", r"cli/config\.cc"),
     (r"CLI/", r"cli/\w+\.(cc|h)"),
     (r"qrcodegen", r"cli/\w+\.cc"),
+    (r"(ncursesw?/)?n?curses\.h", r"cli/curses_screen\.cc"),
     (r"spdlog/", r"(\w+/\w+_driver\.cc|overlay/grpc_\w+\.cc|cli/\w+\.cc|chat/\w+_endpoint\.cc)"),
 ]
 

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/book_errors.h"
+
+#include "absl/strings/str_cat.h"
+#include "base/terminal_text.h"
+#include "cli/errors.h"
+#include "cli/people_screens.h"
+#include "cli/values.h"
+
+namespace cli {
+
+absl::Status KeyChanged(const std::string& name) {
+  return Fail(
+      {.exit = Exit::kIdentity,
+       .what = absl::StrCat("the key of ", name, " is not the one you know; nothing was changed or sent"),
+       .fix = {absl::StrCat("ask ", name, " over another channel, then:  bulbil contacts verify ", name, " --accept-new")}});
+}
+
+absl::Status ExplainBook(const absl::Status& status, const std::string& name) {
+  const std::string message(status.message());
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+      return status;
+    case absl::StatusCode::kFailedPrecondition:
+      return KeyChanged(name);
+    case absl::StatusCode::kAlreadyExists:
+      return Fail({.exit = Exit::kIdentity, .what = absl::StrCat("there already: ", message)});
+    case absl::StatusCode::kResourceExhausted:
+      return Fail({.exit = Exit::kRefused, .what = message});
+    case absl::StatusCode::kDeadlineExceeded:
+      return Fail({.exit = Exit::kRefused, .what = message, .fix = {"ask for a new one:  bulbil invite"}});
+    case absl::StatusCode::kUnauthenticated:
+      return Fail({.exit = Exit::kRefused, .what = "the invite makes no sense"});
+    default:
+      return Fail({.exit = Exit::kUsage, .what = message});
+  }
+}
+
+absl::Status CheckTypedName(const std::string& name) {
+  const bool odd = name.empty() || name[0] == '#' || name[0] == '@' || name[0] == '-' || name.rfind("bulb1", 0) == 0 ||
+                   base::SanitizeForTerminal(base::AsBytes(name)).removed > 0 || name.find('\n') != name.npos ||
+                   Utf8Length(name) > kShownNameMax;
+  if (!odd) return absl::OkStatus();
+  return Fail(
+      {.exit = Exit::kUsage,
+       .what = absl::StrCat("\"", Cut(name), "\" cannot be a name"),
+       .why = {absl::StrCat("a name has 1 to ", kShownNameMax, " characters, and does not begin with #, @, - or bulb1")}});
+}
+
+}  // namespace cli

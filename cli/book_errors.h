@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// cli/book_errors.h — what the contact book refuses, as users see it; for the commands and for the chat screen.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace cli {
+
+absl::Status KeyChanged(const std::string& name);
+// What the book says of a name, an address or a limit.
+absl::Status ExplainBook(const absl::Status& status, const std::string& name);
+// Letters of any language, digits, spaces, - . _; nothing that a terminal or a shell takes for something else. kUsage.
+absl::Status CheckTypedName(const std::string& name);
+
+}  // namespace cli

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/chat_lines.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <set>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "base/terminal_text.h"
+#include "chat/note.h"
+#include "cli/chat_commands.h"
+#include "cli/correspondence.h"
+#include "cli/errors.h"
+#include "cli/people_screens.h"
+#include "cli/terminal.h"
+#include "cli/values.h"
+
+namespace cli {
+namespace {
+
+constexpr int kLookMilliseconds = 100;  // how long the end of the reading thread may take
+
+std::string Safe(std::string_view text) { return base::SanitizeForTerminal(base::AsBytes(text)).text; }
+std::string Indented(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return absl::StrReplaceAll(text, {{"\n", "\n    "}});
+}
+
+// The thread that reads stdin, line by line, at most so long as a text may be.
+class LineReader {
+ public:
+  LineReader(base::EventLoop& loop, std::function<void(std::optional<std::string>)> on_line)
+      : loop_(loop), on_line_(std::move(on_line)), thread_([this] { Run(); }) {}
+  ~LineReader() {
+    stop_ = true;
+    thread_.join();
+  }
+
+ private:
+  static constexpr size_t kLineMax = chat::kNoteTextMax + 256;  // and a name
+
+  void Run() {
+    std::string line;
+    char bytes[4096];
+    while (!stop_) {
+      pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+      if (poll(&input, 1, kLookMilliseconds) <= 0) continue;
+      const ssize_t got = read(STDIN_FILENO, bytes, sizeof bytes);
+      if (got <= 0) break;
+      for (const char byte : std::string_view(bytes, static_cast<size_t>(got))) {
+        if (byte == '\n') {
+          Tell(std::exchange(line, {}));
+        } else if (line.size() < kLineMax) {
+          line += byte;
+        }
+      }
+    }
+    if (!line.empty()) Tell(line);
+    if (!stop_) Tell(std::nullopt);
+  }
+  void Tell(std::optional<std::string> line) {
+    loop_.Post([this, line = std::move(line)] { on_line_(line); });
+  }
+
+  base::EventLoop& loop_;
+  const std::function<void(std::optional<std::string>)> on_line_;
+  std::atomic<bool> stop_ = false;
+  std::thread thread_;
+};
+
+class ChatLines : public CorrespondenceListener {
+ public:
+  ChatLines(const ChatPlan& plan, absl::Duration patience, TalkSession& session, OpenBook& open)
+      : plan_(plan),
+        patience_(patience),
+        session_(session),
+        open_(open),
+        to_(plan.who),
+        correspondence_(plan.pace, session, open, *this) {}
+
+  void Start() {
+    correspondence_.Start();
+    started_ = true;
+    reader_.emplace(session_.loop(), [this](const std::optional<std::string>& line) { line ? OnLine(*line) : OnEnd(); });
+  }
+  void Stop() { reader_.reset(); }
+  const absl::Status& outcome() const { return outcome_; }
+
+ private:
+  void OnPeople(const std::vector<PersonShown>& people, size_t requests) override {
+    names_.clear();
+    for (const PersonShown& person : people) names_[person.key] = Safe(person.name);
+    if (requests > requests_) Print(absl::StrCat(requests, " waiting: /requests"));
+    requests_ = requests;
+  }
+  void OnMessage(const chat::Message& message, bool unseen) override {
+    if (!known_.insert(message.id).second) return;
+    if (!started_ && !unseen) return;  // said before this program ran
+    const std::string name = message.from ? NameOf(*message.from) : "nobody";
+    const std::string who =
+        message.own ? absl::StrCat("you to ", name) : absl::StrCat(name, message.in_conversation ? "" : " (note)");
+    Print(absl::StrCat(who, ": ", message.late ? "(late) " : "", base::SanitizeForTerminal(message.text).text));
+    if (!message.own) correspondence_.Seen({message.id});
+  }
+  void OnState(const keys::PublicKey& to, const chat::StateChange& change, bool under_way) override {
+    waiting_.erase(change.id);
+    if (change.state == chat::DeliveryState::kQueued) waiting_.insert(change.id);
+    if (!started_ || under_way || change.state == chat::DeliveryState::kQueued || !known_.contains(change.id)) return;
+    Print(absl::StrCat("to ", NameOf(to), ": ", StateText(change)));
+  }
+  void OnNotice(const std::optional<keys::PublicKey>&, const std::string& text) override { Print(text); }
+  void OnStatus(const StatusShown& status) override {
+    if (status.trouble != trouble_ && !status.trouble.empty()) Print(absl::StrCat("! ", status.trouble));
+    trouble_ = status.trouble;
+  }
+  void OnTick() override {
+    if (!ends_by_ || ended_) return;
+    if (sending_ == 0 && waiting_.empty()) return Finish(absl::OkStatus());
+    if (session_.loop().Now() < *ends_by_) return;
+    Finish(Fail({.exit = Exit::kTime,
+                 .what = absl::StrCat(waiting_.size(), " messages are kept here and not stored yet"),
+                 .fix = {"the next send or poll tries again:  bulbil poll"}}));
+  }
+
+  std::string NameOf(const keys::PublicKey& key) const {
+    const auto it = names_.find(key);
+    return it == names_.end() ? TagOf(key) : it->second;
+  }
+  void Print(const std::string& text) {
+    const absl::Status written =
+        WriteStdout(absl::StrCat(absl::FormatTime("%H:%M ", absl::Now(), absl::LocalTimeZone()), Indented(Safe(text)), "\n"));
+    if (!written.ok() && outcome_.ok()) Finish(written);
+  }
+
+  void OnLine(const std::string& line) {
+    if (line.empty()) return;
+    if (line[0] == '/' && line.rfind("//", 0) != 0) return Command(absl::StrSplit(line, ' ', absl::SkipEmpty()));
+    TypedLine typed = ParseTypedLine(line);
+    ++sending_;
+    correspondence_.WithBook([this, typed](OpenBook& open) {
+      --sending_;
+      if (!typed.to.empty()) {
+        const auto contact = open.Find(typed.to);
+        if (!contact.ok()) return Print(ErrorLine(contact.status()));
+        to_ = contact->key;
+      }
+      if (!to_) return Print("to whom?  @NAME text");
+      if (typed.text.empty()) return;
+      const auto id = open.book().Send(*to_, base::ToBytes(base::AsBytes(typed.text)), absl::Now());
+      if (id.ok()) waiting_.insert(*id);
+      if (!id.ok()) Print(absl::StrCat("NOT sent: ", id.status().message()));
+    });
+  }
+  void Command(const std::vector<std::string>& words) {
+    if (words.front() == "/quit") return OnEnd();
+    if (words.front() == "/poll") return correspondence_.PollNow();
+    if (words.front() == "/help") return Print(kChatHelp);
+    correspondence_.WithBook([this, words](OpenBook& open) {
+      const auto reply = RunChatCommand(open, plan_.network, words, to_);
+      Print(reply.ok() ? reply->text : ErrorLine(reply.status()));
+    });
+  }
+  void OnEnd() {
+    if (!ends_by_) ends_by_ = session_.loop().Now() + patience_;
+    OnTick();
+  }
+  void Finish(absl::Status outcome) {
+    if (std::exchange(ended_, true)) return;
+    outcome_ = std::move(outcome);
+    correspondence_.End([this] { session_.End(); });
+  }
+
+  const ChatPlan& plan_;
+  const absl::Duration patience_;
+  TalkSession& session_;
+  OpenBook& open_;
+  std::optional<keys::PublicKey> to_;
+  Correspondence correspondence_;
+  std::optional<LineReader> reader_;
+  std::map<keys::PublicKey, std::string> names_;
+  std::set<chat::MessageId> known_, waiting_;
+  size_t requests_ = 0;
+  size_t sending_ = 0;  // lines that wait for the book
+  std::string trouble_;
+  bool started_ = false, ended_ = false;
+  std::optional<absl::Time> ends_by_;
+  absl::Status outcome_;
+};
+
+}  // namespace
+
+TypedLine ParseTypedLine(const std::string& line) {
+  if (line.rfind("//", 0) == 0) return {"", line.substr(1)};
+  if (line[0] != '@') return {"", line};
+  const size_t space = line.find(' ');
+  return {line.substr(1, space == std::string::npos ? space : space - 1),
+          space == std::string::npos ? "" : line.substr(space + 1)};
+}
+
+absl::Status RunChatLines(const ChatPlan& plan, absl::Duration patience, TalkSession& session, OpenBook& open) {
+  ChatLines lines(plan, patience, session, open);
+  const absl::Status ran = session.Run([&] { lines.Start(); });
+  lines.Stop();
+  return ran.ok() ? lines.outcome() : ran;
+}
+
+}  // namespace cli

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// cli/chat_lines.h — `chat --line`: no control of the screen at all, one line for each thing that happens. For screen readers,
+// simple terminals and scripts.
+//
+// Read: "@bob text" to bob, "text" to whom was written last, "/command", "//text" begins with one slash. Written to stdout:
+//   14:07 bob: The train is at nine.        of more than one line: the others indented by four
+//   14:09 you to bob: Understood.
+//   14:09 to bob: stored on 3               states and notices
+// At the end of its input it goes on until everything written is stored, then ends.
+#pragma once
+
+#include "cli/chat_screen.h"
+
+namespace cli {
+
+// "@bob text" -> "bob", "text"; no name: to whom was written last.
+struct TypedLine {
+  std::string to, text;
+};
+TypedLine ParseTypedLine(const std::string& line);
+
+// Blocks until the input ends and all is stored, at most `patience` longer: then kTime, with what waits kept for the next poll.
+absl::Status RunChatLines(const ChatPlan& plan, absl::Duration patience, TalkSession& session, OpenBook& open);
+
+}  // namespace cli

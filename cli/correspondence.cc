@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/correspondence.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "cli/errors.h"
+#include "cli/people_screens.h"
+#include "cli/poll_loop.h"
+#include "cli/talk_errors.h"
+#include "cli/values.h"
+
+namespace cli {
+
+Correspondence::Correspondence(absl::Duration pace, TalkSession& session, OpenBook& open, CorrespondenceListener& listener)
+    : pace_(pace), session_(session), open_(open), listener_(listener), timer_(session.loop(), [this] { Tick(); }) {}
+
+void Correspondence::Start() {
+  door_due_ = round_due_ = session_.loop().Now();
+  puts_due_ = absl::InfinitePast();
+  TellPeople();
+  TellHistory();
+  Tick();
+}
+
+absl::Duration Correspondence::Pause(absl::Duration mean) {
+  return std::clamp(-std::log(1.0 - session_.rng().Unit()) * mean, mean / 10, 4 * mean);
+}
+
+void Correspondence::Tick() {
+  const absl::Time now = session_.loop().Now();
+  if (open_.released()) {
+    Resume();
+  } else if (Idle() && jobs_.empty() && !end_ && open_.Wanted()) {
+    open_.Release();
+  }
+  if (!open_.released() && !end_) {
+    if (!polling_ && now >= door_due_) PollDoor();
+    if (now >= round_due_) Converse(/*read=*/true);
+    const bool puts = open_.book().NextDue() <= session_.loop().WallNow() && now >= puts_due_;
+    if (puts && !session_.exchange().running()) Converse(/*read=*/false);
+    TellStates();
+  }
+  TellStatus();
+  listener_.OnTick();
+  const bool unfinished = session_.exchange().writing() || !jobs_.empty();
+  if (end_ && (!unfinished || now >= end_by_)) return std::exchange(end_, nullptr)();
+  timer_.Reset(now + (end_ || open_.released() ? kBookRetry : kTick));
+}
+
+// Another command may have changed anything: all is read anew.
+void Correspondence::Resume() {
+  const absl::Status resumed = open_.Resume();
+  if (absl::IsUnavailable(resumed)) return;
+  trouble_ = resumed.ok() ? "" : ErrorOf(resumed).what;
+  if (!resumed.ok()) return;
+  TellPeople();
+  TellHistory();
+  while (!jobs_.empty() && !open_.released()) {
+    const auto job = std::move(jobs_.front());
+    jobs_.pop_front();
+    job(open_);
+  }
+  if (!seen_.empty()) Seen({});
+  Converse(/*read=*/false);
+}
+
+void Correspondence::WithBook(std::function<void(OpenBook&)> job) {
+  if (open_.released()) {
+    jobs_.push_back(std::move(job));
+    return timer_.Reset(session_.loop().Now());
+  }
+  job(open_);
+  TellPeople();
+  Converse(/*read=*/false);
+}
+
+void Correspondence::Send(const keys::PublicKey& to, const std::string& text) {
+  WithBook([this, to, text](OpenBook& open) {
+    const auto id = open.book().Send(to, base::ToBytes(base::AsBytes(text)), absl::Now());
+    if (id.ok()) return;
+    const std::string why =
+        absl::IsFailedPrecondition(id.status()) ? "the key has changed: /verify" : std::string(id.status().message());
+    listener_.OnNotice(to, absl::StrCat("NOT sent: ", why, "\n", text));
+  });
+}
+
+void Correspondence::Seen(std::vector<chat::MessageId> ids) {
+  seen_.insert(seen_.end(), ids.begin(), ids.end());
+  if (seen_.empty() || open_.released()) return;
+  chat::InboxChange change;
+  change.shown = std::exchange(seen_, {});
+  const absl::Status written = open_.inbox().Apply(change);
+  if (!written.ok()) trouble_ = "this disk does not take anything";
+}
+
+void Correspondence::PollNow() {
+  door_due_ = round_due_ = session_.loop().Now();
+  timer_.Reset(session_.loop().Now());
+}
+
+void Correspondence::End(std::function<void()> done) {
+  end_ = std::move(done);
+  end_by_ = session_.loop().Now() + kEndPatience;
+  timer_.Reset(session_.loop().Now());
+}
+
+// ---- the door
+
+void Correspondence::PollDoor() {
+  polling_ = true;
+  door_due_ = session_.loop().Now() + Pause(kWatchMean);
+  const keys::LoadedKey& identity = open_.identity();
+  session_.client().Poll(
+      {.identity = &identity.key,
+       .inbox = &open_.inbox(),
+       .created = identity.info.created,
+       .imported = identity.info.imported,
+       .mark_shown = false},
+      [this](const chat::Message& message) {
+        listener_.OnMessage(message, /*unseen=*/true);
+        return absl::OkStatus();
+      },
+      [this](const absl::StatusOr<chat::PollResult>& result) {
+        polling_ = false;
+        if (!result.ok()) trouble_ = ErrorOf(ExplainTalk(result.status())).what;
+        reload_due_ = reload_due_ || (result.ok() && result->handshakes > 0);
+        ReloadIfDue();
+      });
+}
+
+// What the poll has kept of strangers is opened when no round works on the book.
+void Correspondence::ReloadIfDue() {
+  if (!reload_due_ || !Idle()) return;
+  reload_due_ = false;
+  const absl::Status reloaded = open_.Reload();
+  if (!reloaded.ok()) trouble_ = ErrorOf(reloaded).what;
+  if (reloaded.ok()) Converse(/*read=*/true);
+}
+
+// ---- the boxes
+
+void Correspondence::Converse(bool read) {
+  if (read) round_due_ = session_.loop().Now() + Pause(std::max(pace_, open_.book().contacts().size() * kPacePerContact));
+  if (session_.exchange().Nudge()) {
+    read_due_ = read_due_ || read;
+    return;
+  }
+  session_.exchange().Run(
+      {.book = &open_.book(), .inbox = &open_.inbox(), .read = read, .mark_shown = false},
+      [this](const chat::ContactBook::Change& change) {
+        OnChange(change);
+        return absl::OkStatus();
+      },
+      [this](const absl::StatusOr<chat::ExchangeResult>& result) { AfterRound(result.status()); });
+}
+
+void Correspondence::OnChange(const chat::ContactBook::Change& change) {
+  TellPeople();
+  for (const chat::Message& message : change.inbox.history) listener_.OnMessage(message, /*unseen=*/false);
+  for (const chat::Message& message : change.inbox.messages) listener_.OnMessage(message, /*unseen=*/true);
+  for (const chat::BookNotice& notice : change.notices) {
+    const std::string text = NoticeText(notice, open_.NameOf(notice.peer));
+    listener_.OnNotice(notice.peer, std::string(absl::StripAsciiWhitespace(text)));
+  }
+  TellStates();
+}
+
+void Correspondence::AfterRound(const absl::Status& outcome) {
+  trouble_ = outcome.ok() ? "" : ErrorOf(ExplainTalk(outcome)).what;
+  if (!outcome.ok()) puts_due_ = session_.loop().Now() + kTroublePause;
+  TellStates();
+  ReloadIfDue();
+  if (outcome.ok() && std::exchange(read_due_, false) && !session_.exchange().running()) Converse(/*read=*/true);
+}
+
+// ---- telling
+
+void Correspondence::TellPeople() {
+  std::vector<PersonShown> people;
+  size_t requests = 0;
+  for (const auto& [key, contact] : open_.book().contacts()) {
+    const chat::Conversation* conversation = open_.book().FindConversation(key);
+    const auto standing = conversation == nullptr ? chat::Standing::kContact : conversation->standing();
+    requests += contact.name.empty() && standing == chat::Standing::kAsked ? 1 : 0;
+    if (contact.name.empty() || standing == chat::Standing::kBlocked) continue;
+    people.push_back({key, contact.name, contact.changed_key ? '!' : contact.verified ? '+' : '?'});
+  }
+  listener_.OnPeople(people, requests);
+}
+
+void Correspondence::TellHistory() {
+  auto messages = open_.inbox().Messages();
+  const auto state = open_.inbox().Load(absl::Now());
+  if (!messages.ok() || !state.ok()) {
+    trouble_ = "what was said before cannot be read";
+    return;
+  }
+  std::set<chat::MessageId> unseen;
+  for (const chat::Message& message : state->unshown) unseen.insert(message.id);
+  std::stable_sort(messages->begin(), messages->end(), [](const auto& a, const auto& b) { return a.received < b.received; });
+  for (const chat::Message& message : *messages) listener_.OnMessage(message, unseen.contains(message.id));
+  told_.clear();
+  TellStates();
+}
+
+void Correspondence::TellStates() {
+  for (const auto& [peer, conversation] : open_.book().conversations()) {
+    for (const auto& [number, message] : conversation.outbox().messages()) {
+      const Told now{message.state, message.copies, conversation.outbox().UnderWay(message)};
+      const auto [told, is_new] = told_.try_emplace(message.id, now);
+      if (!is_new && told->second == now) continue;
+      told->second = now;
+      listener_.OnState(peer, {message.id, message.state, message.copies}, now.under_way);
+    }
+  }
+}
+
+void Correspondence::TellStatus() {
+  StatusShown status;
+  status.mailbox = open_.identity().info.name;
+  status.node = session_.way();
+  const absl::Duration left = std::max(absl::Seconds(1), round_due_ - session_.loop().Now());
+  status.poll = Idle() ? absl::StrCat("poll in ~", absl::ToInt64Seconds(left), " s") : "polling";
+  status.trouble = open_.released() ? "another command uses the book: what you write waits for it" : trouble_;
+  listener_.OnStatus(status);
+}
+
+}  // namespace cli

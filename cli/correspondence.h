@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// cli/correspondence.h — an identity's conversations while a chat runs: reads, sends what is written, and tells.
+//
+// Two things go on side by side: the door is polled as by `poll --watch`, and the boxes of all contacts are read in rounds, whose
+// moments are exponential around the pace: when something is read tells nothing of what was typed or came. What is written leaves
+// with the round that runs, or with one of its own, at once. While nothing is under way and another command wants the book it may
+// have it (open_book.h); what is written meanwhile waits here.
+// Everything on the session's loop; the listener is called from it, and after Start only.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/chat_model.h"
+#include "cli/open_book.h"
+#include "cli/talk_session.h"
+
+namespace cli {
+
+inline constexpr absl::Duration kTick = absl::Milliseconds(200);            // how often it looks what is due
+inline constexpr absl::Duration kTroublePause = absl::Seconds(5);           // after a round that failed
+inline constexpr absl::Duration kPacePerContact = absl::Milliseconds(500);  // a round of many contacts takes longer
+inline constexpr absl::Duration kEndPatience = absl::Seconds(5);            // for what is being written when the chat ends
+
+class CorrespondenceListener {
+ public:
+  virtual ~CorrespondenceListener() = default;
+  virtual void OnPeople(const std::vector<PersonShown>& people, size_t requests) = 0;
+  // Once for each message; those of before first, in their order.
+  virtual void OnMessage(const chat::Message& message, bool unseen) = 0;
+  virtual void OnState(const keys::PublicKey& to, const chat::StateChange& change, bool under_way) = 0;
+  virtual void OnNotice(const std::optional<keys::PublicKey>& about, const std::string& text) = 0;
+  virtual void OnStatus(const StatusShown& status) = 0;
+  virtual void OnTick() = 0;  // after all the others, every kTick
+};
+
+class Correspondence {
+ public:
+  // All outlive it. `pace`: the mean time between two rounds of reading.
+  Correspondence(absl::Duration pace, TalkSession& session, OpenBook& open, CorrespondenceListener& listener);
+
+  void Start();
+  // Does it with the book, now or as soon as another command gives it back; what changed leaves at once.
+  void WithBook(std::function<void(OpenBook& open)> job);
+  void Send(const keys::PublicKey& to, const std::string& text);
+  // A person has looked at these.
+  void Seen(std::vector<chat::MessageId> ids);
+  void PollNow();
+  // Calls `done` once nothing is half written; then the session may end.
+  void End(std::function<void()> done);
+
+ private:
+  void Tick();
+  void Resume();
+  bool Idle() const { return !polling_ && !session_.exchange().running(); }
+  void PollDoor();
+  void Converse(bool read);
+  void OnChange(const chat::ContactBook::Change& change);
+  void AfterRound(const absl::Status& outcome);
+  void ReloadIfDue();
+  void TellPeople();
+  void TellHistory();
+  void TellStates();
+  void TellStatus();
+  absl::Duration Pause(absl::Duration mean);
+
+  const absl::Duration pace_;
+  TalkSession& session_;
+  OpenBook& open_;
+  CorrespondenceListener& listener_;
+  base::Timer timer_;
+  absl::Time door_due_, round_due_, puts_due_;
+  bool polling_ = false;
+  bool reload_due_ = false;  // a poll has kept handshakes
+  bool read_due_ = false;
+  std::deque<std::function<void(OpenBook&)>> jobs_;  // wait for the book
+  std::vector<chat::MessageId> seen_;                // wait for it too
+  struct Told {
+    chat::DeliveryState state = chat::DeliveryState::kQueued;
+    uint8_t copies = 0;
+    bool under_way = false;
+    bool operator==(const Told&) const = default;
+  };
+  std::map<chat::MessageId, Told> told_;
+  std::string trouble_;
+  std::function<void()> end_;
+  absl::Time end_by_;
+};
+
+}  // namespace cli
