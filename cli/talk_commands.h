@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // cli/talk_commands.h — bulbil send, bulbil poll and bulbil chat.
 //
-// Both work through the local node's circuits, or, with --bootstrap or without a node, as a client of their own (light_client.h).
+// All work through the local node's circuits, or, with --bootstrap or without a node, as a client of their own (light_client.h).
 #pragma once
 
 #include <string>

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The chat screen in a real terminal (tmux), between two people over six real processes: typed, scrolled, resized.
 
-usage: chat_screen.py PROGRAM [--figure FILE.svg]     with --figure it only makes the picture of docs/cli.md
+usage: chat_screen.py PROGRAM [--figure FILE.svg]     with --figure it only makes a picture of the screen
 """
 import argparse
 import os
