@@ -62,6 +62,8 @@ void Sender::AddPut(const Envelope& envelope) {
 void Sender::Submit(size_t index) {
   Put& put = puts_[index];
   put.record = MakeEnvelopeRecord(put.envelope);
+  put.outcome.holders.clear();  // receipts for it with another stamp are for another record
+  put.outcome.path.clear();
   put.refusals = 0;
   put.full = true;
   put.effort_needed = UINT32_MAX;
@@ -154,6 +156,7 @@ OperationOwner::Next Sender::TakeAnswer(const Operation& operation, const circui
       return Next::kDone;
     case MailboxStatus::kFull:
     case MailboxStatus::kRefused:
+      if (answer->status == MailboxStatus::kFull && answer->detail <= put.envelope.effort) return Next::kElsewhere;  // a lie
       put.full = put.full && answer->status == MailboxStatus::kFull;
       put.effort_needed = std::min(put.effort_needed, answer->detail);
       if (++put.refusals < kRefusalsToBelieve) return Next::kElsewhere;

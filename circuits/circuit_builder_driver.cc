@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "base/overloaded.h"
-#include "circuits/address_prefix.h"
 #include "base/status_macros.h"
+#include "circuits/address_prefix.h"
 
 namespace circuits {
 
@@ -79,8 +79,12 @@ void CircuitBuilder::Build(const Request& request, const std::vector<const Routi
   std::vector<Peer> guard_choices = options.choices;
   if (walks && !start_tables.empty()) guard_choices = ChoicesOf(*start_tables.front());
   TableWalk walk(std::move(options), book_, rng_);
-  std::optional<Peer> guard = guards_.Choose(guard_choices, walk.GuardRules(), /*provisional=*/walks, loop_.Now(), loop_.WallNow());
+  std::optional<Peer> guard =
+      guards_.Choose(guard_choices, walk.GuardRules(), /*provisional=*/walks, loop_.Now(), loop_.WallNow());
   if (!guard.has_value()) return refuse(absl::UnavailableError("no guard to be had"));
+  if (request.last.has_value() && guard->SameProcess(*request.last)) {
+    return refuse(absl::UnavailableError("the guard is that relay"));
+  }
   const std::optional<uint64_t> circuit = own_.New();
   if (!circuit.has_value()) return refuse(absl::ResourceExhaustedError("too many circuits"));
   ++building_;

@@ -111,17 +111,25 @@ void OwnCircuits::Apply(uint64_t circuit, OriginActions actions) {
     const auto found = circuits_.find(circuit);
     if (found == circuits_.end()) return;
     Own& own = *found->second;
-    std::visit(base::Overloaded{
-                   [&](SendToGuard& a) {
-                     if (!Send(own, a.cell)) Drop(circuit, true, absl::UnavailableError("the link is full"));
-                   },
-                   [&](StartHandshake& a) { Start(circuit, a); }, [&](FinishHandshake& a) { Finish(circuit, a); },
-                   [&](circuits::StepDone& a) {
-                     StepDone done = std::exchange(own.done, nullptr);
-                     loop_.Post([done = std::move(done), result = std::move(a.result)]() mutable { done(std::move(result)); });
-                   },
-                   [&](CircuitClosed& a) { Drop(circuit, a.tell_guard, absl::UnavailableError("the circuit died")); }},
-               action);
+    std::visit(
+        base::Overloaded{[&](SendToGuard& a) {
+                           if (!Send(own, a.cell)) Drop(circuit, true, absl::UnavailableError("the link is full"));
+                         },
+                         [&](StartHandshake& a) { Start(circuit, a); }, [&](FinishHandshake& a) { Finish(circuit, a); },
+                         [&](circuits::StepDone& a) {
+                           StepDone done = std::exchange(own.done, nullptr);
+                           // The circuit may die before this is told: then no hop was added, and nobody needs to look whether it
+                           // lives.
+                           loop_.Post([this, circuit, alive = std::weak_ptr(alive_), done = std::move(done),
+                                       result = std::move(a.result)]() mutable {
+                             const bool is_dead = alive.expired() || !circuits_.contains(circuit);
+                             if (is_dead && std::holds_alternative<HopAdded>(result))
+                               return done(absl::UnavailableError("the circuit died"));
+                             done(std::move(result));
+                           });
+                         },
+                         [&](CircuitClosed& a) { Drop(circuit, a.tell_guard, absl::UnavailableError("the circuit died")); }},
+        action);
   }
 }
 

@@ -31,16 +31,17 @@ void PointLookup::Learn(const RoutingTable& table) {
   for (const Peer& peer : table.successors) Hear(peer, owner);
   for (const Peer& peer : table.predecessors) Hear(peer, owner);
   for (const overlay::Finger& finger : table.fingers) Hear(finger.peer, owner);
-  tables_.insert_or_assign(table.owner.point, table);
+  const bool is_new = tables_.insert_or_assign(table.owner.point, table).second;
   for (Known& known : before_) {
     if (known.peer.point == table.owner.point) known.asked = true;
   }
   // Only who stands near x can tell who comes after it.
-  before_heard_ += FirstAtOrAfter(options_.point, table) != nullptr;
+  before_heard_ += is_new && FirstAtOrAfter(options_.point, table) != nullptr;
 }
 
 void PointLookup::OnTable(const RoutingTable& table) {
-  if (!fetching_.has_value() || table.owner.point != fetching_->point || !CheckTable(table, options_.mean_gap).ok()) return OnNoTable();
+  if (!fetching_.has_value() || table.owner.point != fetching_->point || !CheckTable(table, options_.mean_gap).ok())
+    return OnNoTable();
   fetching_.reset();
   Learn(table);
 }
@@ -87,8 +88,8 @@ std::optional<PointStep> PointLookup::AskBefore() {
 PointStep PointLookup::Next() {
   if (failed_) return PointFailed{absl::UnavailableError("a table could not be had over this circuit")};
   const bool candidate_heard = !after_.empty() && tables_.contains(after_.front().peer.point);
-  const bool nearest_unasked = !candidate_heard && !before_.empty() && !before_.front().asked &&
-                               !options_.never.contains(before_.front().peer.node_key);
+  const bool nearest_unasked =
+      !candidate_heard && !before_.empty() && !before_.front().asked && !options_.never.contains(before_.front().peer.node_key);
   if (before_heard_ < before_wanted_ || nearest_unasked) {
     if (std::optional<PointStep> step = AskBefore()) return *std::move(step);
   }

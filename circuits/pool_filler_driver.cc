@@ -53,7 +53,7 @@ void PoolFiller::OnRealLookup() {
   ArmTimer();
 }
 
-void PoolFiller::ArmTimer() { timer_.Reset(std::max(pool_.NextTick(), loop_.Now() + kFillerLook)); }
+void PoolFiller::ArmTimer() { timer_.Reset(std::max(std::min(pool_.NextTick(), next_renewal_), loop_.Now() + kFillerLook)); }
 
 void PoolFiller::OnTimer() {
   start_.Refresh(Guarded([this](absl::Status status) {
@@ -82,7 +82,10 @@ std::optional<double> PoolFiller::LooseGap() const {
 void PoolFiller::Begin(const RelayPool::Draw& draw) {
   const std::optional<double> known = view_.density().MeanGap(loop_.Now());
   const std::optional<double> gap = known.has_value() ? known : LooseGap();
-  if (!gap.has_value()) return pool_.OnUnfit(draw.id);
+  if (!gap.has_value()) {
+    tasks_.erase(draw.id);
+    return pool_.OnUnfit(draw.id);
+  }
   TaskRef& held = tasks_[draw.id];
   if (held == nullptr) {
     held.reset(new Task{.draw = draw,

@@ -102,6 +102,7 @@ absl::StatusOr<ChatReply> Receipts(const Call& call) {
 }
 
 absl::StatusOr<ChatReply> Burn(const Call& call) {
+  if (call.words.size() != 1) return Usage("/burn   (of the contact that is open)");
   ASSIGN_OR_RETURN(const chat::Contact contact, Partner(call));
   RETURN_IF_ERROR(call.open.EraseHistory(contact.key));
   return ChatReply{.text = "what was said is gone from this machine; what waits to be sent still goes", .cleared = true};

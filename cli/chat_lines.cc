@@ -106,7 +106,7 @@ class ChatLines : public CorrespondenceListener {
     const std::string who =
         message.own ? absl::StrCat("you to ", name) : absl::StrCat(name, message.in_conversation ? "" : " (note)");
     Print(absl::StrCat(who, ": ", message.late ? "(late) " : "", base::SanitizeForTerminal(message.text).text));
-    if (!message.own) correspondence_.Seen({message.id});
+    if (!message.own && !is_unwritable_) correspondence_.Seen({message.id});
   }
   void OnState(const keys::PublicKey& to, const chat::StateChange& change, bool under_way) override {
     waiting_.erase(change.id);
@@ -124,7 +124,8 @@ class ChatLines : public CorrespondenceListener {
     if (sending_ == 0 && waiting_.empty()) return Finish(absl::OkStatus());
     if (session_.loop().Now() < *ends_by_) return;
     Finish(Fail({.exit = Exit::kTime,
-                 .what = absl::StrCat(waiting_.size(), " messages are kept here and not stored yet"),
+                 .what = absl::StrCat(waiting_.size(), " messages are kept here and not stored yet",
+                                      sending_ == 0 ? "" : absl::StrCat(", ", sending_, " more were not taken")),
                  .fix = {"the next send or poll tries again:  bulbil poll"}}));
   }
 
@@ -135,6 +136,7 @@ class ChatLines : public CorrespondenceListener {
   void Print(const std::string& text) {
     const absl::Status written =
         WriteStdout(absl::StrCat(absl::FormatTime("%H:%M ", absl::Now(), absl::LocalTimeZone()), Indented(Safe(text)), "\n"));
+    is_unwritable_ = is_unwritable_ || !written.ok();
     if (!written.ok() && outcome_.ok()) Finish(written);
   }
 
@@ -189,6 +191,7 @@ class ChatLines : public CorrespondenceListener {
   size_t sending_ = 0;  // lines that wait for the book
   std::string trouble_;
   bool started_ = false, ended_ = false;
+  bool is_unwritable_ = false;  // what cannot be printed was not seen
   std::optional<absl::Time> ends_by_;
   absl::Status outcome_;
 };

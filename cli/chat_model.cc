@@ -50,8 +50,8 @@ Ctrl-C       clears the line         Ctrl-Q       ends
 /poll                 look now         /burn               forget what was said here
 /quit
 
-· waits here   ↑ on its way   ✓ stored   ✓✓ read by the other side   ✗ expired
-There is no presence, no "typing", no "seen" unless you turn receipts on.)";
+· waits here   ↑ on its way   ✓ stored   ✓✓ arrived there   ✗ expired
+There is no presence, no "typing", no "seen".)";
 
 void ChatModel::SetSize(size_t rows, size_t columns) {
   rows_ = rows;
@@ -69,7 +69,9 @@ void ChatModel::SetPeople(const std::vector<PersonShown>& people, size_t request
   std::erase_if(threads_, [&](const auto& one) { return one.first.kind == Kind::kContact && !here.contains(one.first); });
   if (requests > 0) threads_[{Kind::kRequests, {}}].name = absl::StrCat("requests (", requests, ")");
   if (requests == 0) threads_.erase({Kind::kRequests, {}});
-  if (!threads_.contains(open_)) open_ = {};
+  if (threads_.contains(open_)) return;
+  open_ = {};
+  found_.reset();
 }
 
 void ChatModel::Add(Thread& thread, const ThreadId& id, Entry entry, bool unseen) {
@@ -91,7 +93,8 @@ void ChatModel::AddMessage(const chat::Message& message, bool unseen) {
   if (!known_.insert(message.id).second) return;
   ThreadId id{Kind::kNotes, {}};
   if (message.from && threads_.contains({Kind::kContact, *message.from})) id = {Kind::kContact, *message.from};
-  if (message.own && id.kind != Kind::kContact) return;  // to somebody who was forgotten
+  // With somebody who was forgotten or blocked.
+  if ((message.own || message.in_conversation) && id.kind != Kind::kContact) return;
   Thread& thread = threads_[id];
   if (id.kind == Kind::kNotes) thread.name = "notes";
   Entry entry;
@@ -121,7 +124,7 @@ void ChatModel::SetState(const keys::PublicKey& to, const chat::MessageId& id, c
 }
 
 void ChatModel::AddNotice(const std::optional<keys::PublicKey>& about, const std::string& text) {
-  ThreadId id;
+  ThreadId id = about ? ThreadId{} : open_;  // what a command says stands where it was typed
   if (about && threads_.contains({Kind::kContact, *about})) id = {Kind::kContact, *about};
   Entry entry;
   entry.when = now_;

@@ -68,7 +68,7 @@ class KeyWaiter {
     while (!stop_) {
       pollfd keys{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
       if (poll(&keys, 1, kLookMilliseconds) <= 0) continue;
-      const bool gone = (keys.revents & POLLIN) == 0;
+      const bool gone = (keys.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
       loop_.Post([this, gone] { on_keys_(gone); });
       handled_.acquire();
       if (meanwhile_) std::exchange(meanwhile_, nullptr)();
@@ -127,7 +127,8 @@ class ChatScreen : public CorrespondenceListener {
   void OnStatus(const StatusShown& status) override { model_.SetStatus(status); }
   void OnTick() override {
     if (suspended_) return;
-    if (screen_.FollowSize()) model_.SetSize(screen_.rows(), screen_.columns());
+    screen_.FollowSize();  // ncurses may have done so itself
+    model_.SetSize(screen_.rows(), screen_.columns());
     Draw();
   }
 

@@ -36,6 +36,7 @@ bool IsAnything(const std::string& value) { return !value.empty() && value.size(
 bool IsHostPort(const std::string& value) { return ParseHostPort(value).has_value(); }
 bool IsBootstrap(const std::string& value) { return ParseBootstrap(value).has_value(); }
 bool IsDuration(const std::string& value) { return ParseDuration(value).has_value(); }
+bool IsSize(const std::string& value) { return ParseBytes(value).value_or(0) > 0; }
 bool IsColor(const std::string& value) { return value == "auto" || value == "always" || value == "never"; }
 
 const Key kKeys[] = {
@@ -44,6 +45,7 @@ const Key kKeys[] = {
     {"node", "bootstrap", &Config::bootstrap, IsBootstrap, "[\"HOST:PORT\", ...]"},
     {"node", "network", &Config::network, IsAnything, "a name in quotes"},
     {"node", "join_timeout", &Config::join_timeout, IsDuration, "a duration as \"30s\""},
+    {"store", "max_bytes", &Config::max_bytes, IsSize, "a size as \"2 GiB\""},
     {"ui", "color", &Config::color, IsColor, "\"auto\", \"always\" or \"never\""},
     {"ui", "notify_command", &Config::notify_command, IsAnything, "a command in quotes"},
     {"log", "level", &Config::log_level, IsAnything, "a level as \"info\""},
@@ -108,7 +110,7 @@ absl::Status ReadSection(const std::string& file, const std::string& section, co
 
 absl::StatusOr<Config> ReadTable(const std::string& file, const toml::table& table) {
   Config config;
-  const std::vector<std::string> sections = {"node", "ui", "log"};
+  const std::vector<std::string> sections = {"node", "store", "ui", "log"};
   for (const auto& [name, node] : table) {
     const std::string section(name.str());
     if (std::find(sections.begin(), sections.end(), section) == sections.end()) return Unknown(file, name, section, sections);

@@ -40,7 +40,8 @@ class Rounds {
     if (absl::IsUnavailable(resumed)) return timer_.Reset(session_.loop().Now() + kBookRetry);
     if (!resumed.ok()) return End(resumed);
     session_.exchange().Run(
-        {.book = &open_.book(), .inbox = &open_.inbox(), .read = false},
+        // What arrives by this round is for the next poll to show.
+        {.book = &open_.book(), .inbox = &open_.inbox(), .read = false, .mark_shown = false},
         [](const chat::ContactBook::Change&) { return absl::OkStatus(); },
         [this](const absl::StatusOr<chat::ExchangeResult>& result) { Judge(result.status()); });
   }

@@ -38,7 +38,7 @@ void Correspondence::Tick() {
     open_.Release();
   }
   if (!open_.released() && !end_) {
-    if (!polling_ && now >= door_due_) PollDoor();
+    if (!polling_ && now >= door_due_ && !open_.Wanted()) PollDoor();
     if (now >= round_due_) Converse(/*read=*/true);
     const bool puts = open_.book().NextDue() <= session_.loop().WallNow() && now >= puts_due_;
     if (puts && !session_.exchange().running()) Converse(/*read=*/false);
@@ -47,7 +47,9 @@ void Correspondence::Tick() {
   TellStatus();
   listener_.OnTick();
   const bool unfinished = session_.exchange().writing() || !jobs_.empty();
-  if (end_ && (!unfinished || now >= end_by_)) return std::exchange(end_, nullptr)();
+  // Work that waits for another command is waited for; that the book cannot be opened is not.
+  const bool is_given_up = now >= end_by_ && (jobs_.empty() || !trouble_.empty());
+  if (end_ && (!unfinished || is_given_up)) return std::exchange(end_, nullptr)();
   timer_.Reset(now + (end_ || open_.released() ? kBookRetry : kTick));
 }
 
@@ -138,7 +140,7 @@ void Correspondence::ReloadIfDue() {
   reload_due_ = false;
   const absl::Status reloaded = open_.Reload();
   if (!reloaded.ok()) trouble_ = ErrorOf(reloaded).what;
-  if (reloaded.ok()) Converse(/*read=*/true);
+  if (reloaded.ok()) Converse(/*read=*/false);
 }
 
 // ---- the boxes
@@ -155,7 +157,10 @@ void Correspondence::Converse(bool read) {
         OnChange(change);
         return absl::OkStatus();
       },
-      [this](const absl::StatusOr<chat::ExchangeResult>& result) { AfterRound(result.status()); });
+      [this](const absl::StatusOr<chat::ExchangeResult>& result) {
+        const bool is_late = result.ok() && result->ran_out_of_time;
+        AfterRound(is_late ? absl::Status(absl::DeadlineExceededError("time ran out")) : absl::Status(result.status()));
+      });
 }
 
 void Correspondence::OnChange(const chat::ContactBook::Change& change) {
@@ -171,10 +176,15 @@ void Correspondence::OnChange(const chat::ContactBook::Change& change) {
 
 void Correspondence::AfterRound(const absl::Status& outcome) {
   trouble_ = outcome.ok() ? "" : ErrorOf(ExplainTalk(outcome)).what;
-  if (!outcome.ok()) puts_due_ = session_.loop().Now() + kTroublePause;
+  if (!outcome.ok()) {  // what could not be written must not leave; what was given out did not come back
+    puts_due_ = session_.loop().Now() + kTroublePause;
+    const absl::Status reloaded = open_.Reload();
+    if (!reloaded.ok()) trouble_ = ErrorOf(reloaded).what;
+  }
   TellStates();
   ReloadIfDue();
-  if (outcome.ok() && std::exchange(read_due_, false) && !session_.exchange().running()) Converse(/*read=*/true);
+  if (!outcome.ok() || open_.Wanted() || session_.exchange().running()) return;
+  if (std::exchange(read_due_, false)) Converse(/*read=*/true);
 }
 
 // ---- telling

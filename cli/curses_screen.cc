@@ -134,13 +134,12 @@ CursesScreen::~CursesScreen() {
 size_t CursesScreen::rows() const { return static_cast<size_t>(getmaxy(stdscr)); }
 size_t CursesScreen::columns() const { return static_cast<size_t>(getmaxx(stdscr)); }
 
-bool CursesScreen::FollowSize() {
+void CursesScreen::FollowSize() {
   winsize size{};
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row == 0 || size.ws_col == 0) return false;
-  if (size.ws_row == rows() && size.ws_col == columns()) return false;
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row == 0 || size.ws_col == 0) return;
+  if (size.ws_row == rows() && size.ws_col == columns()) return;
   resizeterm(size.ws_row, size.ws_col);
   ::wclear(stdscr);
-  return true;
 }
 
 void CursesScreen::Draw(const ChatPicture& picture) {

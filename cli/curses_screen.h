@@ -24,8 +24,8 @@ class CursesScreen {
 
   size_t rows() const;
   size_t columns() const;
-  // Takes the terminal's size as it is now. True if it has changed.
-  bool FollowSize();
+  // Takes the terminal's size as it is now.
+  void FollowSize();
   void Draw(const ChatPicture& picture);
   // The next key that is there; never waits.
   std::optional<Key> ReadKey();

@@ -142,7 +142,7 @@ options
     {Command::kChat, "chat", R"(usage: bulbil chat [NAME] [--line] [--ascii] [--profile low|normal|fast]
 
 Contacts, what was said, and what you write, on the whole screen; F1 shows the keys. Marks of your messages: · waits here,
-↑ on its way, ✓ stored, ✓✓ the other side has read it (if it has turned receipts on), ✗ expired.
+↑ on its way, ✓ stored, ✓✓ it is on the other side's disk (if it has turned receipts on), ✗ expired.
 
   bulbil chat bob
   echo "@bob the train is at nine" | bulbil chat --line

@@ -189,9 +189,10 @@ circuits::CircuitsOptions LocalNode::Parts::CircuitsOptions() {
               },
           .onion_keys = [this] { return ring->onion_keys(); },
           .kept_relays = relay_file.Load(),
-          .keep_relays = [this](base::Bytes relays) {
-            loop.RunSlow([file = relay_file, relays = std::move(relays), &rng = rng] { file.Save(relays, rng); }, [] {});
-          }};
+          .keep_relays =
+              [this](base::Bytes relays) {
+                loop.RunSlow([file = relay_file, relays = std::move(relays), &rng = rng] { file.Save(relays, rng); }, [] {});
+              }};
 }
 
 // Without the file, clients notice a restart at their second try: no reason to stop for.
@@ -212,8 +213,10 @@ void LocalNode::Parts::BuildDrivers() {
                                    .onion_keys = std::exchange(kept_onion_keys, {}),
                                    .keep_onion_keys = [this](const keys::OnionKeys& kept) { KeepOnionKeys(kept); }},
       node_key, loop, *server, client, directory, rng);
-  dht = std::make_unique<dht::DhtDriver>(dht::ReplicatorOptions{.network = options.network}, node_key, kinds, *store, loop, rng,
-                                         *server, client, StorePorts());
+  dht::ReplicatorOptions store_options{.network = options.network};
+  store_options.bytes_max = options.store_bytes_max.value_or(store_options.bytes_max);
+  dht = std::make_unique<dht::DhtDriver>(std::move(store_options), node_key, kinds, *store, loop, rng, *server, client,
+                                         StorePorts());
   ring->on_neighbourhood = [this](const overlay::Neighbourhood& neighbourhood) { dht->OnNeighbourhood(neighbourhood); };
   ring->on_join_prepared = [this](const overlay::Neighbourhood& future, std::function<void(absl::Status)> done) {
     dht->PrepareJoin(future, std::move(done));

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,11 +31,12 @@ namespace cli {
 struct LocalNodeOptions {
   overlay::Network network;
   overlay::Role role = overlay::Role::kStoring;
-  std::string listen = "127.0.0.1:0";  // "IP:port"; port 0: a free one
-  std::string advertise;               // "IP:port"; empty: what it listens on
-  std::string directory;               // node key and store, owner-only; made if missing
-  std::string socket_path;             // of the control socket; empty: none
-  int workers = 0;                     // threads for slow work; 0: by the number of cores
+  std::string listen = "127.0.0.1:0";       // "IP:port"; port 0: a free one
+  std::string advertise;                    // "IP:port"; empty: what it listens on
+  std::string directory;                    // node key and store, owner-only; made if missing
+  std::string socket_path;                  // of the control socket; empty: none
+  std::optional<uint64_t> store_bytes_max;  // of records; nothing: the store's own bound
+  int workers = 0;                          // threads for slow work; 0: by the number of cores
 };
 
 class LocalNode {

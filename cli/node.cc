@@ -161,6 +161,7 @@ absl::Status Serve(const NodeOptions& options) {
   local.network = options.network;
   local.role = options.role;
   local.listen = options.listen;
+  local.store_bytes_max = options.store_bytes_max;
   local.advertise = options.advertise;
   uint16_t port = PortOf(options.listen);
   if (port == 0) {

@@ -2,6 +2,7 @@
 // cli/node.h — the composition root: one node with everything it is made of, until it is told to stop.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,10 +18,11 @@ struct NodeOptions {
   overlay::Role role = overlay::Role::kStoring;
   overlay::Network network;
   Home home{"/"};
-  std::string listen = "127.0.0.1:10001";        // "IP:port"; port 0: a free one, printed
-  std::string advertise;                         // "IP:port"; empty: what it listens on
-  std::vector<overlay::RpcTarget> bootstrap;     // tried in turn; empty: create a ring
+  std::string listen = "127.0.0.1:10001";     // "IP:port"; port 0: a free one, printed
+  std::string advertise;                      // "IP:port"; empty: what it listens on
+  std::vector<overlay::RpcTarget> bootstrap;  // tried in turn; empty: create a ring
   absl::Duration join_timeout = absl::Seconds(30);
+  std::optional<uint64_t> store_bytes_max;  // nothing: the store's own bound
   bool json = false;
 };
 

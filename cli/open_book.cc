@@ -89,7 +89,7 @@ absl::Status OpenBook::EraseHistory(const keys::PublicKey& peer) {
   if (!messages.ok()) return ExplainTalk(messages.status());
   chat::InboxChange change;
   for (const chat::Message& message : *messages) {
-    if (message.in_conversation && message.from == peer) change.erased.push_back(message.id);
+    if (message.from == peer) change.erased.push_back(message.id);
   }
   return Written(inbox_->Apply(change));
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/relay_file.h"
 
+#include <algorithm>
+
 #include "keys/aead.h"
 #include "keys/hash.h"
 #include "keys/owner_only_directory.h"
@@ -31,6 +33,9 @@ base::Bytes RelayFile::Load() const {
   const absl::StatusOr<OwnerOnlyDirectory> opened = OwnerOnlyDirectory::Open(directory_, OwnerOnlyDirectory::Access::kReadable);
   if (!opened.ok()) return {};
   const absl::StatusOr<std::string> content = opened->Read(kName, kRelayFileMax);
+  if (!content.ok() && !absl::IsNotFound(content.status())) {
+    spdlog::warn("circuits: the file of kept relays cannot be read; new ones are chosen");
+  }
   if (!content.ok() || content->size() < kNonceSize) return {};
   const base::ByteView bytes = base::AsBytes(*content);
   keys::SealNonce nonce;

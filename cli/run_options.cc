@@ -186,6 +186,7 @@ absl::StatusOr<NodeOptions> ResolveNode(const Invocation& invocation, const Cont
   ASSIGN_OR_RETURN(options.advertise, Advertise(invocation.run, context));
   ASSIGN_OR_RETURN(options.bootstrap, NodeBootstrap(invocation, context, options.network, listen));
   ASSIGN_OR_RETURN(options.join_timeout, JoinTimeout(invocation.run, context));
+  if (context.config.max_bytes) options.store_bytes_max = ParseBytes(*context.config.max_bytes);
   RETURN_IF_ERROR(CheckReach(options));
   return options;
 }

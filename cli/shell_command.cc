@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 extern char** environ;
 
 namespace cli {
@@ -17,6 +19,7 @@ constexpr int kNotStarted = 127;
 void WriteAll(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t written = write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
     if (written <= 0) return;  // it wants no more
     bytes.remove_prefix(static_cast<size_t>(written));
   }
@@ -46,8 +49,13 @@ int RunShell(const std::string& script, const std::string& argument, std::option
   if (input) close(ends[0]);
   if (input && started) WriteAll(ends[1], *input);
   if (input) close(ends[1]);
+  if (!started) return kNotStarted;
   int outcome = 0;
-  if (!started || waitpid(child, &outcome, 0) != child) return kNotStarted;
+  pid_t ended = -1;
+  do {
+    ended = waitpid(child, &outcome, 0);
+  } while (ended < 0 && errno == EINTR);
+  if (ended != child) return kNotStarted;
   return WIFEXITED(outcome) ? WEXITSTATUS(outcome) : 128 + WTERMSIG(outcome);
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -43,6 +44,21 @@ std::optional<absl::Duration> ParseDuration(std::string_view text) {
     const absl::Duration duration = number * unit.length;
     if (duration > absl::Hours(24 * 366)) return std::nullopt;
     return duration;
+  }
+  return std::nullopt;
+}
+
+std::optional<uint64_t> ParseBytes(std::string_view text) {
+  static const std::pair<std::string_view, int> kUnits[] = {{"", 0},     {"B", 0},    {"KiB", 10},
+                                                            {"MiB", 20}, {"GiB", 30}, {"TiB", 40}};
+  constexpr uint64_t kMost = 1ull << 50;
+  const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  uint64_t number = 0;
+  if (digits == 0 || !absl::SimpleAtoi(std::string(text.substr(0, digits)), &number)) return std::nullopt;
+  std::string_view name = text.substr(digits);
+  if (name.size() > 1 && name.front() == ' ') name.remove_prefix(1);
+  for (const auto& [unit, bits] : kUnits) {
+    if (name == unit && number <= kMost >> bits) return number << bits;
   }
   return std::nullopt;
 }

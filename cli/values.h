@@ -15,6 +15,8 @@ namespace cli {
 
 // "250ms", "30s", "5m", "24h", "7d"; a bare number means seconds. Nothing below 0, at most a year.
 std::optional<absl::Duration> ParseDuration(std::string_view text);
+// "2 GiB", "512MiB", "100 KiB", "17 B"; a bare number means bytes. At most 2^50.
+std::optional<uint64_t> ParseBytes(std::string_view text);
 // 0 to 65535.
 std::optional<uint16_t> ParsePort(std::string_view text);
 

@@ -112,7 +112,8 @@ void Offers::OfferTo(uint64_t id, const std::vector<Peer>& takers, bool is_far) 
       const Record& record = found->second.record;
       const bool has_receipt = answer && answer->receipt && answer->receipt->node_key == taker.node_key &&
                                VerifyReceipt(network_, *answer->receipt, record.name, record.expiry);
-      const bool is_outranked = answer && answer->result == PutResult::kFull;
+      // Far away it is judged as a client's: there "full" is also said of what a merge would keep.
+      const bool is_outranked = !is_far && answer && answer->result == PutResult::kFull;
       Answered(id, taker.node_key, has_receipt || is_outranked, moment);
     };
     // Far away this node is nobody's neighbour: there it comes like a client's put.
@@ -123,9 +124,13 @@ void Offers::OfferTo(uint64_t id, const std::vector<Peer>& takers, bool is_far) 
 void Offers::OfferFar(uint64_t id) {
   auto handle = [this, id](const absl::StatusOr<std::vector<Peer>>& owners, const Moment& moment) {
     if (!offers_.contains(id)) return;
-    if (!owners.ok() || owners->size() < (leaving() ? 1 : replica_count_)) return End(id, /*settled=*/false, moment);
-    const size_t count = std::min(owners->size(), replica_count_);
-    OfferTo(id, {owners->begin(), owners->begin() + static_cast<ptrdiff_t>(count)}, /*is_far=*/true);
+    if (!owners.ok()) return End(id, /*settled=*/false, moment);
+    std::vector<Peer> holders;  // distinct processes, whatever the answer named
+    for (const Peer& owner : *owners) {
+      if (holders.size() < replica_count_ && !ContainsProcess(holders, owner.node_key)) holders.push_back(owner);
+    }
+    if (holders.size() < (leaving() ? size_t{1} : replica_count_)) return End(id, /*settled=*/false, moment);
+    OfferTo(id, holders, /*is_far=*/true);
   };
   out_.AskOwners(offers_.at(id).record.name.point, std::move(handle));
 }

@@ -208,7 +208,10 @@ bool GrpcLinks::Send(LinkId id, const Cell& cell) {
   Link& link = *found->second;
   const size_t before = link.queue.size();
   PushResult pushed = link.queue.Push(cell, ++last_order_);
-  if (pushed == PushResult::kLinkFull && MakeRoomOn(link, cell.circuit_id())) pushed = link.queue.Push(cell, last_order_);
+  const bool may_evict = cell.command() != CellCommand::kDestroy;  // a DESTROY takes no cell's room
+  if (pushed == PushResult::kLinkFull && may_evict && MakeRoomOn(link, cell.circuit_id())) {
+    pushed = link.queue.Push(cell, last_order_);
+  }
   queued_ += link.queue.size() - before;  // less than before after an eviction or a DESTROY: modulo 2^64
   if (pushed != PushResult::kQueued) return false;
   if (queued_ > kLinksQueueMax) MakeRoomOnAll();

@@ -94,6 +94,13 @@ TEST(RunOptions, FlagWinsOverEnvironmentOverFile) {
   EXPECT_TRUE(from_file.bootstrap.empty()) << "[] creates a ring";
 }
 
+TEST(RunOptions, TheStoresBoundComesFromTheFile) {
+  ASSERT_OK_AND_ASSIGN(const NodeOptions set, Node("", {.environment = {}, .config = "[store]\nmax_bytes = \"64 MiB\"\n"}));
+  EXPECT_EQ(set.store_bytes_max, 64ull << 20);
+  ASSERT_OK_AND_ASSIGN(const NodeOptions unset, Node(""));
+  EXPECT_FALSE(unset.store_bytes_max);
+}
+
 TEST(RunOptions, WrongValuesAreUsageErrors) {
   for (const char* line :
        {"--port x", "--port 70000", "--bootstrap x", "--bootstrap none --bootstrap localhost:1", "--bootstrap localhost:0",

@@ -18,6 +18,17 @@ TEST(Durations, AreReadWithTheirUnit) {
   }
 }
 
+TEST(Sizes, HaveBinaryUnits) {
+  EXPECT_EQ(ParseBytes("2 GiB"), 2ull << 30);
+  EXPECT_EQ(ParseBytes("512MiB"), 512ull << 20);
+  EXPECT_EQ(ParseBytes("17 B"), 17u);
+  EXPECT_EQ(ParseBytes("17"), 17u);
+  EXPECT_EQ(ParseBytes("1024 TiB"), 1ull << 50);
+  for (const char* text : {"", "GiB", "2 GB", "2  GiB", "1.5 GiB", "-1", "2 ", "1025 TiB", "99999999999999999999"}) {
+    EXPECT_FALSE(ParseBytes(text)) << text;
+  }
+}
+
 TEST(Ports, AreNumbersThatFit) {
   EXPECT_EQ(ParsePort("0"), 0);
   EXPECT_EQ(ParsePort("65535"), 65535);
