@@ -438,13 +438,21 @@ TEST_F(ChatClientTest, ANoteBuysItselfIntoAFullDoor) {
   EXPECT_EQ(Poll(alice_).texts, std::vector<std::string>{"in"});
 }
 
-TEST_F(ChatClientTest, ADoorThatAsksForTooMuchIsLost) {
-  operations_.tamper = [](base::Bytes& bytes) {
-    MailboxAnswer full{MailboxStatus::kFull};
-    full.detail = kSendEffortMax;
-    bytes = EncodeMailboxAnswer(full);
-  };
-  EXPECT_STATUS(Send(alice_, "x"), kResourceExhausted);
+// More than a send may cost is never worked for; less than what was refused is a lie.
+TEST_F(ChatClientTest, NobodyWorksForTooMuchOrForALie) {
+  for (const uint32_t needed : {kSendEffortMax, uint32_t{0}}) {
+    operations_.tamper = [needed](base::Bytes& bytes) {
+      MailboxAnswer full{MailboxStatus::kFull};
+      full.detail = needed;
+      bytes = EncodeMailboxAnswer(full);
+    };
+    absl::StatusOr<SendResult> result = absl::UnknownError("never done");
+    client_->Send(
+        {alice_.key.public_key(), base::ToBytes(base::AsBytes("x")), nullptr},
+        [&](absl::StatusOr<SendResult> sent) { result = std::move(sent); }, [&](uint32_t) { ADD_FAILURE() << "works"; });
+    loop_.RunFor(absl::Minutes(3));
+    EXPECT_EQ(result.status().code(), needed == 0 ? absl::StatusCode::kUnavailable : absl::StatusCode::kResourceExhausted);
+  }
 }
 
 TEST_F(ChatClientTest, WorkThatTheNetworkAsksForIsDoneBeforeThePut) {
