@@ -23,10 +23,6 @@ absl::Time FromSeconds(uint64_t seconds) {
   return seconds == UINT64_MAX ? absl::InfiniteFuture() : absl::FromUnixSeconds(static_cast<int64_t>(seconds & INT64_MAX));
 }
 
-uint32_t MinuteOf(absl::Time wall) {
-  return static_cast<uint32_t>(std::clamp<int64_t>(absl::ToUnixSeconds(wall) / 60, 0, UINT32_MAX - 1));
-}
-
 }  // namespace
 
 Conversation::Conversation(const Options& options, const keys::SigningKey& self, const keys::PublicKey& peer, Standing standing)
@@ -88,7 +84,7 @@ base::Bytes Conversation::MakeHandshake(const X3dhStart& start, Session& session
     first = PartOf(*message, 0, count, 0, kHandshakeTextMax);
   }
   first.replaces_lost = said_lost_ = replaces_lost_;
-  epoch_ = std::max(epoch_ + 1, replaces_lost_ ? MinuteOf(wall_now) : 0);
+  epoch_ = std::max(epoch_ + 1, replaces_lost_ ? HourOf(wall_now) : 0);
   first.ack = epoch_;
   const base::Bytes sealed = session.SealFirst(first, rng);
   session_ = std::move(session);
@@ -191,7 +187,6 @@ void Conversation::ChangeStates(const std::vector<StateChange>& states) {
 // texts, come again, cut anew.
 void Conversation::StartOver() {
   held_since_ = absl::InfiniteFuture();
-  unreachable_ = false;
   session_.reset();
   outbox_.StartOver();
   arrived_.clear();
@@ -204,7 +199,7 @@ void Conversation::Advance(absl::Time wall_now, base::Rng& rng) {
   bool broken = false;
   ChangeStates(outbox_.Expire(wall_now, broken));
   const bool unanswered = session_ && session_->initiated() && !session_->confirmed() && started_ + kHandshakeRetry <= wall_now;
-  if (session_ && (broken || unanswered || unreachable_)) {
+  if (session_ && (broken || unanswered)) {
     StartOver();
     wants_session_ = true;  // the other side may be waiting where we read no more
   }
@@ -245,9 +240,8 @@ absl::Status Conversation::OnHandshake(const X3dhAnswer& answer, const keys::X25
   const bool ours_is_newer = epoch_ != first.ack ? epoch_ > first.ack : self_.public_key() < peer_;
   const bool ours_stays = said_lost_ != first.replaces_lost ? said_lost_ : ours_is_newer;
   if (both_first && ours_stays) return absl::OkStatus();  // they will take it up
-  // Decided against before, or of a session that is over: the other side has left it too. Of two restores the later one counts.
-  const bool stale = !both_first && (first.replaces_lost ? first.ack < epoch_ : first.ack <= epoch_);
-  if (stale) return absl::OkStatus();
+  const bool stale = session_ && !both_first && !first.replaces_lost && first.ack <= epoch_;
+  if (stale) return absl::OkStatus();  // decided against before: the other side has left it too
   epoch_ = std::max(epoch_, first.ack);
   first.ack = 0;
   const bool had_session = session_.has_value() && !both_first;
@@ -315,7 +309,6 @@ std::vector<Conversation::Read> Conversation::OnRead(const Read& read, const std
 
 void Conversation::TakeContent(Content content, absl::Time wall_now) {
   ChangeStates(outbox_.OnAcknowledged(content.ack));
-  if (content.misses && outbox_.Unreachable(content.ack, content.sent_hour)) unreachable_ = true;
   const uint32_t seq = content.seq;
   const bool closes_gap = seq + 1 < session_->reader().head();  // only now what was read behind it can be acknowledged
   if (content.kind == ContentKind::kText || closes_gap) owes_acknowledgement_ = true;

@@ -2,12 +2,12 @@
 // chat/conversation.h — everything between this identity and one contact: session, outbox, what arrives, and in which order.
 //
 //   no session --text queued, bundle read--> initiated --a message opens--> confirmed
-//        ^                                       |  three days unanswered, something expired unread, or missed at all places
+//        ^                                       |  three days unanswered, or something expired unread
 //        +---------------------------------------+
 //   any state --a handshake of theirs opens--> confirmed, over the new session
 // If both wrote first, the session of the side that lost its state stays, else the one of the greater epoch, else that of the
-// smaller identity key; a handshake that was decided against, or of a session that is over, has no greater epoch, and changes
-// nothing when it comes late; nor does that of an earlier restore (its epoch is the minute it was made). What is not acknowledged goes through the new session again; readers know message ids, so nothing is seen twice. Messages are shown in
+// smaller identity key; a handshake that was decided against and comes late has no greater epoch, and changes nothing. What is
+// not acknowledged goes through the new session again; readers know message ids, so nothing is seen twice. Messages are shown in
 // the order in which they were sent: behind a gap they wait, at most kHoldBack, then they are shown and what turns up later is
 // marked late. Nothing of a stranger is shown before Accept. A restored identity has contacts and no sessions: it writes first,
 // and says that its session was lost.
@@ -164,7 +164,6 @@ class Conversation {
   bool said_lost_ = false;    // in the handshake of this session
   bool owes_answer_ = false;  // a control message, so that the other side knows
   bool owes_acknowledgement_ = false;
-  bool unreachable_ = false;  // something is missed that lies at all its places: they are dead, and the next session has others
   absl::Time next_bundle_try_ = absl::InfinitePast();
   Outbox outbox_;
 

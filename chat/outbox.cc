@@ -213,13 +213,6 @@ const Outgoing* Outbox::Find(const MessageId& id) const {
   return nullptr;
 }
 
-bool Outbox::Unreachable(uint32_t seq, uint32_t hour) const {
-  const auto it = parcels_.find(seq);
-  if (it == parcels_.end()) return false;
-  const Parcel& parcel = it->second;
-  return parcel.stores > kPlaceCount && HourOf(parcel.due - PauseAfter(parcel)) < hour;
-}
-
 bool Outbox::UnderWay(const Outgoing& message) const {
   const auto flying = flying_.lower_bound(message.first_seq);
   return message.parts > 0 && flying != flying_.end() && *flying < message.first_seq + message.parts;

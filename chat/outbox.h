@@ -90,8 +90,6 @@ class Outbox {
   std::vector<StateChange> OnPut(uint32_t seq, uint8_t copies, absl::Time wall_now);
   // The other side has everything before `seq`.
   std::vector<StateChange> OnAcknowledged(uint32_t seq);
-  // The other side said, in `hour`, that it misses this parcel although it lay at all its places before: it has to go another way.
-  bool Unreachable(uint32_t seq, uint32_t hour) const;
   // What expired. `broken`: the reader may not find later messages without what expired, so the session has to be made anew.
   std::vector<StateChange> Expire(absl::Time wall_now, bool& broken);
 

@@ -12,7 +12,7 @@ namespace chat {
 
 namespace {
 
-constexpr uint8_t kFlagSwitches = 1, kFlagReplacesLost = 2, kFlagMisses = 4;
+constexpr uint8_t kFlagSwitches = 1, kFlagReplacesLost = 2;
 
 absl::Status Malformed() { return absl::InvalidArgumentError("malformed content"); }
 
@@ -22,8 +22,7 @@ base::Bytes EncodeContent(const Content& content, size_t room) {
   CHECK(content.text.size() + kContentHeaderSize <= room);
   base::ByteWriter out;
   out.U32(content.seq).U32(content.ack).U8(static_cast<uint8_t>(content.kind));
-  out.U8(static_cast<uint8_t>((content.switches ? kFlagSwitches : 0) | (content.replaces_lost ? kFlagReplacesLost : 0) |
-                              (content.misses ? kFlagMisses : 0)));
+  out.U8(static_cast<uint8_t>((content.switches ? kFlagSwitches : 0) | (content.replaces_lost ? kFlagReplacesLost : 0)));
   out.Append(content.message_id).U16(content.index).U16(content.count).U32(content.sent_hour);
   out.U16(static_cast<uint16_t>(content.text.size())).Append(content.text);
   base::Bytes bytes = out.Take();
@@ -40,7 +39,6 @@ absl::StatusOr<Content> DecodeContent(base::ByteView bytes) {
   const uint8_t flags = in.U8();
   content.switches = (flags & kFlagSwitches) != 0;
   content.replaces_lost = (flags & kFlagReplacesLost) != 0;
-  content.misses = (flags & kFlagMisses) != 0;
   content.message_id = in.Array<16>();
   content.index = in.U16();
   content.count = in.U16();
@@ -49,7 +47,7 @@ absl::StatusOr<Content> DecodeContent(base::ByteView bytes) {
   const base::ByteView padding = in.Rest();
   const bool zeros = std::all_of(padding.begin(), padding.end(), [](uint8_t byte) { return byte == 0; });
   const bool kind_known = content.kind == ContentKind::kText || content.kind == ContentKind::kControl;
-  if (!in.ok() || !zeros || !kind_known || flags > (kFlagSwitches | kFlagReplacesLost | kFlagMisses)) return Malformed();
+  if (!in.ok() || !zeros || !kind_known || flags > (kFlagSwitches | kFlagReplacesLost)) return Malformed();
   if (content.count == 0 || content.count > kPartsMax || content.index >= content.count) return Malformed();
   return content;
 }
@@ -87,7 +85,6 @@ Box Session::SealNext(Content content, std::string_view network, absl::Time expi
   content.seq = next_seq_++;
   content.ack = reader_.contiguous();
   content.switches = ratchet_.AtStart();
-  content.misses = reader_.missing_count() > 0;
   Box box = MakeBox(send_chain_.Seed(), network, ratchet_.Seal(associated_, EncodeContent(content, kBoxRoom), rng), expiry);
   if (content.switches) {
     send_chain_ = PlaceChain(ratchet_.send_places());

@@ -6,10 +6,9 @@
 //   offset size field
 //        0    4 seq
 //        4    4 ack          every message of the other direction before this one is on the reader's disk; in a handshake its
-//                            epoch: one more than of the last session known, or the minute if that was lost
+//                            epoch: one more than of the last session known, or the hour if that was lost
 //        8    1 kind         1 part of a text, 2 control: nothing to show
-//        9    1 flags        1 the next message lies at the first place of a new chain, 2 this session replaces one that was lost,
-//                            4 the message that `ack` names is missing: later ones were read
+//        9    1 flags        1 the next message lies at the first place of a new chain, 2 this session replaces one that was lost
 //       10   16 message id   random, the same in all parts and when it is sealed again in another session
 //       26    2 index        0..count-1
 //       28    2 count        1..kPartsMax
@@ -50,7 +49,6 @@ struct Content {
   ContentKind kind = ContentKind::kControl;
   bool switches = false;
   bool replaces_lost = false;
-  bool misses = false;
   MessageId message_id{};
   uint16_t index = 0;
   uint16_t count = 1;

@@ -68,7 +68,6 @@ class LossyStore {
       ++refused;
       return 0;
     }
-    if (dead.contains(record.name.point)) return 3;
     Place& place = PlaceAt(record.name.point, wall_now);
     const auto admission = place.held.Merge(*kinds_.Find(record.name.kind), record, dht::Source::kClient);
     if (admission.verdict == dht::Admission::Verdict::kFull) return 0;
@@ -112,7 +111,6 @@ class LossyStore {
   }
 
   uint64_t puts = 0, reads = 0, refused = 0;
-  std::set<overlay::NodeId> dead;  // places whose nodes all say that they hold what they forget at once
 
  private:
   static constexpr absl::Duration kRepairEvery = absl::Minutes(10);

@@ -132,25 +132,6 @@ TEST_F(ConversationTest, AMessageBehindAGapWaitsForIt) {
   for (const Person::Shown& one : bob_.shown) EXPECT_FALSE(one.late);
 }
 
-TEST_F(ConversationTest, ABoxWhosePlacesAreAllDeadGoesThroughANewSession) {
-  Befriend();
-  ASSERT_OK(alice_.Send(bob_.address(), "first", now_));  // it names the chain of the next ones
-  ASSERT_OK_AND_ASSIGN(const MessageId stuck, alice_.Send(bob_.address(), "stuck", now_));
-  const Parcel& last = alice_.book().FindConversation(bob_.address())->outbox().parcels().rbegin()->second;
-  for (uint8_t place = 0; place < kPlaceCount; ++place) store_.dead.insert(ParcelRecord(last, place).name.point);
-  ASSERT_FALSE(store_.dead.empty());
-  EXPECT_OK(alice_.Run(now_));
-  ASSERT_OK(alice_.Send(bob_.address(), "behind it", now_));
-  for (int hour = 0; hour < 20; ++hour) {
-    ASSERT_OK(bob_.Send(alice_.address(), absl::StrCat("hour ", hour), now_));
-    RunBoth(4, absl::Minutes(15));
-  }
-  EXPECT_EQ(TextsOf(bob_), (std::vector<std::string>{"first", "behind it", "stuck"})) << "held back for an hour, then shown";
-  EXPECT_FALSE(Noticed(bob_, BookNotice::Kind::kLost));
-  EXPECT_EQ(alice_.states[stuck].state, DeliveryState::kDelivered);
-  EXPECT_EQ(alice_.shown.size(), 20u);
-}
-
 TEST_F(ConversationTest, WhatIsLostForGoodIsSaidOnBothSides) {
   Befriend();
   ASSERT_OK(alice_.Send(bob_.address(), "before", now_));
@@ -273,80 +254,6 @@ TEST_F(ConversationTest, AKnownNameWithAnotherKeyStopsTheSending) {
   ASSERT_OK(alice_.book().AcceptChangedKey("bob"));
   EXPECT_EQ(alice_.book().FindName("bob")->key, mallory.address());
   EXPECT_FALSE(alice_.book().FindName("bob")->verified);
-}
-
-// Two conversations without books between them: handshakes arrive when the test says so.
-class LateHandshake : public testing::Test {
- protected:
-  // The handshake that this end writes now.
-  base::Bytes Write(Conversation& from) {
-    EXPECT_OK(from.Initiate({.signed_prekey = prekey_.public_key}, now_, rng_));
-    const auto envelope = DecodeEnvelope(from.outbox().parcels().at(0).body);
-    const auto plain = OpenEnvelope(bob_key_, "local", envelope->door.blinded, envelope->sealed);
-    return DecodeFragment(*plain)->text;
-  }
-  void Arrive(const base::Bytes& handshake) {
-    const base::ByteView bytes(handshake);
-    const auto answer = AnswerX3dh(bob_key_, "local", bytes.first(kX3dhHeadSize), prekey_, nullptr, {});
-    ASSERT_OK(answer);
-    ASSERT_OK(bob_.OnHandshake(*answer, prekey_, bytes.subspan(kX3dhHeadSize), now_, rng_));
-  }
-  size_t Replaced() {
-    const auto changes = bob_.TakeChanges();
-    return static_cast<size_t>(std::count_if(changes.notices.begin(), changes.notices.end(),
-                                             [](const auto& one) { return one.kind == ConversationNotice::Kind::kReplaced; }));
-  }
-  Conversation NewMachine() {
-    Conversation alice({}, alice_key_, bob_key_.public_key(), Standing::kContact);
-    alice.Rebuild();
-    return alice;
-  }
-
-  support::SeededRng rng_{5};
-  const keys::SigningKey alice_key_ = keys::SigningKey::Generate(rng_), bob_key_ = keys::SigningKey::Generate(rng_);
-  const keys::X25519KeyPair prekey_ = keys::X25519KeyPair::Generate(rng_);
-  Conversation alice_{{}, alice_key_, bob_key_.public_key(), Standing::kContact};
-  Conversation bob_{{}, bob_key_, alice_key_.public_key(), Standing::kContact};
-  absl::Time now_ = absl::FromUnixSeconds(20780 * 86400 + 40000);
-};
-
-TEST_F(LateHandshake, OfASessionThatIsOverChangesNothingForAnEndThatHasNone) {
-  ASSERT_OK(alice_.Send(base::Bytes(3, 'x'), now_, rng_));
-  const base::Bytes first = Write(alice_);
-  now_ += kHandshakeRetry;
-  alice_.Advance(now_, rng_);  // unanswered
-  const base::Bytes second = Write(alice_);
-  Arrive(second);
-  ASSERT_OK(bob_.Send(base::Bytes(3, 'y'), now_, rng_));
-  bob_.Advance(now_, rng_);
-  now_ += absl::Hours(15 * 24);
-  bob_.Advance(now_, rng_);
-  ASSERT_FALSE(bob_.has_session()) << "what was written expired unread";
-  Arrive(first);
-  EXPECT_FALSE(bob_.has_session()) << "an older one came late";
-  Arrive(second);
-  EXPECT_FALSE(bob_.has_session()) << "the one that is over came again";
-  alice_.Advance(now_, rng_);
-  Arrive(Write(alice_));
-  EXPECT_TRUE(bob_.has_session()) << "a new one is taken";
-}
-
-TEST_F(LateHandshake, OfTwoRestoresTheLaterOneStaysWhicheverComesLast) {
-  Arrive(Write(alice_));
-  Conversation once = NewMachine(), twice = NewMachine();
-  now_ += absl::Minutes(10);
-  const base::Bytes first = Write(once);
-  now_ += absl::Minutes(10);
-  const base::Bytes second = Write(twice);
-  (void)Replaced();
-  Arrive(second);
-  EXPECT_EQ(Replaced(), 1u);
-  Arrive(first);
-  EXPECT_EQ(Replaced(), 0u);
-  now_ += absl::Minutes(10);
-  Conversation thrice = NewMachine();
-  Arrive(Write(thrice));
-  EXPECT_EQ(Replaced(), 1u);
 }
 
 TEST_F(ConversationTest, ABlockedPersonIsHeardNoMore) {
