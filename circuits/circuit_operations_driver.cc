@@ -330,8 +330,8 @@ void CircuitOperations::OnTimer() {
   timer_.Reset(options_.ready_circuits == 0 ? now + kMaintainEvery : std::min(now + kMaintainEvery, next_build_));
 }
 
-// Whether a circuit was taken does not show in when the next one is built: the clock runs on by itself, and a tick without need
-// does nothing.
+// The next one is built after a pause that is drawn, not at once: that blurs when a circuit was taken, by some two
+// seconds, and no more than that.
 void CircuitOperations::TopUp() {
   if (options_.ready_circuits == 0 || loop_.Now() < next_build_) return;
   next_build_ = loop_.Now() - kBuildMean * std::log(1 - rng_.Unit());

@@ -26,7 +26,7 @@ class CircuitOperations : public Operations {
   struct Options {
     overlay::Network network;
     std::optional<keys::PublicKey> own_key;
-    size_t ready_circuits = 0;  // clean ones kept built ahead, at times that say nothing of when one was taken
+    size_t ready_circuits = 0;        // clean ones kept built ahead
     std::function<void()> on_lookup;  // a lookup begins; may be empty
   };
 

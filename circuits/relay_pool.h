@@ -9,7 +9,7 @@
 // A relay found over a provisional guard (guard_set.h) is provisional: if that guard was hostile, who keeps this relay is known. Those
 // serve until kPoolUsable others are there, and go then.
 // Nobody is told what stands here: it is kept sealed (Encode), never shown, never sent; no relay here is taken as a ring neighbour.
-// A real lookup is hidden among kDummiesPerLookup others of random points, which look the same and feed the pool.
+// A real lookup is hidden among kDummiesPerLookup others of random points, which feed the pool; they differ in shape.
 #pragma once
 
 #include <optional>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // cli/chat_model.h — the chat screen without a terminal: keys and events in, what is to be done out. chat_view.h draws it,
-// chat_room.h does it, curses_screen.h is the terminal.
+// chat_screen.h does it, curses_screen.h is the terminal.
 //
 // Threads, in the order of the list: contacts by name, notes of nobody known, requests of strangers, and what the program says.
 // A message counts as seen once its thread is open, not scrolled away, and nothing covers it: TakeSeen. What is typed stays with

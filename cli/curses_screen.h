@@ -3,7 +3,7 @@
 // nothing.
 //
 // One at a time, and all calls from one thread. While it is open the terminal gives every key to it, Ctrl-C too, and pasted text
-// comes as one key. Whatever ends the process puts the terminal back.
+// comes as one key. The end puts the terminal back, SIGTERM and SIGHUP too; not a crash.
 #pragma once
 
 #include <memory>

@@ -7,7 +7,7 @@
 //                                                                                      (effort tries to find, one to check)
 //   Argon2id: version 1.3 (RFC 9106), 1 pass, 1 MiB, 1 lane, tag of 32 bytes; about half a millisecond a try.
 // The effort is to be part of the challenge: then luck buys nothing, and work for one effort is none for another. The filter
-// makes a claim without work cost whoever makes it some 14 ms, and who refutes it microseconds. Source: two stages and ranking by
+// makes a new claim without work cost 14 ms, and refuting one that fails it microseconds; repeats are free. Source: two stages and ranking by
 // the claimed effort as in Tor's proposal 327, with Argon2id in the place of Equi-X; a challenge of its own for every claim
 // instead of seeds that are handed out and a table of what was spent. Pure.
 #pragma once

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // overlay/grpc_event_loop.h — the event loop of a node: one gRPC completion queue and the thread that calls Run().
 //
-// Everything gRPC of a node lives on this queue: its server, its client stubs, its link streams. No callback API, no synchronous
+// Everything gRPC of a node lives on this queue: its server, its client calls, its link streams. No callback API, no synchronous
 // service, no second queue: another polling thread would take the sockets' events away from this one and hand them back, which
 // costs two fifths of the latency (docs/decisions/0010-one-completion-queue.md). A process may hold several nodes, each with a
 // loop of its own.
