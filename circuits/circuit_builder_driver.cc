@@ -6,6 +6,8 @@
 #include "base/overloaded.h"
 #include "base/status_macros.h"
 #include "circuits/address_prefix.h"
+#include "circuits/table_check.h"
+#include "spdlog/spdlog.h"
 
 namespace circuits {
 
@@ -82,8 +84,11 @@ void CircuitBuilder::Build(const Request& request, const std::vector<const Routi
   std::optional<Peer> guard =
       guards_.Choose(guard_choices, walk.GuardRules(), /*provisional=*/walks, loop_.Now(), loop_.WallNow());
   if (!guard.has_value()) return refuse(absl::UnavailableError("no guard to be had"));
-  if (request.last.has_value() && guard->SameProcess(*request.last)) {
-    return refuse(absl::UnavailableError("the guard is that relay"));
+  // A kept guard is not chosen by prefix: a relay beside it is no hop of its circuits, and is not worth another guard.
+  if (request.last.has_value() &&
+      (guard->SameProcess(*request.last) ||
+       (network_.distinct_prefixes && PrefixOf(guard->address) == PrefixOf(request.last->address)))) {
+    return refuse(absl::UnavailableError("the guard is that relay, or beside it"));
   }
   const std::optional<uint64_t> circuit = own_.New();
   if (!circuit.has_value()) return refuse(absl::ResourceExhaustedError("too many circuits"));
@@ -141,17 +146,27 @@ void CircuitBuilder::OnResult(const TaskRef& task, const CircuitStep& step, absl
     return Do(task, task->walk.OnHop(extend->target.node_key, extend->target.address, now, wall_now));
   }
   if (const auto* table = std::get_if<TableFetched>(&*result)) {
-    const absl::StatusOr<RoutingTable> accepted = Accept(*table);
+    const absl::StatusOr<RoutingTable> accepted = Accept(*table, task->walk.path().back());
     return Do(task, accepted.ok() ? task->walk.OnTable(*accepted, now, wall_now) : WalkStep(WalkFailed{accepted.status()}));
   }
   Accept(std::get<DescriptorsFetched>(*result));
   Do(task, task->walk.OnDescriptors(now, wall_now));
 }
 
-absl::StatusOr<RoutingTable> CircuitBuilder::Accept(const TableFetched& fetched) {
+absl::StatusOr<RoutingTable> CircuitBuilder::Accept(const TableFetched& fetched, const keys::PublicKey& hop) {
   if (fetched.table.empty()) return absl::UnavailableError("the hop has no table");
   ASSIGN_OR_RETURN(RoutingTable table, overlay::DecodeTable(network_, fetched.table, loop_.WallNow()));
-  view_.Add(table, loop_.Now());
+  if (table.owner.node_key != hop) return absl::InvalidArgumentError("a hop showed another's table");
+  const absl::Time now = loop_.Now();
+  if (const std::optional<double> gap = view_.density().MeanGap(now); gap.has_value() && !CheckTable(table, *gap).ok()) {
+    view_.AddDoubted(table, now);
+    if (book_.Distrust(hop, now)) {
+      spdlog::info("circuits: a node signed a table that cannot be true; avoided for {} minutes", absl::ToInt64Minutes(kDistrustFor));
+    }
+    pool_.Remove(hop);
+    return absl::InvalidArgumentError("a table that cannot be true");
+  }
+  view_.Add(table, now);
   return table;
 }
 
@@ -176,7 +191,7 @@ void CircuitBuilder::Finish(const TaskRef& task, absl::Status status) {
 
 void CircuitBuilder::OnSilent(const keys::PublicKey& node_key, bool is_guard) {
   book_.Blame(node_key, loop_.Now());
-  view_.OnLost(node_key);
+  view_.OnLost(node_key, loop_.Now());
   if (is_guard) guards_.OnSilence(node_key, loop_.Now());
 }
 

@@ -4,7 +4,8 @@
 // Relays come out of all members where a believed table covers the ring; else out of the secret pool, once it is usable; before that
 // out of finger tables, and guards from that time are provisional.
 // Every table and descriptor that comes back is verified and kept (ring view, peer book). A hop that could not be reached is
-// blamed; trying again is for the caller.
+// blamed; one whose own table cannot be true at this density of the ring is distrusted (peer_book.h) and leaves the pool. Trying
+// again is for the caller.
 #pragma once
 
 #include "base/event_loop.h"
@@ -38,8 +39,8 @@ class CircuitBuilder {
 
   // `start_tables`: where the walk begins. ResourceExhausted beyond kBuildsMax, Unavailable: worth another try. `done` is posted.
   void Build(const Request& request, const std::vector<const overlay::RoutingTable*>& start_tables, Done done);
-  // Verifies a table fetched through a circuit and puts it into the view.
-  absl::StatusOr<overlay::RoutingTable> Accept(const TableFetched& fetched);
+  // Verifies a table fetched through a circuit and puts it into the view. InvalidArgument: not that hop's own, or it cannot be true.
+  absl::StatusOr<overlay::RoutingTable> Accept(const TableFetched& fetched, const keys::PublicKey& hop);
   void Accept(const DescriptorsFetched& fetched);
 
   size_t building() const { return building_; }

@@ -19,6 +19,8 @@ constexpr absl::Duration kRetryFirst = absl::Milliseconds(100), kRetryMax = absl
 constexpr absl::Duration kBusyRetry = absl::Milliseconds(50);  // while enough circuits are being built
 constexpr absl::Duration kMaintainEvery = absl::Seconds(1);
 constexpr absl::Duration kBuildMean = absl::Seconds(2);  // between two ticks at which a ready circuit may be built
+constexpr int kUnknownPointTries = 16;
+constexpr absl::Duration kCompanyMax = absl::Seconds(2);  // for dummies that take longer than what they hide
 constexpr char kLookupIsolation[] = "lookup";            // no operation has it: theirs carry a byte in front
 
 bool Contains(const std::vector<PublicKey>& node_keys, const PublicKey& node_key) {
@@ -54,6 +56,10 @@ struct CircuitOperations::Operation {
   std::vector<PublicKey> responsible;
   std::optional<PublicKey> lookup_last;  // last hop of the lookup circuit: another one for the operation
   absl::Status why;
+  bool hidden = false;                  // its dummies have begun
+  std::weak_ptr<char> company;          // held by those of them that have not ended
+  std::shared_ptr<char> dummy_of;       // of a dummy: the other end of that
+  absl::Time company_until = absl::InfinitePast();
 };
 
 struct CircuitOperations::LookupTask {
@@ -98,17 +104,21 @@ void CircuitOperations::Open(const overlay::NodeId& point, base::Bytes isolation
     loop_.Post([done = std::move(done)] { done(absl::UnavailableError("too many operations at once")); });
     return;
   }
+  const OperationRef operation = Begin(point, std::move(done));
+  operation->isolation = OperationIsolation(isolation);
+  operation->avoid = std::move(avoid);
+  loop_.Post(Guarded([this, operation] { Advance(operation); }));
+}
+
+CircuitOperations::OperationRef CircuitOperations::Begin(const overlay::NodeId& point,
+                                                         std::function<void(absl::StatusOr<OpenedOperation>)> done) {
   ++open_operations_;
-  OperationRef operation(new Operation{.point = point,
-                                       .isolation = OperationIsolation(isolation),
-                                       .avoid = std::move(avoid),
-                                       .done = std::move(done),
-                                       .deadline = loop_.Now() + kOpenMax});
+  OperationRef operation(new Operation{.point = point, .done = std::move(done), .deadline = loop_.Now() + kOpenMax});
   operation->timer = loop_.At(operation->deadline, Guarded([this, weak = std::weak_ptr(operation)] {
                                 const OperationRef late = weak.lock();
                                 if (late != nullptr) Finish(late, absl::UnavailableError("no circuit within the time"));
                               }));
-  loop_.Post(Guarded([this, operation] { Advance(operation); }));
+  return operation;
 }
 
 void CircuitOperations::Advance(const OperationRef& operation) {
@@ -127,6 +137,7 @@ void CircuitOperations::Plan(const OperationRef& operation) {
   }
   const std::optional<std::vector<Peer>> responsible = view_.Responsible(operation->point, loop_.Now());
   if (!responsible.has_value()) return Lookup(operation);
+  if (operation->dummy_of != nullptr) return Finish(operation, absl::CancelledError("a dummy"));
   operation->responsible.clear();
   for (const Peer& peer : *responsible) operation->responsible.push_back(peer.node_key);
   const absl::StatusOr<std::vector<PublicKey>> candidates = Candidates(operation);
@@ -192,7 +203,7 @@ void CircuitOperations::OnReached(const OperationRef& operation, uint64_t circui
                                   const absl::StatusOr<StepResult>& result) {
   if (!result.ok()) {
     book_.Blame(target, loop_.Now());
-    view_.OnLost(target);
+    view_.OnLost(target, loop_.Now());
     operation->tried.insert(target);
     return Retry(operation, result.status());
   }
@@ -246,7 +257,52 @@ void CircuitOperations::Lookup(const OperationRef& operation) {
     operation->lookups = 0;
     return Retry(operation, absl::UnavailableError("the responsible nodes could not be found"));
   }
-  if (operation->lookups == 1 && options_.on_lookup) options_.on_lookup();
+  if (options_.hides_lookups && operation->dummy_of == nullptr && !operation->hidden) return LookupAmongDummies(operation);
+  LookupOnce(operation);
+}
+
+// All begin now, in random order, and the operation goes on when all have ended: nothing tells the one that counts. A dummy is the
+// lookup of an operation that ends where the other would choose its storage node.
+void CircuitOperations::LookupAmongDummies(const OperationRef& operation) {
+  operation->hidden = true;
+  const auto company = std::make_shared<char>();
+  operation->company = company;
+  std::vector<OperationRef> all = {operation};
+  for (int i = 0; i < kDummiesPerLookup && open_operations_ < kOpenOperationsMax / 2; ++i) {
+    all.push_back(BeginDummy(UnknownPoint().value_or(overlay::NodeId::Random(rng_)), company));
+  }
+  base::Shuffle(all, rng_);
+  for (const OperationRef& one : all) loop_.Post(Guarded([this, one] { LookupOnce(one); }));
+}
+
+// As the point of a real lookup is. Nothing if hardly any is left.
+std::optional<overlay::NodeId> CircuitOperations::UnknownPoint() {
+  for (int tries = 0; tries < kUnknownPointTries; ++tries) {
+    const overlay::NodeId point = overlay::NodeId::Random(rng_);
+    if (!view_.Responsible(point, loop_.Now()).has_value()) return point;
+  }
+  return std::nullopt;
+}
+
+CircuitOperations::OperationRef CircuitOperations::BeginDummy(const overlay::NodeId& point, std::shared_ptr<char> company) {
+  const OperationRef dummy = Begin(point, [](const absl::StatusOr<OpenedOperation>&) {});
+  dummy->dummy_of = std::move(company);
+  dummy->lookups = 1;
+  return dummy;
+}
+
+void CircuitOperations::HoldRing() {
+  const absl::Time now = loop_.Now();
+  if (!options_.hides_lookups || now < next_held_) return;
+  next_held_ = now - kHoldEvery * std::log(1 - rng_.Unit());
+  const std::optional<double> gap = view_.density().MeanGap(now);
+  const bool small = gap.has_value() && *gap * static_cast<double>(kHeldRingMax) >= 1;
+  if (!small || view_.Covering(now) != nullptr || open_operations_ > 0) return;
+  if (const std::optional<overlay::NodeId> point = UnknownPoint()) LookupOnce(BeginDummy(*point, std::make_shared<char>()));
+}
+
+void CircuitOperations::LookupOnce(const OperationRef& operation) {
+  if (!operation->done) return;
   const base::Bytes isolation = base::ToBytes(base::AsBytes(kLookupIsolation));
   const auto fits = [&](uint64_t id) { return own_.Find(id) != nullptr && own_.Find(id)->MayExtend(); };
   if (const std::optional<uint64_t> circuit = pool_.Take(isolation, fits, loop_.Now())) return LookupOn(operation, *circuit);
@@ -274,7 +330,8 @@ void CircuitOperations::DoLookup(const LookupRef& task, LookupStep step) {
   };
   std::visit(base::Overloaded{[&](LookupFound&) {
                                 Release(task->circuit);
-                                Plan(task->operation);
+                                task->operation->company_until = loop_.Now() + kCompanyMax;
+                                AwaitCompany(task->operation);
                               },
                               [&](LookupFailed& a) {
                                 own_.Close(task->circuit);
@@ -296,17 +353,24 @@ void CircuitOperations::OnLookupResult(const LookupRef& task, const CircuitStep&
   if (!result.ok()) {
     if (extend != nullptr) {
       book_.Blame(extend->target.node_key, now);
-      view_.OnLost(extend->target.node_key);
+      view_.OnLost(extend->target.node_key, now);
     }
     return Lookup(task->operation);
   }
   if (extend != nullptr) return DoLookup(task, task->core.OnHop());
   if (const auto* fetched = std::get_if<TableFetched>(&*result)) {
-    const absl::StatusOr<overlay::RoutingTable> table = builder_.Accept(*fetched);
+    const OriginCircuit* circuit = own_.Find(task->circuit);
+    if (circuit == nullptr) return Lookup(task->operation);  // gone meanwhile
+    const absl::StatusOr<overlay::RoutingTable> table = builder_.Accept(*fetched, circuit->hops()[std::get<TableStep>(step).hop]);
     return DoLookup(task, table.ok() ? task->core.OnTable(*table, now, wall_now) : LookupStep(LookupFailed{table.status()}));
   }
   builder_.Accept(std::get<DescriptorsFetched>(*result));
   DoLookup(task, task->core.OnDescriptors(now, wall_now));
+}
+
+void CircuitOperations::AwaitCompany(const OperationRef& operation) {
+  if (operation->company.expired() || loop_.Now() >= operation->company_until) return Plan(operation);
+  loop_.At(loop_.Now() + kBusyRetry, Guarded([this, operation] { AwaitCompany(operation); }));
 }
 
 // Back to its isolation key, or away if it cannot be extended any more.
@@ -326,6 +390,7 @@ void CircuitOperations::OnTimer() {
   for (uint64_t handle : unused) Release(opened_.extract(handle).mapped().circuit);
   for (uint64_t circuit : pool_.TakeExpired(now)) own_.Close(circuit);
   if (options_.own_key.has_value()) start_.Refresh([](absl::Status) {});  // its own table: costs nothing
+  HoldRing();
   TopUp();
   timer_.Reset(options_.ready_circuits == 0 ? now + kMaintainEvery : std::min(now + kMaintainEvery, next_build_));
 }

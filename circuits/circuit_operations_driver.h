@@ -5,6 +5,10 @@
 // The storage node is chosen before the relays, and none of these is it: so in a ring of four others three carry the circuit and
 // the fourth answers (protocol.md 6). A circuit that stands on every responsible node is left for another one.
 // Where the ring view cannot tell who is responsible, or a descriptor is missing, a lookup circuit is used first.
+// A node's lookup is hidden among kDummiesPerLookup of random points, which are the same code, begin with it in random order and
+// are waited for: a guard sees as many lookups of one shape, a last relay or a member that is asked one of them.
+// In rings of up to kHeldRingMax it looks up, at Poisson times, points that the view does not tell: in rings of a few hundred there
+// are soon none, and operations need no lookup.
 #pragma once
 
 #include "base/event_loop.h"
@@ -19,6 +23,9 @@ inline constexpr size_t kOthersMin = 4;  // three relays and a storing node
 inline constexpr absl::Duration kOpenMax = absl::Seconds(30);
 inline constexpr absl::Duration kHandleMax = absl::Seconds(10);  // between Open and Run
 inline constexpr size_t kOpenOperationsMax = 256;
+inline constexpr int kDummiesPerLookup = 3;  // fewer while half of kOpenOperationsMax are open
+inline constexpr size_t kHeldRingMax = 1024;
+inline constexpr absl::Duration kHoldEvery = absl::Seconds(20);  // mean; some 40 KB each
 inline constexpr int kLookupsMax = 4;  // of one operation: 24 steps, for rings of any size
 
 class CircuitOperations : public Operations {
@@ -27,7 +34,7 @@ class CircuitOperations : public Operations {
     overlay::Network network;
     std::optional<keys::PublicKey> own_key;
     size_t ready_circuits = 0;        // clean ones kept built ahead
-    std::function<void()> on_lookup;  // a lookup begins; may be empty
+    bool hides_lookups = false;  // among dummies; of a node: a client of one operation is known by that anyway
   };
 
   CircuitOperations(Options options, base::EventLoop& loop, OwnCircuits& own, CircuitBuilder& builder, StartTables& start,
@@ -51,6 +58,8 @@ class CircuitOperations : public Operations {
   using OperationRef = std::shared_ptr<Operation>;
   using LookupRef = std::shared_ptr<LookupTask>;
 
+  OperationRef BeginDummy(const overlay::NodeId& point, std::shared_ptr<char> company);
+  OperationRef Begin(const overlay::NodeId& point, std::function<void(absl::StatusOr<OpenedOperation>)> done);
   void Advance(const OperationRef& operation);
   void Plan(const OperationRef& operation);
   // Who may be asked now: responsible, not own, not to be avoided, not tried in vain unless all were.
@@ -63,6 +72,11 @@ class CircuitOperations : public Operations {
   void Finish(const OperationRef& operation, absl::StatusOr<OpenedOperation> result);
 
   void Lookup(const OperationRef& operation);
+  void LookupAmongDummies(const OperationRef& operation);
+  void LookupOnce(const OperationRef& operation);
+  void AwaitCompany(const OperationRef& operation);
+  std::optional<overlay::NodeId> UnknownPoint();
+  void HoldRing();
   void LookupOn(const OperationRef& operation, uint64_t circuit);
   void DoLookup(const LookupRef& task, LookupStep step);
   void OnLookupResult(const LookupRef& task, const CircuitStep& step, absl::StatusOr<StepResult> result);
@@ -85,7 +99,7 @@ class CircuitOperations : public Operations {
   CircuitPool pool_;
   uint64_t last_handle_ = 0;
   size_t open_operations_ = 0, building_ready_ = 0;
-  absl::Time next_build_ = absl::InfinitePast();  // ticks of a Poisson clock
+  absl::Time next_build_ = absl::InfinitePast(), next_held_ = absl::InfinitePast();  // ticks of Poisson clocks
   absl::flat_hash_map<uint64_t, Opened> opened_;
   base::Timer timer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

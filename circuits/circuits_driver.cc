@@ -28,7 +28,7 @@ CircuitsDriver::CircuitsDriver(CircuitsOptions options, base::EventLoop& loop, o
       own_(options_.network, loop, links, table_, rng),
       builder_(options_.network, options_.own_key, loop, own_, view_, book_, pool_, guards_, options_.introduce, rng),
       start_(options_.own_table, options_.bootstrap, loop, view_, book_, options_.introduce),
-      operations_({options_.network, options_.own_key, options_.ready_circuits, [this] { OnOwnLookup(); }}, loop, own_, builder_, start_,
+      operations_({options_.network, options_.own_key, options_.ready_circuits, static_cast<bool>(options_.keep_relays)}, loop, own_, builder_, start_,
                   view_, book_, rng),
       keep_timer_(loop, [this] { KeepRelays(); }),
       timer_(loop, [this] { Apply(relay_.OnTick(loop_.Now())); }) {
@@ -36,7 +36,7 @@ CircuitsDriver::CircuitsDriver(CircuitsOptions options, base::EventLoop& loop, o
   if (!options_.keep_relays) return;
   RestoreRelays();
   filler_.emplace(options_.network, options_.own_key, loop_, own_, builder_, start_, view_, book_, pool_, rng_);
-  keep_timer_.Reset(loop_.Now() + kKeepRelaysEvery);
+  keep_timer_.Reset(loop_.Now() + kFirstGuardLook);
 }
 
 //   len 2 guards ‖ pool    (GuardSet::Encode, RelayPool::Encode)
@@ -53,12 +53,9 @@ void CircuitsDriver::RestoreRelays() {
   if (!read) spdlog::warn("circuits: the relays of earlier runs cannot be read; new ones are chosen");
 }
 
-void CircuitsDriver::OnOwnLookup() {
-  if (filler_.has_value()) filler_->OnRealLookup();
-}
-
+// A guard that were forgotten would be replaced, and every guard is one more that may be hostile: so the first is kept at once.
 void CircuitsDriver::KeepRelays() {
-  keep_timer_.Reset(loop_.Now() + kKeepRelaysEvery);
+  keep_timer_.Reset(loop_.Now() + (guards_.guards().empty() ? kFirstGuardLook : kKeepRelaysEvery));
   base::Bytes now = EncodeRelays();
   if (now == kept_) return;
   kept_ = now;

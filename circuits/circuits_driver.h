@@ -34,10 +34,11 @@ struct CircuitsOptions {
 
   // Guards and pool over restarts, for a process that runs for long; it fills the pool in the background. Empty: neither.
   base::Bytes kept_relays;                        // what keep_relays was last given; empty at the first start
-  std::function<void(base::Bytes)> keep_relays;  // every kKeepRelaysEvery, if it changed; to be sealed (docs/anonymity.md)
+  std::function<void(base::Bytes)> keep_relays;  // after the first guard and every kKeepRelaysEvery, if changed; to be sealed
 };
 
 inline constexpr absl::Duration kKeepRelaysEvery = absl::Minutes(1);
+inline constexpr absl::Duration kFirstGuardLook = absl::Seconds(1);  // until there is a guard to be kept
 
 struct CircuitsStats {
   size_t own = 0, ready = 0;  // own user's circuits; of these the clean ones that wait
@@ -58,6 +59,8 @@ class CircuitsDriver : private overlay::LinkListener {
 
   Operations& operations() { return operations_; }
   CircuitsStats stats() const;
+  // As for keep_relays: for whoever stops.
+  base::Bytes EncodeRelays() const;
 
  private:
   void OnLinkUp(const overlay::LinkInfo& link) override;
@@ -75,10 +78,8 @@ class CircuitsDriver : private overlay::LinkListener {
   Relay::Options RelayOptions();
   base::Bytes TableOf(uint8_t index) const;
   base::Bytes DescriptorOf(const keys::PublicKey& node_key) const;
-  base::Bytes EncodeRelays() const;
   void RestoreRelays();
   void KeepRelays();
-  void OnOwnLookup();
 
   const CircuitsOptions options_;
   base::EventLoop& loop_;

@@ -28,8 +28,20 @@ void PeerBook::Blame(const keys::PublicKey& node_key, absl::Time now) {
   blamed_.insert_or_assign(node_key, BlamedNode{now + kBlameFor});
 }
 
+bool PeerBook::Distrust(const keys::PublicKey& node_key, absl::Time now) {
+  if (distrusted_.size() >= kBlamedMax) absl::erase_if(distrusted_, [&](const auto& entry) { return entry.second <= now; });
+  if (distrusted_.size() >= kBlamedMax) return false;
+  const auto [entry, is_new] = distrusted_.try_emplace(node_key);
+  const bool is_news = is_new || entry->second <= now;
+  entry->second = now + kDistrustFor;
+  return is_news;
+}
+
 NodeKeys PeerBook::Blamed(absl::Time now) const {
   NodeKeys blamed;
+  for (const auto& [node_key, until] : distrusted_) {
+    if (until > now) blamed.insert(node_key);
+  }
   for (const auto& [node_key, entry] : blamed_) {
     if (entry.until > now) blamed.insert(node_key);
   }

@@ -4,6 +4,8 @@
 // A node that could not be reached is shunned for kBlameFor: taken only when nobody else is left. Its descriptor counts as
 // missing until it is asked for again, for a node that was started anew has a new onion key. The blame may be wrong (the hop
 // before may have failed), so it excludes nobody for good.
+// One that signed a table which cannot be true (table_check.h) is shunned for kDistrustFor, whatever it does meanwhile: nobody else can
+// have signed it, but one honest table in 1,000 looks like that, and all of them while a ring shrinks to half within minutes.
 #pragma once
 
 #include "absl/container/flat_hash_map.h"
@@ -13,7 +15,8 @@
 namespace circuits {
 
 inline constexpr absl::Duration kBlameFor = absl::Seconds(20);
-inline constexpr size_t kBlamedMax = 1024;
+inline constexpr absl::Duration kDistrustFor = absl::Minutes(10);
+inline constexpr size_t kBlamedMax = 1024;  // and as many distrusted
 
 class PeerBook {
  public:
@@ -28,6 +31,9 @@ class PeerBook {
 
   void Blame(const keys::PublicKey& node_key, absl::Time now);
   void Absolve(const keys::PublicKey& node_key) { blamed_.erase(node_key); }
+  // True if it is news.
+  bool Distrust(const keys::PublicKey& node_key, absl::Time now);
+  // And the distrusted.
   NodeKeys Blamed(absl::Time now) const;
 
  private:
@@ -37,6 +43,7 @@ class PeerBook {
   };
   overlay::Directory& directory_;
   absl::flat_hash_map<keys::PublicKey, BlamedNode> blamed_;
+  absl::flat_hash_map<keys::PublicKey, absl::Time> distrusted_;  // until then
 };
 
 }  // namespace circuits

@@ -48,11 +48,6 @@ PoolFiller::PoolFiller(const overlay::Network& network, std::optional<PublicKey>
   timer_.Reset(loop_.Now() + kFillerLook);
 }
 
-void PoolFiller::OnRealLookup() {
-  pool_.OnRealLookup(loop_.Now());
-  ArmTimer();
-}
-
 void PoolFiller::ArmTimer() { timer_.Reset(std::max(std::min(pool_.NextTick(), next_renewal_), loop_.Now() + kFillerLook)); }
 
 void PoolFiller::OnTimer() {
@@ -164,7 +159,7 @@ void PoolFiller::Extend(const TaskRef& task, const Descriptor& target) {
                return FetchTableOfEnd(task);
              }
              book_.Blame(target.node_key, loop_.Now());
-             view_.OnLost(target.node_key);
+             view_.OnLost(target.node_key, loop_.Now());
              OnNoTable(task);
            }));
 }
@@ -173,9 +168,10 @@ void PoolFiller::FetchTableOfEnd(const TaskRef& task) {
   const OriginCircuit* circuit = own_.Find(task->circuit);
   if (circuit == nullptr) return OnNoTable(task);
   const uint8_t index = task->fetch.has_value() ? task->fetch->peer.index : uint8_t{0};
-  own_.Run(task->circuit, TableStep{circuit->hops().size() - 1, index}, Guarded([this, task](absl::StatusOr<StepResult> result) {
+  own_.Run(task->circuit, TableStep{circuit->hops().size() - 1, index},
+           Guarded([this, task, whose = circuit->hops().back()](absl::StatusOr<StepResult> result) {
              if (!result.ok()) return OnNoTable(task);
-             const absl::StatusOr<RoutingTable> table = builder_.Accept(std::get<TableFetched>(*result));
+             const absl::StatusOr<RoutingTable> table = builder_.Accept(std::get<TableFetched>(*result), whose);
              if (!table.ok()) return OnNoTable(task);
              if (task->fetch.has_value()) {
                task->lookup.OnTable(*table);

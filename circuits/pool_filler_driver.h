@@ -24,8 +24,6 @@ class PoolFiller {
   PoolFiller(const overlay::Network& network, std::optional<keys::PublicKey> own_key, base::EventLoop& loop, OwnCircuits& own,
              CircuitBuilder& builder, StartTables& start, RingView& view, PeerBook& book, RelayPool& pool, base::Rng& rng);
 
-  // The user's own lookup begins: dummies are owed.
-  void OnRealLookup();
   uint64_t found() const { return found_; }
   uint64_t failed() const { return failed_; }
 

@@ -29,8 +29,7 @@ bool RelayPool::IsSettled() const {
 }
 
 absl::Duration RelayPool::Pause() {
-  absl::Duration mean = relays_.size() >= kPoolSize ? kDrawFull : IsSettled() ? kDrawFilling : kDrawFirst;
-  if (owed_ > 0) mean = std::min(mean, kDrawOwed);
+  const absl::Duration mean = relays_.size() >= kPoolSize ? kDrawFull : IsSettled() ? kDrawFilling : kDrawFirst;
   return mean * -std::log(1 - rng_.Unit());
 }
 
@@ -46,7 +45,6 @@ std::vector<RelayPool::Draw> RelayPool::OnTick(absl::Time now) {
   next_draw_ = now + Pause();
   if (draws_.size() >= kDrawsMax) return due;
   draws_.push_back({++last_draw_, overlay::NodeId::Random(rng_), rng_.Unit(), kDrawTries, absl::InfiniteFuture()});
-  if (owed_ > 0) --owed_;
   due.push_back({last_draw_, draws_.back().point});
   return due;
 }
@@ -92,11 +90,6 @@ bool RelayPool::OnFailed(uint64_t id, absl::Time now) {
   }
   draw->again = now + kTryAgain * -std::log(1 - rng_.Unit());
   return true;
-}
-
-void RelayPool::OnRealLookup(absl::Time now) {
-  owed_ = std::min(owed_ + kDummiesPerLookup, kDummiesOwedMax);
-  next_draw_ = std::min(next_draw_, now + Pause());
 }
 
 void RelayPool::Renew(const Descriptor& descriptor) {

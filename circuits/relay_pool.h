@@ -9,7 +9,6 @@
 // A relay found over a provisional guard (guard_set.h) is provisional: if that guard was hostile, who keeps this relay is known. Those
 // serve until kPoolUsable others are there, and go then.
 // Nobody is told what stands here: it is kept sealed (Encode), never shown, never sent; no relay here is taken as a ring neighbour.
-// A real lookup is hidden among kDummiesPerLookup others of random points, which feed the pool; they differ in shape.
 #pragma once
 
 #include <optional>
@@ -29,11 +28,9 @@ inline constexpr size_t kPoolUsable = 16;  // from here on circuits come out of 
 inline constexpr double kAcceptShare = 0.15;
 inline constexpr int kDrawTries = 3;
 inline constexpr size_t kDrawsMax = 4;  // under way or waiting for another try
-inline constexpr int kDummiesPerLookup = 3, kDummiesOwedMax = 64;
 inline constexpr absl::Duration kDrawFirst = absl::Seconds(5);    // mean time between draws until kPoolUsable are not provisional,
 inline constexpr absl::Duration kDrawFilling = absl::Seconds(40);  // until it is full,
 inline constexpr absl::Duration kDrawFull = absl::Minutes(3);    // and from then on
-inline constexpr absl::Duration kDrawOwed = absl::Seconds(20);    // while dummies are owed
 inline constexpr absl::Duration kRelayAge = absl::Hours(24);      // then a pooled relay gives its place to a newer one
 
 // The chance that a found successor of a random point is kept. `arc` and `mean_gap` as shares of the circle.
@@ -62,8 +59,6 @@ class RelayPool {
   bool OnFailed(uint64_t id, absl::Time now);
   // What was found can be no relay of ours (the own node). Costs nothing.
   void OnUnfit(uint64_t id) { End(id); }
-  // A lookup of one's own has been made.
-  void OnRealLookup(absl::Time now);
 
   // A newer descriptor of a pooled relay; others are not kept.
   void Renew(const overlay::Descriptor& descriptor);
@@ -74,7 +69,6 @@ class RelayPool {
   const std::vector<Relay>& relays() const { return relays_; }
   bool Contains(const keys::PublicKey& node_key) const;
   bool IsUsable() const { return relays_.size() >= kPoolUsable; }
-  int dummies_owed() const { return owed_; }
 
   //   count 1 ‖ relays, each: since 8 ‖ provisional 1 ‖ len 2 descriptor ‖ count 1 ‖ draws, each: point 32 ‖ coin 8 ‖ tries left 1
   base::Bytes Encode() const;
@@ -98,7 +92,6 @@ class RelayPool {
   std::vector<Relay> relays_;
   std::vector<Committed> draws_;
   uint64_t last_draw_ = 0;
-  int owed_ = 0;
   absl::Time next_draw_ = absl::InfinitePast();
 };
 

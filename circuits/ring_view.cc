@@ -81,6 +81,17 @@ void RingView::OnMet(const keys::PublicKey& node_key, absl::Time now) {
   met_[node_key] = now;
 }
 
+void RingView::OnLost(const keys::PublicKey& node_key, absl::Time now) {
+  met_.erase(node_key);
+  const auto is_lost = [&](const Peer& peer) { return peer.node_key == node_key; };
+  absl::erase_if(tables_, [&](const auto& entry) {
+    const RoutingTable& table = entry.second.table;
+    return now - entry.second.when > kTableFresh &&
+           (is_lost(table.owner) || std::any_of(table.successors.begin(), table.successors.end(), is_lost) ||
+            std::any_of(table.predecessors.begin(), table.predecessors.end(), is_lost));
+  });
+}
+
 const RoutingTable* RingView::Find(const NodeId& owner, absl::Time now) const {
   const auto found = tables_.find(owner);
   return found == tables_.end() || !IsFresh(found->second, now) ? nullptr : &found->second.table;

@@ -7,6 +7,8 @@
 // that of who introduced the client; and one of an introducer that the user did not name has to name everybody whom the client met
 // lately and did not lose since. A table that covers a ring of another size than unrelated tables show is not believed either.
 // Others that claim to cover the ring say nothing at all.
+// Tables that are no start are listened to for kTableHeld, but not longer than kTableFresh once somebody they name is lost: in rings of
+// up to kHeldRingMax a node so knows all the time who is responsible for what (circuit_operations_driver.h).
 // Bounded: kTablesMax tables, kMetMax nodes met; the oldest goes.
 #pragma once
 
@@ -22,7 +24,8 @@
 namespace circuits {
 
 inline constexpr size_t kTablesMax = 256;                         // about 10 KiB each
-inline constexpr absl::Duration kTableFresh = absl::Seconds(60);  // older than this it says nothing any more
+inline constexpr absl::Duration kTableFresh = absl::Seconds(60);  // older than this, a start table says nothing any more
+inline constexpr absl::Duration kTableHeld = absl::Minutes(5);    // nor any other
 inline constexpr absl::Duration kMetLately = absl::Seconds(30);   // shorter than the above: who died is forgotten in time
 inline constexpr size_t kMetMax = 64;
 
@@ -36,12 +39,14 @@ class RingView {
 
   // A verified table, seen now.
   void Add(const overlay::RoutingTable& table, absl::Time now);
+  // One that the density forbids: it counts for that and nothing else, for if the ring has changed, such tables will show it.
+  void AddDoubted(const overlay::RoutingTable& table, absl::Time now) { density_.Add(table, now); }
   // One to begin at. `trusted`: the own node's, or of an address that the user named.
   void AddStart(const overlay::RoutingTable& table, bool trusted, absl::Time now);
   // A node proved its key to this client: on a link, or as a hop.
   void OnMet(const keys::PublicKey& node_key, absl::Time now);
   // It could not be reached.
-  void OnLost(const keys::PublicKey& node_key) { met_.erase(node_key); }
+  void OnLost(const keys::PublicKey& node_key, absl::Time now);
   // The one of that owner; null if there is none or it is no longer fresh.
   const overlay::RoutingTable* Find(const overlay::NodeId& owner, absl::Time now) const;
   // The newest fresh start table, if it covers the ring and is believed; else null.
@@ -60,7 +65,7 @@ class RingView {
   };
   Seen& Keep(const overlay::RoutingTable& table, absl::Time now);
   bool IsBelieved(const Seen& seen, absl::Time now) const;
-  bool IsFresh(const Seen& seen, absl::Time now) const { return now - seen.when <= kTableFresh; }
+  bool IsFresh(const Seen& seen, absl::Time now) const { return now - seen.when <= (seen.start ? kTableFresh : kTableHeld); }
 
   const overlay::Network network_;
   absl::flat_hash_map<overlay::NodeId, Seen> tables_;

@@ -110,6 +110,8 @@ struct LocalNode::Parts {
   void BuildDrivers();
   void KeepOnionKeys(const keys::OnionKeys& onion_keys);
   dht::DhtPorts StorePorts();
+  // Only a storing node has users whose circuits want a pool.
+  bool KeepsRelays() const { return options.role == overlay::Role::kStoring; }
   circuits::CircuitsOptions CircuitsOptions();
 
   const LocalNodeOptions options;
@@ -175,7 +177,8 @@ dht::DhtPorts LocalNode::Parts::StorePorts() {
 }
 
 circuits::CircuitsOptions LocalNode::Parts::CircuitsOptions() {
-  return {.network = options.network,
+  circuits::CircuitsOptions circuits_options = {
+          .network = options.network,
           .introduce = circuits::IntroduceOver(
               options.network, client, [this] { return OwnDescriptor(); }, loop),
           .ready_circuits = options.role == overlay::Role::kStoring ? kReadyCircuits : 0,
@@ -187,12 +190,13 @@ circuits::CircuitsOptions LocalNode::Parts::CircuitsOptions() {
                 const bool stands = index < ring->virtual_nodes() && ring->virtual_node(index).IsMember();
                 return stands ? &ring->table(index) : nullptr;
               },
-          .onion_keys = [this] { return ring->onion_keys(); },
-          .kept_relays = relay_file.Load(),
-          .keep_relays =
-              [this](base::Bytes relays) {
-                loop.RunSlow([file = relay_file, relays = std::move(relays), &rng = rng] { file.Save(relays, rng); }, [] {});
-              }};
+          .onion_keys = [this] { return ring->onion_keys(); }};
+  if (!KeepsRelays()) return circuits_options;
+  circuits_options.kept_relays = relay_file.Load();
+  circuits_options.keep_relays = [this](base::Bytes relays) {
+    loop.RunSlow([file = relay_file, relays = std::move(relays), &rng = rng] { file.Save(relays, rng); }, [] {});
+  };
+  return circuits_options;
 }
 
 // Without the file, clients notice a restart at their second try: no reason to stop for.
@@ -249,7 +253,11 @@ absl::StatusOr<std::unique_ptr<LocalNode>> LocalNode::Create(const LocalNodeOpti
   return node;
 }
 
-void LocalNode::Run() { parts_->loop.Run(); }
+// By the end of the loop its workers have ended, so nothing older is written after this.
+void LocalNode::Run() {
+  parts_->loop.Run();
+  if (parts_->KeepsRelays()) parts_->relay_file.Save(parts_->circuits->EncodeRelays(), parts_->rng);
+}
 void LocalNode::Stop() { parts_->loop.Stop(); }
 base::EventLoop& LocalNode::loop() { return parts_->loop; }
 dht::DhtDriver& LocalNode::dht() { return *parts_->dht; }

@@ -17,13 +17,20 @@ void HealthWatchDriver::Follow(const std::vector<Peer>& neighbours) {
     return std::any_of(neighbours.begin(), neighbours.end(),
                        [&](const Peer& peer) { return peer.SameProcess(watch.peer) && peer.address == watch.peer.address; });
   };
-  std::erase_if(watches_, [&](const auto& entry) { return !is_named(entry.second); });
+  for (auto& [process, watch] : watches_) watch.followed = watch.followed && is_named(watch);
+  std::erase_if(watches_, [&](const auto& entry) {
+    const Watch& watch = entry.second;
+    return !watch.followed && (watch.stream != nullptr || watch.again <= loop_.Now());
+  });
   for (const Peer& peer : neighbours) {
     const auto [at, is_new] = watches_.try_emplace(peer.node_key);
-    if (!is_new) continue;
-    at->second.peer = peer;
-    Open(at->second);
+    Watch& watch = at->second;
+    if (!is_new && watch.followed) continue;
+    watch.followed = true;
+    watch.peer = peer;
+    if (is_new) watch.again = loop_.Now();
   }
+  OpenDue();
 }
 
 // The whole process: service "", as any tool would ask. Its first virtual node speaks for it.
@@ -40,7 +47,7 @@ void HealthWatchDriver::Open(Watch& watch) {
 void HealthWatchDriver::OpenDue() {
   absl::Time next = absl::InfiniteFuture();
   for (auto& [process, watch] : watches_) {
-    if (watch.stream != nullptr) continue;
+    if (watch.stream != nullptr || !watch.followed) continue;
     if (watch.again <= loop_.Now()) {
       Open(watch);
     } else {

@@ -31,13 +31,14 @@ class HealthWatchDriver {
                     std::function<void(const keys::PublicKey& process)> on_doubt);
   HealthWatchDriver(const HealthWatchDriver&) = delete;
 
-  // From here on these processes are watched and no others. A peer may be named twice, and several of one process.
+  // From here on these processes are watched and no others. A peer may be named twice, and several of one process. Who comes back
+  // within the pause after its last stream waits for its end like any other.
   void Follow(const std::vector<Peer>& neighbours);
-  size_t processes() const { return watches_.size(); }
 
  private:
   struct Watch {
     Peer peer;
+    bool followed = true;                     // false: only its pause is remembered, until that is over
     std::unique_ptr<RpcSubscription> stream;  // null: between two
     bool serving = false;                     // the last thing it said
     int messages = 0;

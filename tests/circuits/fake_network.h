@@ -50,6 +50,8 @@ class FakeNetwork {
       NotifyDown(end.peer, end.peer_link);
     }
   }
+  // From the next DrawTables on its table names every stride-th member after it only.
+  void Lie(size_t i, size_t stride) { members_[i]->stride = stride; }
   // Takes cells and never sends one; its links stay up.
   void Mute(size_t i) { members_[i]->mute = true; }
   // Breaks each link with that chance, at both ends.
@@ -109,6 +111,12 @@ class FakeNetwork {
     return found;
   }
   size_t size() const { return members_.size(); }
+  // What the node's driver last gave to be kept; nothing if it has not.
+  const base::Bytes& kept_relays(size_t i) const { return members_[i]->kept_relays; }
+  // One way, of cells; a new link takes two round trips, an introduction three, an endpoint's answer one.
+  absl::Duration link_delay;
+  // Told of every cell that is sent, if set.
+  std::function<void(size_t from, size_t to, const overlay::Cell&)> on_cell;
   // Which node's endpoint got the last request.
   size_t last_asked = 0;
   bool endpoints_answer = true;
@@ -174,7 +182,10 @@ class FakeNetwork {
     size_t self = 0;
     void OnEndpointRequest(EndpointRequest request) override {
       net->last_asked = self;
-      if (net->endpoints_answer) request.answer(base::Bytes(request.payload.rbegin(), request.payload.rend()));
+      if (!net->endpoints_answer) return;
+      if (net->link_delay == absl::ZeroDuration()) return request.answer(base::Bytes(request.payload.rbegin(), request.payload.rend()));
+      // A copy is made at another replica first.
+      net->After(2 * net->link_delay, [request = std::move(request)] { request.answer(request.payload); });
     }
   };
   struct Member {
@@ -188,6 +199,7 @@ class FakeNetwork {
     bool is_node = false, alive = true, has_table = false, mute = false;
     size_t ready_circuits = 0;
     bool keeps_relays = false;
+    size_t stride = 1;
     base::Bytes kept_relays{};
     std::map<keys::PublicKey, absl::Time> heard{};
     FakeLinks links;
@@ -240,14 +252,13 @@ class FakeNetwork {
     const size_t n = ring.size();
     const size_t me = static_cast<size_t>(std::find(ring.begin(), ring.end(), table.owner) - ring.begin());
     for (size_t k = 1; k <= std::min(neighbours_, n - 1); ++k) {
-      table.successors.push_back(ring[(me + k) % n]);
+      table.successors.push_back(ring[(me + k * member.stride) % n]);
       table.predecessors.push_back(ring[(me + n - k) % n]);
     }
     for (int exponent = 200; exponent < 256 && n > 1; ++exponent) {
       const overlay::NodeId ideal = table.owner.point.PlusPowerOfTwo(exponent);
-      const auto& peer = *std::min_element(ring.begin(), ring.end(), [&](const auto& a, const auto& b) {
-        return overlay::Distance(ideal, a.point) < overlay::Distance(ideal, b.point);
-      });
+      const auto after = std::lower_bound(ring.begin(), ring.end(), ideal, [](const auto& a, const auto& at) { return a.point < at; });
+      const overlay::Peer& peer = after == ring.end() ? ring.front() : *after;
       if (peer == table.owner) continue;
       if (!table.fingers.empty() && table.fingers.back().peer == peer) table.fingers.pop_back();  // its greatest exponent counts
       table.fingers.push_back({static_cast<uint8_t>(exponent), peer});
@@ -263,9 +274,10 @@ class FakeNetwork {
     for (const auto& member : members_) {
       if (!member->alive || !member->has_table) continue;
       for (const overlay::Peer& peer : member->table.Members()) {
-        const size_t other = IndexOf(peer.node_key);
         absl::Time& heard = member->heard.try_emplace(peer.node_key, absl::InfinitePast()).first->second;
-        if (other == members_.size() || !members_[other]->alive || loop.Now() - heard < absl::Seconds(60)) continue;
+        if (loop.Now() - heard < absl::Seconds(60)) continue;
+        const size_t other = IndexOf(peer.node_key);
+        if (other == members_.size() || !members_[other]->alive) continue;
         heard = loop.Now();
         member->directory.Keep(members_[other]->descriptor);
         members_[other]->directory.Keep(member->descriptor);
@@ -275,7 +287,7 @@ class FakeNetwork {
   // Who asks as a node says who it is, and is remembered.
   void Introduce(const Member& asker, const overlay::RpcTarget& target,
                  std::function<void(absl::StatusOr<overlay::Introduction>)> done) {
-    loop.Post([this, &asker, target, done = std::move(done)] {
+    After(6 * link_delay, [this, &asker, target, done = std::move(done)] {
       for (const auto& member : members_) {
         if (!member->alive || !member->is_node || !member->has_table || member->address != target.address) continue;
         if (target.node_key.has_value() && *target.node_key != member->descriptor.node_key) continue;
@@ -286,6 +298,10 @@ class FakeNetwork {
     });
   }
 
+  void After(absl::Duration delay, std::function<void()> task) {
+    if (delay == absl::ZeroDuration()) return loop.Post(std::move(task));
+    loop.At(loop.Now() + delay, std::move(task));
+  }
   overlay::LinkId Connect(size_t from, const overlay::Descriptor& to) {
     for (const auto& [id, end] : members_[from]->links.ends) {
       if (members_[end.peer]->descriptor.node_key == to.node_key) return id;
@@ -299,8 +315,8 @@ class FakeNetwork {
     const overlay::LinkId theirs = ++last_link_;
     MakeEnd(from, mine, peer, theirs);
     MakeEnd(peer, theirs, from, mine);
-    loop.Post([this, from, mine] { Up(from, mine); });
-    loop.Post([this, peer, theirs] { Up(peer, theirs); });
+    After(4 * link_delay, [this, from, mine] { Up(from, mine); });
+    After(4 * link_delay, [this, peer, theirs] { Up(peer, theirs); });
     return mine;
   }
   void MakeEnd(size_t at, overlay::LinkId link, size_t peer, overlay::LinkId peer_link) {
@@ -319,7 +335,8 @@ class FakeNetwork {
     const auto found = members_[from]->links.ends.find(link);
     if (found == members_[from]->links.ends.end()) return false;
     if (members_[from]->mute) return true;
-    loop.Post([this, peer = found->second.peer, theirs = found->second.peer_link, cell = cell]() mutable {
+    if (on_cell) on_cell(from, found->second.peer, cell);
+    After(link_delay, [this, peer = found->second.peer, theirs = found->second.peer_link, cell = cell]() mutable {
       Member& member = *members_[peer];
       if (member.links.ends.contains(theirs) && member.links.listener != nullptr) member.links.listener->OnCell(theirs, cell);
     });

@@ -220,7 +220,7 @@ TEST(RingView, AnIntroducerNobodyNamedHasToNameWhomTheClientMet) {
   // Whom it met and could not reach any more, or long ago, may be missing.
   view.OnMet(hostile.peers[1].node_key, kNow);
   EXPECT_EQ(view.Covering(later), nullptr);
-  view.OnLost(hostile.peers[1].node_key);
+  view.OnLost(hostile.peers[1].node_key, kNow);
   EXPECT_NE(view.Covering(later), nullptr);
   view.OnMet(hostile.peers[1].node_key, kNow);
   EXPECT_NE(view.Covering(kNow + kMetLately + absl::Seconds(1)), nullptr);
@@ -240,8 +240,8 @@ TEST(RingView, SaysNothingOfWhatItDoesNotKnowOrNoLongerKnows) {
   view.Add(ring.tables[0], kNow);
   EXPECT_FALSE(view.Responsible(ring.peers[20].point, kNow).has_value());
   EXPECT_TRUE(view.Responsible(ring.peers[1].point, kNow).has_value());
-  EXPECT_FALSE(view.Responsible(ring.peers[1].point, kNow + kTableFresh + absl::Seconds(1)).has_value());
-  EXPECT_TRUE(view.Members(kNow + kTableFresh + absl::Seconds(1)).empty());
+  EXPECT_FALSE(view.Responsible(ring.peers[1].point, kNow + kTableHeld + absl::Seconds(1)).has_value());
+  EXPECT_TRUE(view.Members(kNow + kTableHeld + absl::Seconds(1)).empty());
 }
 
 TEST(RingView, HoldsNoMoreThanItsBoundAndLetsTheOldestGo) {

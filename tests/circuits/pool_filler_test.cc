@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The secret pool in whole drivers: filled through circuits in a ring that no table covers, used, kept over a restart.
+#include <map>
+#include <regex>
+
+#include "base/byte_reader.h"
 #include "gtest/gtest.h"
 #include "tests/circuits/fake_network.h"
 #include "tests/support/status_matchers.h"
@@ -35,16 +39,104 @@ TEST(PoolFiller, FillsThePoolAndCircuitsComeOutOfIt) {
   EXPECT_GE(net.stats(user).pooled_relays + 2, before) << "kept over the restart";
 }
 
-TEST(PoolFiller, RenewsDescriptorsSoThatTheyDoNotRunOut) {
+// The pool as the node last gave it to be kept.
+RelayPool KeptPool(FakeNetwork& net, size_t node) {
+  RelayPool pool(net.rng());
+  base::ByteReader reader(net.kept_relays(node));
+  reader.Long();
+  EXPECT_OK(pool.Decode(net.network, reader.Rest(), net.loop.Now(), net.loop.WallNow()));
+  return pool;
+}
+
+// At half their life, long before draws find the same relays again.
+TEST(PoolFiller, RenewsDescriptorsOfTheRelaysItHas) {
   FakeNetwork net(32);
   const size_t user = net.AddNode(overlay::Role::kStoring, 0, /*keeps_relays=*/true);
   net.AddNodes(47);
   ASSERT_TRUE(RunUntilPooled(net, user, kPoolUsable, absl::Minutes(60)));
-  for (int i = 0; i < 15; ++i) {  // two and a half hours: descriptors live two
-    net.DescribeAnew();
-    net.loop.RunFor(absl::Minutes(10));
+  net.loop.RunFor(absl::Minutes(62));
+  net.DescribeAnew();
+  const absl::Time anew = net.loop.WallNow();
+  net.loop.RunFor(absl::Minutes(25));
+  size_t old = 0, renewed = 0;
+  const RelayPool pool = KeptPool(net, user);
+  for (const RelayPool::Relay& relay : pool.relays()) {
+    if (relay.since >= anew) continue;
+    ++old;
+    renewed += relay.descriptor.issued >= anew - absl::Seconds(1);
   }
-  EXPECT_GE(net.stats(user).pooled_relays, kPoolUsable);
+  EXPECT_GE(old, kPoolUsable);
+  EXPECT_GE(renewed * 4, old * 3) << old;
+}
+
+TEST(PoolFiller, TheFirstGuardIsKeptAtOnce) {
+  FakeNetwork net(34);
+  const size_t user = net.AddNode(overlay::Role::kStoring, 0, /*keeps_relays=*/true);
+  net.AddNodes(9);
+  ASSERT_OK(net.Operate(user, overlay::NodeId::Random(net.rng())).answer);
+  net.loop.RunFor(2 * kFirstGuardLook);
+  GuardSet guards(net.rng());
+  base::ByteReader reader(net.kept_relays(user));
+  ASSERT_OK(guards.Decode(net.network, reader.Long()));
+  EXPECT_EQ(guards.guards().size(), 1u);
+}
+
+TEST(PoolFiller, WhoSignsWhatCannotBeTrueIsNoRelay) {
+  FakeNetwork net(35);
+  const size_t user = net.AddNode(overlay::Role::kStoring, 0, /*keeps_relays=*/true);
+  net.AddNodes(119);
+  const auto is_liar = [](size_t node) { return node % 5 == 4; };
+  for (size_t i = 0; i < net.size(); ++i) net.Lie(i, is_liar(i) ? 3 : 1);
+  net.DrawTables();
+  ASSERT_TRUE(RunUntilPooled(net, user, kPoolUsable, absl::Minutes(60)));
+  net.loop.RunFor(kKeepRelaysEvery);
+  const RelayPool pool = KeptPool(net, user);
+  const auto liars = std::count_if(pool.relays().begin(), pool.relays().end(), [&](const RelayPool::Relay& relay) {
+    return is_liar(net.IndexOf(relay.descriptor.node_key));
+  });
+  EXPECT_LE(liars, 1) << "in a ring so small the first few tables, of liars too, are the density; without the check three or four get in";
+  ASSERT_OK(net.Operate(user, overlay::NodeId::Random(net.rng())).answer);
+}
+
+// A guard sees four lookups and an operation where one was asked for: of each the cells and their directions, one after the other.
+TEST(PoolFiller, ALookupIsOneOfFourThatLookAlike) {
+  std::map<overlay::CircuitId, std::string> circuits;
+  std::vector<overlay::CircuitId> order;  // as they begin
+  FakeNetwork net(36);
+  const size_t user = net.AddNode(overlay::Role::kStoring, 0, /*keeps_relays=*/true);
+  net.AddNodes(119);
+  ASSERT_TRUE(RunUntilPooled(net, user, kPoolUsable, absl::Minutes(60)));
+  net.loop.RunFor(kKeepRelaysEvery);
+  net.on_cell = [&](size_t from, size_t to, const overlay::Cell& cell) {
+    if (from != user && to != user) return;
+    std::string& seen = circuits[cell.circuit_id()];
+    if (seen.empty()) order.push_back(cell.circuit_id());
+    const bool early = cell.command() == overlay::CellCommand::kRelayEarly, relay = cell.command() == overlay::CellCommand::kRelay;
+    seen += to == user ? '.' : early ? 'E' : relay ? 'q' : 'c';
+  };
+  const std::regex lookup("(c\\.E\\.E\\.)?q\\.\\.+(E\\.q\\.\\.+|q\\.+)*"), operation("(c\\.E\\.E\\.)?E\\.q\\.");
+  std::array<double, kDummiesPerLookup + 1> extends{};  // of the first that began, the second ...
+  int lookups_seen = 0, others = 0;
+  constexpr int kRounds = 40;
+  for (int i = 0; i < kRounds; ++i) {
+    net.Kill(user);  // what was learnt is forgotten, the pool is kept
+    net.Restart(user);
+    net.DescribeAnew();
+    circuits.clear();
+    order.clear();
+    ASSERT_OK(net.Operate(user, overlay::NodeId::Random(net.rng())).answer);
+    std::vector<std::string> lookups;
+    for (const overlay::CircuitId id : order) {
+      if (std::regex_match(circuits[id], lookup)) lookups.push_back(circuits[id]);
+      others += !std::regex_match(circuits[id], lookup) && !std::regex_match(circuits[id], operation);
+    }
+    if (lookups.size() != extends.size()) continue;
+    ++lookups_seen;
+    for (size_t k = 0; k < lookups.size(); ++k) extends[k] += static_cast<double>(std::count(lookups[k].begin(), lookups[k].end(), 'q'));
+  }
+  EXPECT_GE(lookups_seen, kRounds / 2) << "a quarter of the points is known from the own table";
+  EXPECT_LE(others, kRounds / 4);
+  for (const double of_rank : extends) EXPECT_NEAR(of_rank / extends[0], 1, 0.4);
 }
 
 TEST(PoolFiller, HasNothingToDoWhereATableCoversTheRing) {

@@ -258,32 +258,6 @@ TEST(RelayPool, FillsToItsSizeAtPoissonTimesAndTurnsOverInADay) {
   EXPECT_FALSE(pool.Contains(oldest));
 }
 
-TEST(RelayPool, ARealLookupOwesDummiesThatComeSoon) {
-  support::SeededRng rng(7);
-  RelayPool pool(rng);
-  for (size_t i = 0; i < kPoolSize; ++i) {
-    for (absl::Time now = kNow;; now = pool.NextTick()) {
-      const auto due = pool.OnTick(now);
-      if (due.empty()) continue;
-      pool.OnFound(due[0].id, 0, 1, NewDescriptor(rng), false, kNow);
-      break;
-    }
-  }
-  pool.OnRealLookup(kNow);
-  EXPECT_EQ(pool.dummies_owed(), kDummiesPerLookup);
-  absl::Time now = kNow;
-  int drawn = 0;
-  while (pool.dummies_owed() > 0) {
-    now = std::max(now, pool.NextTick());
-    for (const auto& draw : pool.OnTick(now)) {
-      ++drawn;
-      pool.OnUnfit(draw.id);
-    }
-  }
-  EXPECT_GE(drawn, kDummiesPerLookup);
-  EXPECT_LT(now - kNow, absl::Minutes(5));
-}
-
 TEST(RelayPool, ComesBackFromItsBytesAndTakesNoOthers) {
   support::SeededRng rng(8);
   RelayPool pool(rng);

@@ -24,6 +24,7 @@ def status_has_what_scripts_need(node, role):
     status = node.status()
     check(status["role"] == role and status["state"] == "ready", "status:", status)
     check(status["store"]["records"] == 0, "records are printed also when there are none:", status)
+    check(status["anonymity"] == "none yet: a message needs 4 other nodes, 2 known", "anonymity:", status["anonymity"])
     check(len(status["ring"]["successors"]) == 2 and status["ring"]["predecessor"], "ring:", status["ring"])
     check(node.port not in [port_of(address) for address in status["ring"]["successors"]], "its own successor:", status["ring"])
     text = node.cluster.run("status", "--home", node.home).stdout.decode()

@@ -48,8 +48,9 @@ def port_of(address):
 class Node:
     """One `bulbil` or `bulbil relay` process."""
 
-    def __init__(self, cluster, role, bootstrap):
+    def __init__(self, cluster, role, bootstrap, environment=None):
         self.cluster = cluster
+        self.environment = environment  # on top of ours
         self.role = role
         self.bootstrap = bootstrap
         self.port = free_port()
@@ -64,7 +65,8 @@ class Node:
         for target in self.bootstrap or ["none"]:
             command += ["--bootstrap", target]
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                            env=dict(os.environ, **(self.environment or {})))
 
     @property
     def address(self):

@@ -3,18 +3,23 @@
 # targets: anonymity
 """Relays chosen by the program's own cores in rings with hostile members, and what that was worth.
 
-usage: anonymity.py BUILD_FOLDER [--quick] [--seeds N] [--jobs N] [--figures FOLDER]
+usage: anonymity.py BUILD_FOLDER [--quick] [--seeds N] [--jobs N] [--minutes N] [--only SIZE,SIZE] [--figures FOLDER]
 
 Every share of hostile members (5, 10, 20, 30 %), ring size (64, 256, 1,000, 10,000) and strategy, 10 seeds; more clients where a goal
 stands. Writes build/reports/anonymity.json and, with --figures, the pictures of docs/anonymity.md. Exits 1 if a run failed.
+The whole takes hours, so it goes on where it was: each run's result is kept in build/reports/anonymity-parts, under the digest of the
+program that made it. --minutes begins no run after that time, --only runs those sizes alone; what is missing then is said, and the
+report counts what there is ("runs" of "runs_wanted"). One seed of everything comes before the next.
 """
 import argparse
 import concurrent.futures
+import hashlib
 import json
 import math
 import os
 import subprocess
 import sys
+import time
 
 SHARES = [0.05, 0.1, 0.2, 0.3]
 SIZES = [64, 256, 1000, 10000]
@@ -25,17 +30,42 @@ def is_headline(size, share, strategy):
     return size >= 1000 and (share == 0.2 or strategy == ("lying", 1))
 
 
-def run(program, size, share, strategy, seed, clients):
-    command = [program, str(size), str(share), strategy[0], str(strategy[1]), str(seed), str(clients)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        return {"failed": " ".join(command) + "\n" + done.stderr[-2000:]}
-    return json.loads(done.stdout)
+class Parts:
+    """Results of runs that were made, by their arguments; None: not made, for the time is over or nobody asked."""
+
+    def __init__(self, program, until, only):
+        self.program, self.until, self.only = program, until, only
+        with open(program, "rb") as file:
+            self.folder = os.path.join("build/reports/anonymity-parts", hashlib.sha256(file.read()).hexdigest()[:16])
+        os.makedirs(self.folder, exist_ok=True)
+
+    def run(self, *arguments):
+        words = [str(argument) for argument in arguments]
+        path = os.path.join(self.folder, "-".join(words) + ".json")
+        if os.path.exists(path):
+            with open(path) as file:
+                return json.load(file)
+        if time.monotonic() > self.until or (self.only and words[0] not in self.only):
+            return None
+        begun = time.monotonic()
+        done = subprocess.run([self.program, *words], capture_output=True, text=True)
+        if done.returncode != 0:
+            return {"failed": " ".join([self.program, *words]) + "\n" + done.stderr[-2000:]}
+        result = dict(json.loads(done.stdout), run_seconds=time.monotonic() - begun)
+        with open(path + ".new", "w") as file:
+            json.dump(result, file)
+        os.rename(path + ".new", path)
+        return result
 
 
 def mean(results, key):
     values = [result[key] for result in results if key in result and result[key] != -1]
     return sum(values) / len(values) if values else None
+
+
+def worst(values, pick=max):
+    values = [value for value in values if value is not None]
+    return pick(values) if values else None
 
 
 class Table:
@@ -51,8 +81,7 @@ class Table:
         return mean(self.results.get((size, share, strategy), []), key)
 
     def worst(self, key, share=0.2, strategy=("lying", 1)):
-        values = [self.at(key, size, share, strategy) for size in (1000, 10000)]
-        return max(value for value in values if value is not None)
+        return worst(self.at(key, size, share, strategy) for size in (1000, 10000))
 
 
 def report_of(table):
@@ -82,8 +111,8 @@ def report_of(table):
         "lookup_leak_initiator": table.worst("lookup_leak_initiator"),
         "lookup_leak_initiator_without_dummies": table.worst("lookup_leak_initiator_without_dummies"),
         "lookup_leak_initiator_last_hop_alone": table.worst("lookup_leak_initiator_last_hop_alone"),
-        "right_lookups": min(table.at("right_lookups", size, strategy=strategy)
-                             for size in (1000, 10000) for strategy in (("lying", 1), hiding, refusing)),
+        "right_lookups": worst((table.at("right_lookups", size, strategy=strategy)
+                                for size in (1000, 10000) for strategy in (("lying", 1), hiding, refusing)), min),
         "hostile_share_hiding": table.worst("hostile_share", strategy=hiding),
         "users_touched_100": table.worst("users_touched_100"),
         "users_touched_100_without_guards": table.worst("users_touched_100_without_guards"),
@@ -96,8 +125,8 @@ def report_of(table):
         "sampler_bits_from_uniform": table.worst("sampler_bits_from_uniform", strategy=passive),
         "tables_per_lookup_10k": table.at("tables_per_lookup", 10000),
         "lookup_seconds_10k": table.at("lookup_seconds", 10000),
-        "bytes_per_relay_10k": table.at("bytes_per_relay", 10000),
-        "handshakes_per_relay_10k": table.at("handshakes_per_relay", 10000),
+        "pool_entry_bytes": table.at("bytes_per_relay", 10000),
+        "pool_entry_handshakes": table.at("handshakes_per_relay", 10000),
         "usable_after_minutes_10k": table.at("usable_after_minutes", 10000),
     }
 
@@ -117,12 +146,17 @@ GOALS = [  # figure, what it may be at most (or least, negative), what plain cho
     ("heaviest_relay", 1.3, "by arc 7.5"),
     ("hostile_share", 0.205, "0.200"),
     ("hostile_share_grinding16", 0.24, "by arc 0.32"),
+    ("cold_start_s", 15, "100 nodes, 50 ms a link"),
+    ("warm_start_s", 2, "the same"),
 ]
 
 
 def print_table(report):
     print(f"{'figure (a fifth hostile)':34} {'measured':>9} {'goal':>9}   anchors")
     for name, goal, anchor in GOALS:
+        if report.get(name) is None:
+            print(f"{name:34} {'missing':>9}")
+            continue
         met = report[name] >= -goal if goal < 0 else report[name] <= goal
         bound = f">= {-goal:g}" if goal < 0 else f"<= {goal:g}"
         print(f"{name:34} {report[name]:9.4f} {bound:>9} {'  ' if met else '! '}{anchor}")
@@ -170,25 +204,34 @@ def main():
     arguments.add_argument("--quick", action="store_true")
     arguments.add_argument("--seeds", type=int)
     arguments.add_argument("--jobs", type=int, default=os.cpu_count())
+    arguments.add_argument("--minutes", type=float, default=math.inf)
+    arguments.add_argument("--only", type=lambda text: text.split(","))
     arguments.add_argument("--figures")
     options = arguments.parse_args()
     program = os.path.join(options.build, "tests/sim/anonymity")
     seeds = options.seeds or (2 if options.quick else 10)
     jobs = []
-    for size in SIZES:
-        for share in SHARES:
-            for strategy in STRATEGIES:
-                headline = is_headline(size, share, strategy)
-                if options.quick and not headline:
-                    continue
-                jobs += [(size, share, strategy, seed, 60 if headline else 3) for seed in range(1, seeds + 1)]
-    table, failed = Table(), []
+    for seed in range(1, seeds + 1):
+        for size in SIZES:
+            for share in SHARES:
+                for strategy in STRATEGIES:
+                    headline = is_headline(size, share, strategy)
+                    if headline or not options.quick:
+                        jobs.append((size, share, strategy, seed, 60 if headline else 3))
+    table, failed, missing, seconds = Table(), [], 0, 0
+    parts = Parts(program, time.monotonic() + 60 * options.minutes, options.only)
+    starts = [parts.run("start", seed) for seed in range(1, min(seeds, 3) + 1)]
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for (size, share, strategy, _, _), result in zip(jobs, pool.map(lambda job: run(program, *job), jobs)):
-            if "failed" in result:
+        made = pool.map(lambda job: parts.run(job[0], job[1], *job[2], *job[3:]), jobs)
+        for (size, share, strategy, _, _), result in zip(jobs, made):
+            if result is None:
+                missing += 1
+            elif "failed" in result:
                 failed.append(result["failed"])
             else:
                 table.add(size, share, strategy, result)
+                seconds += result["run_seconds"]
+    failed += [start["failed"] for start in starts if start and "failed" in start]
     for text in failed:
         print(f"failed, replay with: {text}")
     if failed:
@@ -196,12 +239,18 @@ def main():
     report = report_of(table)
     report["seeds"] = seeds
     report["quick"] = options.quick
-    report["runs"] = len(jobs)
+    report["runs"], report["runs_wanted"] = len(jobs) - missing, len(jobs)
+    report["core_minutes"] = seconds / 60
+    starts = [start for start in starts if start]
+    report.update({key: worst(start[key] for start in starts) for key in (starts[0] if starts else []) if key != "run_seconds"})
+    if missing:
+        print(f"{missing} of {len(jobs)} runs are missing: call again, and it goes on")
     print_table(report)
     if not options.quick:
         print("\nboth ends hostile, by ring size and hostile share (tables lie)")
         for size in SIZES:
-            print(f"{size:6}", *(f"{share:.0%}: {table.at('compromised', size, share):.4f}" for share in SHARES))
+            shown = {share: table.at("compromised", size, share) for share in SHARES}
+            print(f"{size:6}", *(f"{share:.0%}: {value:.4f}" for share, value in shown.items() if value is not None))
     os.makedirs("build/reports", exist_ok=True)
     with open("build/reports/anonymity.json", "w") as file:
         json.dump(report, file, indent=1)
@@ -209,7 +258,7 @@ def main():
         json.dump([{"nodes": size, "hostile": share, "strategy": strategy[0], "grind": strategy[1],
                     **{key: mean(results, key) for key in results[0]}}
                    for (size, share, strategy), results in table.results.items()], file, indent=1)
-    if options.figures:
+    if options.figures and not missing:
         draw(report, table, options.figures)
 
 

@@ -3,6 +3,7 @@
 //
 // usage: anonymity NODES HOSTILE_SHARE passive|lying|hiding|refusing GRIND SEED CLIENTS
 //        anonymity reference SEED       a tiny ring and its exact entropies, for anonymity_reference.py
+//        anonymity start SEED           how long a user waits (anonymity_start.h)
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -10,8 +11,11 @@
 #include <memory>
 #include <string>
 
+#include "circuits/circuit_operations_driver.h"
+#include "keys/system_rng.h"
 #include "tests/sim/anonymity_client.h"
 #include "tests/sim/anonymity_entropy.h"
+#include "tests/sim/anonymity_start.h"
 
 namespace sim {
 namespace {
@@ -445,7 +449,9 @@ int Reference(uint64_t seed) {
 }
 
 int Main(int argc, char** argv) {
+  keys::InitCrypto();
   if (argc == 3 && std::string(argv[1]) == "reference") return Reference(std::strtoull(argv[2], nullptr, 10));
+  if (argc == 3 && std::string(argv[1]) == "start") return PrintStartTimes(std::strtoull(argv[2], nullptr, 10));
   if (argc != 7) {
     std::fprintf(stderr, "usage: anonymity NODES HOSTILE_SHARE passive|lying|hiding|refusing GRIND SEED CLIENTS\n");
     return 2;

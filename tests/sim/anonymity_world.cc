@@ -7,19 +7,18 @@
 #include "circuits/relay_pool.h"
 #include "circuits/table_check.h"
 #include "overlay/signed_record.h"
+#include "tests/sim/anonymity_lies.h"
 
 namespace sim {
 namespace {
 
 using overlay::DistanceShare;
-using overlay::Finger;
 using overlay::NodeId;
 using overlay::Peer;
 using overlay::RoutingTable;
 using support::DrawnRing;
 
 constexpr size_t kSnapshots = 4;
-constexpr double kMargin = 0.95;  // liars stay a little within the bounds: the client's density is not quite theirs
 constexpr double kWrongClocks = 0.01;
 
 double Weight(double arc, double mean_gap) { return arc * circuits::AcceptChance(arc, mean_gap); }
@@ -109,76 +108,14 @@ const RoutingTable* AnonymityWorld::TableOf(const keys::PublicKey& node_key, abs
 }
 
 // Everything as far towards friends as the checks let it. Where that is not enough to be believed, the truth.
-RoutingTable AnonymityWorld::Bend(const DrawnRing& ring, size_t index) {
+RoutingTable AnonymityWorld::Bend(const DrawnRing& ring, size_t index) const {
   const RoutingTable truth = ring.TableOf(index);
   if (truth.CoversRing()) return truth;
-  RoutingTable bent = truth;
-  BendNeighbours(ring, index, /*after=*/true, bent.successors);
-  if (options_.strategy == Strategy::kHiding) BendNeighbours(ring, index, /*after=*/false, bent.predecessors);
-  BendFingers(ring, bent);
+  RoutingTable bent = Bent({.is_friend = [this](const keys::PublicKey& node_key) { return IsHostile(node_key); },
+                            .nodes = static_cast<double>(options_.nodes),
+                            .bends_predecessors = options_.strategy == Strategy::kHiding},
+                           ring, index, truth);
   return circuits::CheckTable(bent, 1.0 / static_cast<double>(options_.nodes)).ok() ? bent : truth;
-}
-
-// All friends within the span that is allowed. The rest are honest ones, after: those that catch least; before: the farthest, so that
-// the own arc looks long.
-void AnonymityWorld::BendNeighbours(const DrawnRing& ring, size_t index, bool after, std::vector<Peer>& list) {
-  const size_t n = ring.peers.size(), count = overlay::kTableNeighbours;
-  const double span = kMargin * circuits::GapsBound(count) / static_cast<double>(options_.nodes);
-  struct Choice {
-    double rank;
-    double distance;
-    const Peer* peer;
-  };
-  std::vector<Choice> choices;
-  for (size_t k = 1; k < n - 1; ++k) {
-    const size_t at = after ? (index + k) % n : (index + n - k) % n;
-    const Peer& peer = ring.peers[at];
-    const double distance = after ? DistanceShare(ring.peers[index].point, peer.point) : DistanceShare(peer.point, ring.peers[index].point);
-    if (distance > span) break;
-    choices.push_back({Of(peer.node_key).hostile ? -1 : after ? ring.ArcOf(at) : span - distance, distance, &peer});
-  }
-  if (choices.size() < count) return;
-  std::sort(choices.begin(), choices.end(), [](const Choice& a, const Choice& b) { return a.rank < b.rank; });
-  choices.resize(count);
-  std::sort(choices.begin(), choices.end(), [](const Choice& a, const Choice& b) { return a.distance < b.distance; });
-  list.clear();
-  for (const Choice& choice : choices) list.push_back(*choice.peer);
-}
-
-// Friends at as many fingers as their distances together allow, the cheapest first.
-void AnonymityWorld::BendFingers(const DrawnRing& ring, RoutingTable& table) {
-  const double nodes = static_cast<double>(options_.nodes);
-  struct Swap {
-    double extra;
-    size_t finger;
-    Peer friend_peer;
-  };
-  std::vector<Swap> swaps;
-  double sum = 0;
-  for (size_t i = 0; i < table.fingers.size(); ++i) {
-    const Finger& finger = table.fingers[i];
-    const NodeId ideal = table.owner.point.PlusPowerOfTwo(finger.exponent);
-    const double gaps = DistanceShare(ideal, finger.peer.point) * nodes;
-    sum += gaps;
-    for (size_t k = 0; k < 64; ++k) {
-      const Peer& peer = ring.peers[(ring.SuccessorOf(ideal) + k) % ring.peers.size()];
-      const double there = DistanceShare(ideal, peer.point) * nodes;
-      if (there > kMargin * circuits::kFingerGapsMax) break;
-      if (!Of(peer.node_key).hostile || peer == table.owner) continue;
-      swaps.push_back({there - gaps, i, peer});
-      break;
-    }
-  }
-  std::sort(swaps.begin(), swaps.end(), [](const Swap& a, const Swap& b) { return a.extra < b.extra; });
-  for (const Swap& swap : swaps) {
-    if (sum + swap.extra > kMargin * circuits::GapsBound(std::max<size_t>(table.fingers.size(), 1))) break;
-    const size_t i = swap.finger;
-    const bool repeats = (i > 0 && table.fingers[i - 1].peer == swap.friend_peer) ||
-                         (i + 1 < table.fingers.size() && table.fingers[i + 1].peer == swap.friend_peer);
-    if (repeats) continue;
-    table.fingers[i].peer = swap.friend_peer;
-    sum += swap.extra;
-  }
 }
 
 }  // namespace sim

@@ -56,9 +56,7 @@ class AnonymityWorld {
   const Member& Of(const keys::PublicKey& node_key) const { return members_[by_key_.at(node_key)]; }
   void Place(const Options& options);
   overlay::NodeId Grind(const std::vector<std::pair<overlay::NodeId, bool>>& placed, int tries, double mean_gap);
-  overlay::RoutingTable Bend(const support::DrawnRing& ring, size_t index);
-  void BendNeighbours(const support::DrawnRing& ring, size_t index, bool after, std::vector<overlay::Peer>& list);
-  void BendFingers(const support::DrawnRing& ring, overlay::RoutingTable& table);
+  overlay::RoutingTable Bend(const support::DrawnRing& ring, size_t index) const;
 
   const Options options_;
   support::SeededRng rng_;
