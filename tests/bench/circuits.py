@@ -24,7 +24,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from types import SimpleNamespace
 
@@ -223,24 +222,13 @@ def readable(streams):
 def idle_relay_rss(program):
     """KiB of a `bulbil relay` in a ring of four, at rest."""
     import harness
-    folder = tempfile.mkdtemp(prefix="bulbil-rss-")
-    try:
-        cluster = SimpleNamespace(folder=folder, program=program)
-        first = harness.Node(cluster, "node", [])
-        nodes = [first]
-        harness.wait_until("the first node", first.ready)
-        for _ in range(3):
-            nodes.append(harness.Node(cluster, "relay", [first.address]))
-            harness.wait_until("a relay", nodes[-1].ready)
+    with harness.Cluster(program) as cluster:
+        for role in ("node", "relay", "relay", "relay"):
+            cluster.add(role)
         time.sleep(15)
-        memory = tornet.proc_mem(nodes[-1].process.pid)
+        memory = tornet.proc_mem(cluster.nodes[-1].process.pid)
         say("idle relay, KiB:", memory)
-        for node in nodes:
-            node.process.kill()
-            node.process.wait()
         return memory["VmRSS_kib"]
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def costs(build):
