@@ -40,15 +40,13 @@ NextHopReply Ring::NextHop(const NodeId& point) const {
 
 // Should everybody between us and the point be dead, this is who comes after it.
 void Ring::ListBeyond(const NodeId& point, const std::vector<Peer>& near, NextHopReply& reply) const {
-  const auto before = [&](const Peer& peer) { return InOpen(peer.point, self_.point, point); };
+  std::vector<Peer> storing;
   for (const Peer& peer : near) {
-    if (!before(peer)) reply.owners.push_back(peer);
+    if (InOpen(peer.point, self_.point, point)) continue;
+    reply.owners.push_back(peer);
+    if (peer.role == Role::kStoring) storing.push_back(peer);
   }
-  if (reply.owners.empty()) return;
-  for (const Peer& peer : FarSuccessors()) {
-    if (reply.storing.size() == options_.storing_count) return;
-    if (!before(peer) && peer.role == Role::kStoring && !IsSuspect(peer.point)) reply.storing.push_back(peer);
-  }
+  reply.storing = Distinct(storing);
 }
 
 std::vector<Peer> Ring::UnsuspectedSuccessors() const {

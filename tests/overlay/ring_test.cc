@@ -5,121 +5,11 @@
 #include <gtest/gtest.h>
 
 #include "overlay/routing_table.h"
-#include "tests/overlay/test_peers.h"
-#include "tests/support/seeded_rng.h"
+#include "tests/overlay/ring_fixture.h"
 #include "tests/support/status_matchers.h"
 
 namespace overlay {
 namespace {
-
-StateReply Member(std::optional<int> predecessor, std::initializer_list<int> successors) {
-  StateReply state;
-  state.member = true;
-  if (predecessor) state.predecessor = PeerAt(*predecessor);
-  state.successors = PeersAt(successors);
-  state.storing_successors = state.successors;
-  return state;
-}
-
-StateReply Pending() {
-  StateReply state;
-  state.member = state.pending = true;
-  return state;
-}
-
-// The ring at point 100, with everything it wanted done.
-class RingTest : public testing::Test {
- protected:
-  explicit RingTest(Ring::Options options = SmallOptions()) : ring_(PeerAt(100), options, rng_) {}
-
-  static Ring::Options SmallOptions() {
-    Ring::Options options;
-    options.successor_count = 3;
-    return options;
-  }
-
-  void Take(RingActions actions) {
-    for (RingAction& action : actions) {
-      if (auto* call = std::get_if<Call>(&action)) calls_.push_back(std::move(*call));
-      if (auto* done = std::get_if<LookupDone>(&action)) lookups_.push_back(std::move(done->result));
-      if (auto* prepared = std::get_if<JoinPrepared>(&action)) prepared_.push_back(std::move(prepared->neighbourhood));
-      if (auto* state = std::get_if<StateChanged>(&action)) states_.push_back(state->state);
-      if (std::holds_alternative<ContactsWanted>(action)) ++contacts_wanted_;
-    }
-  }
-  // The oldest open call of that kind to that peer, or null.
-  template <typename Request>
-  const Call* Find(int to) const {
-    for (const Call& call : calls_) {
-      if (call.to == PeerAt(to) && std::holds_alternative<Request>(call.request)) return &call;
-    }
-    return nullptr;
-  }
-  template <typename Request>
-  bool Asked(int to) const {
-    return Find<Request>(to) != nullptr;
-  }
-  template <typename Request>
-  void Answer(int to, absl::StatusOr<RingReply> reply) {
-    const Call* call = Find<Request>(to);
-    ASSERT_NE(call, nullptr) << "nothing asked of " << to;
-    const CallId id = call->id;
-    std::erase_if(calls_, [&](const Call& open) { return open.id == id; });
-    Take(ring_.OnReply(id, std::move(reply), now_));
-  }
-  RingReply Request(const RingRequest& request) {
-    Ring::Answered answered = ring_.OnRequest(request, now_);
-    Take(std::move(answered.actions));
-    return answered.reply;
-  }
-  StateReply StateNow() { return std::get<StateReply>(Request(StateRequest{})); }
-  // Runs what is due within the span.
-  void Pass(absl::Duration span) {
-    const absl::Time end = now_ + span;
-    while (ring_.NextTick() <= end) {
-      now_ = std::max(now_, ring_.NextTick());
-      Take(ring_.OnTick(now_));
-    }
-    now_ = end;
-  }
-  // Forgets what was asked beside the lane: notices, signs of life, lookups.
-  void ForgetCalls() { calls_.clear(); }
-
-  // A member with predecessor 90 and list 110, 120, 130, at rest.
-  void JoinBetween90And110() {
-    Take(ring_.Join({PeerAt(90)}, now_));
-    NextHopReply found;
-    found.member = found.found = true;
-    found.owners = PeersAt({110, 120, 130});
-    Answer<NextHopRequest>(90, found);  // the sweep: a member
-    Answer<NextHopRequest>(90, found);  // the lookup of its own point
-    Answer<StateRequest>(90, Member(80, {110, 120, 130}));
-    ASSERT_EQ(prepared_.size(), 1u);
-    Take(ring_.OnRangeReady(now_));
-    Answer<StateRequest>(90, Member(80, {110, 120, 130}));
-    ASSERT_TRUE(ring_.IsMember());
-    Answer<StateRequest>(110, Member(90, {120, 130, 140}));
-    ASSERT_TRUE(Asked<RectifyRequest>(110));
-    ForgetCalls();
-  }
-
-  void Answer110UntilQuiet() {
-    for (int i = 0; i < 300; ++i) {
-      Pass(absl::Milliseconds(100));
-      if (Asked<StateRequest>(110)) Answer<StateRequest>(110, Member(100, {120, 130, 140}));
-    }
-    ForgetCalls();
-  }
-
-  support::SeededRng rng_{1};
-  Ring ring_;
-  absl::Time now_ = absl::FromUnixSeconds(1'795'000'000);
-  std::vector<Call> calls_;
-  std::vector<absl::StatusOr<LookupResult>> lookups_;
-  std::vector<Neighbourhood> prepared_;
-  std::vector<RingState> states_;
-  int contacts_wanted_ = 0;
-};
 
 TEST_F(RingTest, ACreatorIsAMemberAloneAndOwnsTheCircle) {
   Take(ring_.Create(now_));
@@ -152,6 +42,18 @@ TEST_F(RingTest, NamesWhoComesAfterThePointWhenItsListReachesBeyondIt) {
   EXPECT_EQ(within.owners.front(), PeerAt(130));
   EXPECT_EQ(within.storing.front(), PeerAt(130));
   EXPECT_TRUE(std::get<NextHopReply>(Request(NextHopRequest{PointAt(200)})).owners.empty());
+}
+
+TEST_F(RingTest, NamesAProcessBeyondThePointAlsoIfItStandsBeforeItToo) {
+  JoinBetween90And110();
+  Peer second_of_110 = PeerAt(125);
+  second_of_110.node_key = PeerAt(110).node_key;
+  StateReply state = Member(100, {120, 130, 140});
+  state.successors.insert(state.successors.begin() + 1, second_of_110);
+  Pass(absl::Seconds(1));
+  Answer<StateRequest>(110, state);
+  const auto beyond = std::get<NextHopReply>(Request(NextHopRequest{PointAt(115)}));
+  EXPECT_EQ(beyond.storing, (std::vector<Peer>{PeerAt(120), second_of_110, PeerAt(130), PeerAt(140)}));
 }
 
 TEST_F(RingTest, AJoinerTakesThePredecessorsWholeListAfterItsRangeIsThere) {
@@ -420,65 +322,6 @@ TEST_F(RingTest, AMemberAloneThatMeetsAnotherRingJoinsIt) {
   EXPECT_FALSE(ring_.IsMember());
   Pass(absl::Milliseconds(1));
   EXPECT_TRUE(Asked<NextHopRequest>(200));
-}
-
-// Detached at 100, with only itself and 200 alive, which is no member either.
-class DetachedRingTest : public RingTest {
- protected:
-  void Detach() {
-    JoinBetween90And110();
-    Pass(absl::Seconds(1));
-    for (const int dead : {110, 120, 130}) Answer<StateRequest>(dead, absl::UnavailableError(""));
-    ASSERT_EQ(ring_.state(), RingState::kDetached);
-    calls_.clear();
-    // The sweep finds nobody.
-    Take(ring_.OnTick(now_));
-    while (!calls_.empty()) {
-      const CallId id = calls_.front().id;
-      calls_.erase(calls_.begin());
-      Take(ring_.OnReply(id, absl::UnavailableError(""), now_));
-    }
-    ASSERT_GE(contacts_wanted_, 1);
-  }
-};
-
-TEST_F(DetachedRingTest, FoundsAnewWithANewcomerThatAnswers) {
-  Detach();
-  Request(RectifyRequest{PeerAt(50), {}, {}, /*seeking=*/true});
-  EXPECT_EQ(ring_.state(), RingState::kDetached);
-  Answer<StateRequest>(50, StateReply{});  // alive, joining
-  EXPECT_TRUE(ring_.IsMember());
-  EXPECT_TRUE(ring_.successors().empty());
-  EXPECT_TRUE(Asked<RectifyRequest>(50));  // told, so that it comes at once
-}
-
-TEST_F(DetachedRingTest, LeavesItToTheSmallerOneOfTwoDetached) {
-  Detach();
-  StateReply detached;
-  detached.detached = true;
-  Request(RectifyRequest{PeerAt(50), {}, {}, /*seeking=*/true});
-  Answer<StateRequest>(50, detached);
-  EXPECT_EQ(ring_.state(), RingState::kDetached);
-  EXPECT_TRUE(Asked<RectifyRequest>(50));  // asks to be let in there
-  Request(RectifyRequest{PeerAt(200), {}, {}, /*seeking=*/true});
-  Answer<StateRequest>(200, detached);
-  EXPECT_TRUE(ring_.IsMember());
-}
-
-TEST_F(DetachedRingTest, DoesNotFoundWithWhoDoesNotAnswer) {
-  Detach();
-  Request(RectifyRequest{PeerAt(200), {}, {}, /*seeking=*/true});
-  Answer<StateRequest>(200, absl::UnavailableError(""));
-  EXPECT_EQ(ring_.state(), RingState::kDetached);
-}
-
-TEST_F(RingTest, ANewcomerNeverFounds) {
-  Take(ring_.Join({PeerAt(90)}, now_));
-  Answer<NextHopRequest>(90, NextHopReply{});  // no member
-  ForgetCalls();
-  Request(RectifyRequest{PeerAt(200), {}, {}, /*seeking=*/true});
-  Pass(absl::Seconds(5));
-  EXPECT_EQ(ring_.state(), RingState::kJoining);
 }
 
 TEST_F(RingTest, LookupsFailoverAndAreTriedAgainAfterAPause) {

@@ -37,6 +37,7 @@ ALONE_SECONDS, ATTACK_SECONDS, AFTER_SECONDS = 8, 20, 60
 SLOPE_MAX = 1 << 20       # bytes a million cells: one megabyte for two gigabytes carried
 GROWTH_MAX_KIB = 160 << 10  # 64 MiB of cells on links, 32 MiB that wait for windows, and their bookkeeping
 DEAF_CIRCUITS, DEAF_MIB = 256, 2048
+BULK_MIB = 64
 LOSS_PERCENT = 30
 REPORT = "build/reports/circuits-soak.json"
 
@@ -56,6 +57,11 @@ def run_tests(build, pattern, environment):
     tests = [test for suite in suites for test in suite["testsuite"]]
     failed = [test for test in tests if test.get("failures")]
     return sum(int(test.get("flips", 0)) for test in tests if not test.get("failures")), len(failed)
+
+
+def bulk(ours, mib):
+    """Bytes moved. In pieces: no answer may take longer than a circuit waits for one (10 s)."""
+    return sum(ours.ask(f"bulk 4 {min(BULK_MIB, mib - done)}")["bytes"] for done in range(0, mib, BULK_MIB))
 
 
 class Attacked(bench.Ours):
@@ -181,9 +187,9 @@ class Attacked(bench.Ours):
 
     def rss_slope(self, mib):
         """Growth of the middle relay's memory over the second half of that much bulk, by payload cells."""
-        self.ask(f"bulk 4 {mib // 2}")
+        bulk(self, mib // 2)
         before = self.middle_rss()
-        moved = self.ask(f"bulk 4 {mib // 2}")["bytes"]
+        moved = bulk(self, mib // 2)
         return (self.middle_rss() - before) * 1024 / (moved / bench.CELL_PAYLOAD) * 1e6
 
 
