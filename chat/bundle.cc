@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "chat/bundle.h"
 
+#include <algorithm>
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
@@ -66,6 +67,13 @@ Seniority SeniorityOf(const dht::Record& record) {
 }  // namespace
 
 bool Bundle::operator==(const Bundle& other) const { return EncodeBundle(*this) == EncodeBundle(other); }
+
+uint64_t VersionAt(const keys::SigningKey& identity, Day day, uint8_t place, uint64_t made) {
+  constexpr uint64_t kAgeMax = 3600;  // seconds; what clocks may be off anyway
+  const keys::Digest digest =
+      keys::Hasher("bundle-age", identity.seed().view()).AddU64(day).Add(base::ByteView(&place, 1)).Finish();
+  return made - std::min(made, base::ByteReader(digest).U64() % kAgeMax);
+}
 
 overlay::NodeId BundlePoint(const Door& door, uint8_t place) {
   return {keys::Hasher("pre").Add(door.blinded.view()).AddU64(door.day).Add(base::ByteView(&place, 1)).Finish()};

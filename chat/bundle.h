@@ -8,7 +8,7 @@
 //        0   32 A_e          blinded key of the day
 //       32    4 day e
 //       36    1 place j
-//       37    8 version      seconds since 1970 when the contents were made; the greatest wins
+//       37    8 version      seconds since 1970 when the contents were made, less up to an hour (VersionAt); the greatest wins
 //       45   24 nonce        random
 //       69  629 contents under XChaCha20-Poly1305, key H("bundle", network, A, e), associated data = the 45 bytes before
 //      698   64 signature    by a_e over H("bundle-rec", network, the 698 bytes before)
@@ -53,6 +53,9 @@ struct Bundle {
   bool operator==(const Bundle& other) const;
 };
 
+// The version of contents made at `made` as one place shows it: less H("bundle-age", seed of the identity, day, place) mod 3,600.
+// The same moment in the doors of many days would say whose they are; a place sees it rise all the same.
+uint64_t VersionAt(const keys::SigningKey& identity, Day day, uint8_t place, uint64_t made);
 overlay::NodeId BundlePoint(const Door& door, uint8_t place);
 
 // CHECKs at most kOneTimePrekeysMax one-time prekeys. InvalidArgument as DoorOf.

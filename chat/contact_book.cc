@@ -304,8 +304,8 @@ void ContactBook::Publish(absl::Time wall_now) {
       const bool fresh = done != published_.end() && done->second.version == prekeys_.version() &&
                          (day > today + 1 || done->second.when + kPublishAgain > wall_now);
       if (fresh || publishing_.contains({day, place})) continue;
-      const auto bundle =
-          SealBundle(self_, options_.network, day, place, prekeys_.version(), prekeys_.Contents(options_.door_effort), rng_);
+      const uint64_t version = VersionAt(self_, day, place, prekeys_.version());
+      const auto bundle = SealBundle(self_, options_.network, day, place, version, prekeys_.Contents(options_.door_effort), rng_);
       if (!bundle.ok()) return;
       const dht::Record record = MakeBundleRecord(*bundle);
       publishing_.insert({day, place});

@@ -14,6 +14,7 @@
 #include "absl/time/clock.h"
 #include "base/terminal_text.h"
 #include "chat/note.h"
+#include "cli/cell_text.h"
 #include "cli/chat_commands.h"
 #include "cli/correspondence.h"
 #include "cli/errors.h"
@@ -24,9 +25,15 @@
 namespace cli {
 namespace {
 
+constexpr size_t kBeginningCells = 24;
 constexpr int kLookMilliseconds = 100;  // how long the end of the reading thread may take
 
 std::string Safe(std::string_view text) { return base::SanitizeForTerminal(base::AsBytes(text)).text; }
+// Enough of a text to know it by: more than one may be on its way.
+std::string BeginningOf(base::ByteView text) {
+  const std::string safe = base::SanitizeForTerminal(text).text;
+  return CutToCells(safe.substr(0, safe.find('\n')), kBeginningCells);
+}
 std::string Indented(std::string text) {
   while (!text.empty() && text.back() == '\n') text.pop_back();
   return absl::StrReplaceAll(text, {{"\n", "\n    "}});
@@ -101,6 +108,7 @@ class ChatLines : public CorrespondenceListener {
   }
   void OnMessage(const chat::Message& message, bool unseen) override {
     if (!known_.insert(message.id).second) return;
+    if (message.own) own_[message.id].beginning = BeginningOf(message.text);
     if (!started_ && !unseen) return;  // said before this program ran
     const std::string name = message.from ? NameOf(*message.from) : "nobody";
     const std::string who =
@@ -108,11 +116,14 @@ class ChatLines : public CorrespondenceListener {
     Print(absl::StrCat(who, ": ", message.late ? "(late) " : "", base::SanitizeForTerminal(message.text).text));
     if (!message.own && !is_unwritable_) correspondence_.Seen({message.id});
   }
-  void OnState(const keys::PublicKey& to, const chat::StateChange& change, bool under_way) override {
+  void OnState(const keys::PublicKey& to, const chat::StateChange& change, bool) override {
+    if (change.state == chat::DeliveryState::kQueued) return;
     waiting_.erase(change.id);
-    if (change.state == chat::DeliveryState::kQueued) waiting_.insert(change.id);
-    if (!started_ || under_way || change.state == chat::DeliveryState::kQueued || !known_.contains(change.id)) return;
-    Print(absl::StrCat("to ", NameOf(to), ": ", StateText(change)));
+    const auto own = own_.find(change.id);
+    if (own == own_.end()) return;
+    std::string text = StateText(change);
+    if (text == std::exchange(own->second.state, text) || !started_) return;
+    Print(absl::StrCat("to ", NameOf(to), ": ", text, ": ", own->second.beginning));
   }
   void OnNotice(const std::optional<keys::PublicKey>&, const std::string& text) override { Print(text); }
   void OnStatus(const StatusShown& status) override {
@@ -121,7 +132,7 @@ class ChatLines : public CorrespondenceListener {
   }
   void OnTick() override {
     if (!ends_by_ || ended_) return;
-    if (sending_ == 0 && waiting_.empty()) return Finish(absl::OkStatus());
+    if (sending_ == 0 && waiting_.empty()) return Finish(NotDone());
     if (session_.loop().Now() < *ends_by_) return;
     Finish(Fail({.exit = Exit::kTime,
                  .what = absl::StrCat(waiting_.size(), " messages are kept here and not stored yet",
@@ -149,14 +160,14 @@ class ChatLines : public CorrespondenceListener {
       --sending_;
       if (!typed.to.empty()) {
         const auto contact = open.Find(typed.to);
-        if (!contact.ok()) return Print(ErrorLine(contact.status()));
+        if (!contact.ok()) return PrintError(contact.status());
         to_ = contact->key;
       }
-      if (!to_) return Print("to whom?  @NAME text");
+      if (!to_) return PrintError(Fail({.exit = Exit::kUsage, .what = "to whom?", .fix = {"@NAME text"}}));
       if (typed.text.empty()) return;
       const auto id = open.book().Send(*to_, base::ToBytes(base::AsBytes(typed.text)), absl::Now());
       if (id.ok()) waiting_.insert(*id);
-      if (!id.ok()) Print(absl::StrCat("NOT sent: ", id.status().message()));
+      if (!id.ok()) PrintError(Fail({.exit = Exit::kRefused, .what = absl::StrCat("NOT sent: ", id.status().message())}));
     });
   }
   void Command(const std::vector<std::string>& words) {
@@ -165,8 +176,19 @@ class ChatLines : public CorrespondenceListener {
     if (words.front() == "/help") return Print(kChatHelp);
     correspondence_.WithBook([this, words](OpenBook& open) {
       const auto reply = RunChatCommand(open, plan_.network, words, to_);
-      Print(reply.ok() ? reply->text : ErrorLine(reply.status()));
+      reply.ok() ? Print(reply->text) : PrintError(reply.status());
     });
+  }
+  void PrintError(const absl::Status& error) {
+    Print(ErrorLine(error));
+    if (not_done_++ == 0) first_error_ = error;
+  }
+  // A script has to learn that a line of its came to nothing.
+  absl::Status NotDone() const {
+    if (not_done_ == 0) return absl::OkStatus();
+    return Fail({.exit = ErrorOf(first_error_).exit,
+                 .what = absl::StrCat("not done: ", not_done_, not_done_ == 1 ? " line" : " lines", " of what was typed"),
+                 .why = {ErrorLine(first_error_)}});
   }
   void OnEnd() {
     if (!ends_by_) ends_by_ = session_.loop().Now() + patience_;
@@ -186,7 +208,14 @@ class ChatLines : public CorrespondenceListener {
   Correspondence correspondence_;
   std::optional<LineReader> reader_;
   std::map<keys::PublicKey, std::string> names_;
-  std::set<chat::MessageId> known_, waiting_;
+  std::set<chat::MessageId> known_;
+  std::set<chat::MessageId> waiting_;  // typed here and not stored yet
+  struct Own {
+    std::string beginning, state;  // as printed last
+  };
+  std::map<chat::MessageId, Own> own_;
+  size_t not_done_ = 0;  // lines
+  absl::Status first_error_;
   size_t requests_ = 0;
   size_t sending_ = 0;  // lines that wait for the book
   std::string trouble_;

@@ -5,8 +5,8 @@
 // Read: "@bob text" to bob, "text" to whom was written last, "/command", "//text" begins with one slash. Written to stdout:
 //   14:07 bob: The train is at nine.        of more than one line: the others indented by four
 //   14:09 you to bob: Understood.
-//   14:09 to bob: stored on 3               states and notices
-// At the end of its input it goes on until everything written is stored, then ends.
+//   14:09 to bob: stored on 3: Understood.  states, with how the text begins; notices
+// At the end of its input it goes on until everything typed is stored, then ends.
 #pragma once
 
 #include "cli/chat_screen.h"
@@ -19,7 +19,8 @@ struct TypedLine {
 };
 TypedLine ParseTypedLine(const std::string& line);
 
-// Blocks until the input ends and all is stored, at most `patience` longer: then kTime, with what waits kept for the next poll.
+// Blocks until the input ends and all that was typed is stored, at most `patience` longer: then kTime, with what waits kept for
+// the next poll. Else, if a line could not be carried out (no such name, no such command), the error of the first such line.
 absl::Status RunChatLines(const ChatPlan& plan, absl::Duration patience, TalkSession& session, OpenBook& open);
 
 }  // namespace cli

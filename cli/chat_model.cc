@@ -76,17 +76,26 @@ void ChatModel::SetPeople(const std::vector<PersonShown>& people, size_t request
 
 void ChatModel::Add(Thread& thread, const ThreadId& id, Entry entry, bool unseen) {
   const bool theirs = entry.kind == Entry::Kind::kTheirs;
+  thread.lines += entry.Lines();
   thread.entries.push_back(std::move(entry));
   if (unseen && theirs) {
     const bool watched = id == open_ && !thread.bottom && page_.empty();
     if (!watched && thread.unseen == 0 && !thread.marker) thread.marker = thread.entries.size() - 1;
     ++thread.unseen;
   }
-  if (thread.entries.size() <= kEntriesMax) return;
+  while (thread.entries.size() > 1 && (thread.entries.size() > kEntriesMax || thread.lines > kLinesMax)) {
+    DropOldest(thread);
+    if (id == open_) found_.reset();
+  }
+}
+
+void ChatModel::DropOldest(Thread& thread) {
+  thread.lines -= thread.entries.front().Lines();
   thread.entries.erase(thread.entries.begin());
   if (thread.marker) thread.marker = *thread.marker > 0 ? std::optional<size_t>(*thread.marker - 1) : std::nullopt;
-  if (thread.bottom) thread.bottom->first -= thread.bottom->first > 0 ? 1 : 0;
-  if (id == open_) found_.reset();
+  if (!thread.bottom) return;
+  if (thread.bottom->first == 0) thread.bottom->second = 0;
+  thread.bottom->first -= thread.bottom->first > 0 ? 1 : 0;
 }
 
 void ChatModel::AddMessage(const chat::Message& message, bool unseen) {
@@ -137,6 +146,7 @@ void ChatModel::ShowPage(const std::string& text) { page_ = absl::StrSplit(Safe(
 void ChatModel::ClearThread(const keys::PublicKey& key) {
   Thread& thread = threads_[{Kind::kContact, key}];
   thread.entries.clear();
+  thread.lines = 0;
   thread.unseen = 0;
   thread.marker.reset();
   thread.bottom.reset();

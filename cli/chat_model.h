@@ -95,6 +95,7 @@ class ChatModel {
     std::string name;
     char trust = 0;
     std::vector<Entry> entries;
+    size_t lines = 0;                                 // of all entries, about
     size_t unseen = 0;                                // the last so many of what others wrote
     std::optional<size_t> marker;                     // the first entry that was new when the thread was opened
     std::optional<std::pair<size_t, size_t>> bottom;  // scrolled: entry and its line at the bottom; none: follows what comes
@@ -157,6 +158,7 @@ class ChatModel {
   InputLine& Line() { return mode_ == Mode::kTalk ? Current().input : prompt_; }
   TimelineLook Look() const;
   void Add(Thread& thread, const ThreadId& id, Entry entry, bool unseen);
+  void DropOldest(Thread& thread);
   ChatActions OnTalkKey(const Key& key);
   void OnPromptKey(const Key& key);
   bool EditKey(const Key& key);

@@ -28,23 +28,31 @@ namespace {
 
 constexpr int kLookMilliseconds = 100;  // how long the end of the thread that waits for keys may take
 
+struct Edited {
+  std::string text;
+  std::string kept;  // the file that has all of it, if it is too long for a message
+};
 // Lets a person write in $EDITOR. The draft lies in the directory of the sockets, owner-only, for as long as that takes.
-std::string Edit(const std::string& directory, const std::string& text) {
+Edited Edit(const std::string& directory, const std::string& text) {
   const std::string path = absl::StrCat(directory, "/draft-", getpid());
-  if (!EnsurePrivateDirectory(directory).ok()) return text;
+  if (!EnsurePrivateDirectory(directory).ok()) return {text, ""};
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd < 0) return text;
-  std::string edited = text;
+  if (fd < 0) return {text, ""};
+  Edited edited{text, ""};
+  CursesScreen::RemoveAtEnd(path);
   const bool written = write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
   if (written && RunShell("exec ${VISUAL:-${EDITOR:-vi}} \"$1\"", path, std::nullopt) == 0) {
     const int again = open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);  // editors put another file in its place
     absl::StatusOr<std::string> read = again >= 0 ? ReadAll(again, chat::kNoteTextMax) : absl::StatusOr<std::string>(text);
     if (again >= 0) close(again);
-    if (read.ok()) edited = *read;
-    while (!edited.empty() && edited.back() == '\n') edited.pop_back();
+    if (read.ok()) edited.text = *read;
+    while (!edited.text.empty() && edited.text.back() == '\n') edited.text.pop_back();
   }
   close(fd);
-  unlink(path.c_str());
+  if (edited.text.size() > chat::kNoteTextMax) edited.kept = absl::StrCat(path, "-", absl::ToUnixSeconds(absl::Now()));
+  if (!edited.kept.empty() && rename(path.c_str(), edited.kept.c_str()) != 0) edited.kept.clear();
+  if (edited.kept.empty()) unlink(path.c_str());
+  CursesScreen::RemoveAtEnd("");
   return edited;
 }
 
@@ -135,9 +143,7 @@ class ChatScreen : public CorrespondenceListener {
   void Notify() {
     screen_.Ring();
     const std::string command = context_.config.notify_command.value_or("");
-    if (command.empty() || std::exchange(notifying_, true)) return;
-    session_.loop().RunSlow([command] { RunShell(absl::StrCat("{ ", command, "\n} >/dev/null 2>&1"), "", ""); },
-                            [this] { notifying_ = false; });
+    if (!command.empty()) notify_.Start(command, absl::Now());
   }
   size_t Unseen() const {
     size_t unseen = 0;
@@ -193,9 +199,10 @@ class ChatScreen : public CorrespondenceListener {
     suspended_ = true;
     screen_.Suspend();
     waiter_->Meanwhile([this, text = edit.text] {
-      std::string edited = Edit(context_.home.RuntimeDirectory(), text);
+      Edited edited = Edit(context_.home.RuntimeDirectory(), text);
       session_.loop().Post([this, edited = std::move(edited)] {
-        model_.SetDraft(edited);
+        model_.SetDraft(edited.text.substr(0, chat::kNoteTextMax));
+        if (!edited.kept.empty()) model_.AddNotice({}, absl::StrCat("too long for a message; all of it is in ", edited.kept));
         screen_.Resume();
         suspended_ = false;
         OnTick();
@@ -214,7 +221,8 @@ class ChatScreen : public CorrespondenceListener {
   ChatModel model_;
   Correspondence correspondence_;
   std::optional<KeyWaiter> waiter_;
-  bool notifying_ = false, suspended_ = false, draws_soon_ = false;
+  BackgroundShell notify_;
+  bool suspended_ = false, draws_soon_ = false;
 };
 
 }  // namespace

@@ -18,7 +18,8 @@
 
 namespace cli {
 
-inline constexpr size_t kEntriesMax = 2000;    // of one contact on the screen; older ones stay on disk
+// Of one contact on the screen; older ones stay on disk. Lines: newlines, and what is certain to be broken.
+inline constexpr size_t kEntriesMax = 2000, kLinesMax = 10000;
 inline constexpr size_t kShownNameCells = 12;  // of a name before a text
 
 struct Entry {
@@ -33,6 +34,9 @@ struct Entry {
   chat::DeliveryState state = chat::DeliveryState::kQueued;
   uint8_t copies = 0;
   bool under_way = false;
+
+  // About how many lines it takes: at least one.
+  size_t Lines() const;
 
   // The text as wrapped last, for `wrapped_at` cells.
   mutable std::vector<std::string> wrapped;

@@ -10,6 +10,7 @@
 #include "base/status_macros.h"
 #include "cli/context.h"
 #include "cli/demo.h"
+#include "cli/doctor.h"
 #include "cli/errors.h"
 #include "cli/grammar.h"
 #include "cli/help.h"
@@ -113,6 +114,8 @@ absl::Status RunClient(const Invocation& invocation, const Context& context) {
       return DhtGet(invocation.look, context);
     case Command::kHealth:
       return CheckHealth(context);
+    case Command::kDoctor:
+      return Doctor(invocation, context);
     default:
       return absl::InternalError("a command without an action");
   }

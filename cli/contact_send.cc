@@ -37,7 +37,12 @@ class Rounds {
  private:
   void Again() {
     const absl::Status resumed = open_.Resume();
-    if (absl::IsUnavailable(resumed)) return timer_.Reset(session_.loop().Now() + kBookRetry);
+    if (absl::IsUnavailable(resumed) && session_.loop().Now() < until_) return timer_.Reset(session_.loop().Now() + kBookRetry);
+    if (absl::IsUnavailable(resumed)) {
+      return End(Fail({.exit = Exit::kTime,
+                       .what = "the message is kept here; whether it is stored cannot be told: another command has the book",
+                       .fix = {"bulbil poll"}}));
+    }
     if (!resumed.ok()) return End(resumed);
     session_.exchange().Run(
         // What arrives by this round is for the next poll to show.

@@ -12,6 +12,8 @@
 #include <curses.h>
 #undef overlay
 
+#include <atomic>
+#include <climits>
 #include <iterator>
 #include <string>
 #include <string_view>
@@ -27,10 +29,13 @@ constexpr int kPasteBegin = KEY_MAX + 1, kPasteEnd = KEY_MAX + 2;
 constexpr std::string_view kPasteOn = "\x1b[?2004h", kPasteOff = "\x1b[?2004l";
 
 termios terminal_before;
+char file_at_end[PATH_MAX];                    // written while file_at_end_is_set is false
+std::atomic<bool> file_at_end_is_set = false;  // lock-free: a signal handler reads it
 
 // Signal-safe: what endwin would do, without ncurses.
 void PutBack(int signal_number) {
   constexpr std::string_view kLeave = "\x1b[?2004l\x1b[?1049l\x1b[?25h\x1b[0m\r\n";
+  if (file_at_end_is_set) unlink(file_at_end);
   tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
   if (write(STDOUT_FILENO, kLeave.data(), kLeave.size()) < 0) _exit(128 + signal_number);
   _exit(128 + signal_number);
@@ -206,13 +211,24 @@ Key CursesScreen::Paste() {
 
 void CursesScreen::Ring() { beep(); }
 
+void CursesScreen::RemoveAtEnd(const std::string& path) {
+  file_at_end_is_set = false;
+  if (path.empty() || path.size() >= sizeof file_at_end) return;
+  path.copy(file_at_end, path.size());
+  file_at_end[path.size()] = 0;
+  file_at_end_is_set = true;
+}
+
 void CursesScreen::Suspend() {
+  for (const int number : {SIGINT, SIGQUIT}) signal(number, SIG_IGN);
   Tell(kPasteOff);
   def_prog_mode();
   endwin();
 }
 
 void CursesScreen::Resume() {
+  signal(SIGINT, PutBack);
+  signal(SIGQUIT, SIG_DFL);
   reset_prog_mode();
   Tell(kPasteOn);
   ::wclear(stdscr);

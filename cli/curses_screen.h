@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "cli/chat_view.h"
@@ -31,9 +32,11 @@ class CursesScreen {
   std::optional<Key> ReadKey();
   // Rings, or blinks.
   void Ring();
-  // Gives the terminal back for another program, and takes it again.
+  // Gives the terminal back for another program, and takes it again. Ctrl-C is that program's meanwhile.
   void Suspend();
   void Resume();
+  // A file that a signal which ends this program removes first; empty: none. Any thread, one at a time.
+  static void RemoveAtEnd(const std::string& path);
 
  private:
   CursesScreen() = default;

@@ -54,6 +54,7 @@ constexpr Name kNames[] = {
     {Command::kDhtPut, "dht put"},
     {Command::kDhtGet, "dht get"},
     {Command::kHealth, "health"},
+    {Command::kDoctor, "doctor"},
     {Command::kVersion, "version"},
     {Command::kHelp, "help"},
 };
@@ -70,15 +71,15 @@ const std::vector<RootOption>& RootOptions() {
       {"--advertise", {Command::kNode, Command::kRelay}},
       {"--join-timeout", {Command::kNode, Command::kRelay}},
       {"--unsafe-log", {Command::kNode, Command::kRelay, Command::kUp}},
-      {"--bootstrap", {Command::kNode, Command::kRelay, Command::kSend, Command::kPoll, Command::kChat}},
+      {"--bootstrap", {Command::kNode, Command::kRelay, Command::kSend, Command::kPoll, Command::kChat, Command::kDoctor}},
       {"--network",
        {Command::kNode, Command::kRelay, Command::kSend, Command::kPoll, Command::kChat, Command::kInvite, Command::kAccept,
         Command::kContactsAdd, Command::kContactsList, Command::kContactsShow, Command::kContactsVerify, Command::kContactsRename,
         Command::kContactsReceipts, Command::kContactsBlock, Command::kContactsRemove, Command::kContactsRequests,
-        Command::kBackup, Command::kRestore}},
+        Command::kBackup, Command::kRestore, Command::kDoctor}},
       {"--node",
        {Command::kSend, Command::kPoll, Command::kChat, Command::kStatus, Command::kTop, Command::kRingShow, Command::kRingLookup,
-        Command::kDhtPut, Command::kDhtGet, Command::kHealth}},
+        Command::kDhtPut, Command::kDhtGet, Command::kHealth, Command::kDoctor}},
       {"--as",
        {Command::kSend,
         Command::kPoll,
@@ -275,6 +276,7 @@ class Grammar {
     Add(dht, "put", Command::kDhtPut);
     Add(dht, "get", Command::kDhtGet).add_option("KEY", out_.look.argument);
     Add(app_, "health", Command::kHealth);
+    Add(app_, "doctor", Command::kDoctor);
     Add(app_, "version", Command::kVersion);
     Add(app_, "help", Command::kHelp).add_option("COMMAND", out_.topic);
   }

@@ -50,6 +50,7 @@ enum class Command {
   kDhtPut,
   kDhtGet,
   kHealth,
+  kDoctor,
   kVersion,
   kHelp,
 };

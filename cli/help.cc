@@ -39,7 +39,7 @@ People   keys      new|list|show|export|import|rm
 Look     status    this node in one screen; top: again every second
          ring      show|lookup POINT
          dht       put < FILE, get KEY
-         health    exit code only
+         health    exit code only; doctor: checks, with what mends them
          version   help [COMMAND]
 
 Try it:            bulbil demo
@@ -330,6 +330,14 @@ Exits 0 if the local node serves, else 4.
 
 options
 )"},
+    {Command::kDoctor, "doctor", R"(usage: bulbil doctor [--node PORT]
+
+Looks at this home, its keys, limits and ports, and at the local node: ring, clock beside its neighbours', store, a circuit. Without a
+node it looks at the network as send and poll would. Each line is ok, warn or fail, with the command that mends it. Exits 0 if
+nothing failed, else as the first failure says: 3, 4 or 5.
+
+options
+)"},
     {Command::kVersion, "version", R"(usage: bulbil version
 
 Version of the program and of the protocol.
@@ -366,7 +374,8 @@ std::string SharedOptions(Command command) {
     case Command::kSend:
     case Command::kPoll:
     case Command::kChat:
-      return absl::StrCat(kPassphrase,
+    case Command::kDoctor:
+      return absl::StrCat(command == Command::kDoctor ? "" : kPassphrase,
                           "  --bootstrap HOST:PORT  use no local node: join through this one as a client; may be repeated\n"
                           "  --network NAME         the network to be part of (local); NAME+vN: N points each\n",
                           kNodeOption);

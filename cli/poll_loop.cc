@@ -35,9 +35,15 @@ absl::Status PollLoop::Run() {
 // Between two polls other commands may have the book; the next one waits until it is free again.
 void PollLoop::Poll() {
   const absl::Status resumed = open_.Resume();
-  if (absl::IsUnavailable(resumed)) return timer_.Reset(session_.loop().Now() + kBookRetry);
-  if (!resumed.ok()) return Finish(resumed);
   const absl::Time now = session_.loop().Now();
+  if (absl::IsUnavailable(resumed) && plan_.wait && now >= end_) {
+    return Finish(
+        Fail({.exit = Exit::kTime,
+              .what = absl::StrCat("no message came within ", ShownDuration(*plan_.wait), ", and another command has the book"),
+              .fix = {"bulbil poll"}}));
+  }
+  if (absl::IsUnavailable(resumed)) return timer_.Reset(now + kBookRetry);
+  if (!resumed.ok()) return Finish(resumed);
   const bool whole = plan_.watch || now >= std::min(whole_poll_due_, end_);
   if (whole) whole_poll_due_ = now + kWholePollEvery;
   const keys::LoadedKey& identity = open_.identity();

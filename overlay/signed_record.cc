@@ -58,9 +58,9 @@ absl::Status VerifyRecord(std::string_view label, const keys::PublicKey& key, ba
 
 absl::Status CheckLifetime(absl::Duration longest, absl::Time issued, absl::Time expires, absl::Time wall_now) {
   if (expires <= issued || expires - issued > longest || issued > wall_now + kDescriptorClockTolerance) {
-    return absl::InvalidArgumentError("lifetime out of bounds");
+    return absl::InvalidArgumentError(kLifetimeOutOfBounds);
   }
-  if (expires + kDescriptorClockTolerance <= wall_now) return absl::UnavailableError("record has expired");
+  if (expires + kDescriptorClockTolerance <= wall_now) return absl::UnavailableError(kRecordExpired);
   return absl::OkStatus();
 }
 

@@ -23,7 +23,9 @@ base::Bytes SignRecord(std::string_view label, const keys::SigningKey& key, base
 // `encoded` ends in a signature of `key`; Unauthenticated if not.
 absl::Status VerifyRecord(std::string_view label, const keys::PublicKey& key, base::ByteView encoded);
 
-// Unavailable if it has expired, InvalidArgument if it is from the future or lives longer than records of its sort may.
+// Unavailable (kRecordExpired) if it has expired, InvalidArgument (kLifetimeOutOfBounds) if it is from the future or lives longer
+// than records of its sort may.
+inline constexpr char kRecordExpired[] = "record has expired", kLifetimeOutOfBounds[] = "lifetime out of bounds";
 absl::Status CheckLifetime(absl::Duration longest, absl::Time issued, absl::Time expires, absl::Time wall_now);
 
 }  // namespace overlay

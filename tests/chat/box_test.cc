@@ -192,6 +192,21 @@ TEST_F(BundleKindTest, TheGreatestVersionStaysWhateverTheOrder) {
   EXPECT_EQ(*winners.begin(), *std::min_element(newest.begin(), newest.end()));
 }
 
+TEST_F(BundleKindTest, VersionsRiseAtEachPlaceAndDifferBetweenDoors) {
+  std::set<uint64_t> versions;
+  for (Day day = 20780; day < 20795; ++day) {
+    for (uint8_t place = 0; place < kPlaceCount; ++place) {
+      const uint64_t version = VersionAt(owner_, day, place, made_);
+      EXPECT_LE(version, made_);
+      EXPECT_GT(version + 3600, made_);
+      EXPECT_EQ(VersionAt(owner_, day, place, made_ + 1), version + 1) << "the newer contents win";
+      versions.insert(version);
+    }
+  }
+  EXPECT_GE(versions.size(), 40u) << "of 45: one poll made them all, and that is not to be seen";
+  EXPECT_EQ(VersionAt(owner_, 20780, 0, 0), 0u);
+}
+
 TEST_F(BundleKindTest, IsReadOnlyByWhoKnowsTheAddress) {
   ASSERT_OK_AND_ASSIGN(const Bundle bundle, ReadBundleRecord(Record(20780, made_, owner_)));
   EXPECT_OK(OpenBundle(owner_.public_key(), "local", bundle));

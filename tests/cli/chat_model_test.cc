@@ -289,6 +289,28 @@ TEST_F(ChatModelTest, KeepsABoundedTimeline) {
   ExpectFits();
 }
 
+TEST_F(ChatModelTest, BoundsTheLinesOfLongTextsToo) {
+  OpenBob();
+  for (size_t i = 0; i < 20; ++i) model_.AddMessage(From(bob_, std::string(1000, '\n') + std::to_string(i)), true);
+  size_t lines = 0;
+  for (const Entry& entry : model_.OpenThread().entries) lines += entry.Lines();
+  EXPECT_EQ(lines, model_.OpenThread().lines);
+  EXPECT_LE(lines, kLinesMax);
+  EXPECT_GT(lines, kLinesMax - 2000);
+  EXPECT_TRUE(Shows("19"));
+  model_.AddMessage(From(bob_, std::string(2 * kLinesMax, '\n') + "the only one"), true);
+  EXPECT_EQ(model_.OpenThread().entries.size(), 1u) << "the newest stays, whatever it is";
+  EXPECT_TRUE(Shows("the only one"));
+}
+
+TEST_F(ChatModelTest, LinesThatAreDroppedWhileAPersonScrollsLeaveTheRestInPlace) {
+  OpenBob();
+  for (size_t i = 0; i < 9; ++i) model_.AddMessage(From(bob_, std::string(1000, '\n') + std::to_string(i)), true);
+  Press(Key::Code::kPageUp);
+  for (size_t i = 0; i < 30; ++i) model_.AddMessage(From(bob_, std::string(1000, '\n') + "later"), true);
+  ExpectFits();
+}
+
 // Allowed on the screen: printable characters of one row, nothing that a terminal takes for an order.
 bool OnlyPrintable(const std::string& row) {
   for (size_t at = 0; at < row.size(); ++at) {

@@ -116,6 +116,24 @@ def executes(alice, bob):
     check(texts(alice.poll()) == ["three"], "not counted as shown")
 
 
+def bot_of_the_docs(alice, bob):
+    """The bot in docs/cli.md, as it stands there, answers."""
+    docs = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "cli.md")
+    with open(docs, encoding="utf-8") as file:
+        page = file.read()
+    lines = page[page.index("    #!/usr/bin/env python3"):].split("\n\n")[0].splitlines()
+    bot = alice.home + ".bot.py"
+    with open(bot, "w", encoding="utf-8") as file:
+        file.write("\n".join(line[4:] for line in lines) + "\n")
+    os.chmod(bot, 0o755)
+    bob.send("alice", "twelve chars")
+    folder = os.path.dirname(alice.cluster.program)
+    environment = {**os.environ, "PATH": folder + ":" + os.environ["PATH"], "BULBIL_HOME": alice.home,
+                   "BULBIL_BOOTSTRAP": ",".join(node.address for node in alice.cluster.live()[:2])}
+    subprocess.run(["bulbil", "poll", "--exec", bot], check=True, env=environment, timeout=180)
+    check(texts(bob.poll()) == ["You said 12 characters."], "the bot answers")
+
+
 def beside_a_watch(alice, bob):
     """What holds the book for long lets the others have it between two polls."""
     command = [alice.cluster.program, "poll", "--watch", "--json", "--home", alice.home]
@@ -149,15 +167,27 @@ def restore(cluster, alice, bob):
     check(texts(alice.poll()) == ["it works"], "both ways")
 
 
+def healthy(cluster):
+    """Six nodes of one ring: doctor finds nothing but that they are on loopback and nobody has keys."""
+    node = cluster.nodes[0]
+    found = cluster.run("doctor", "--home", node.home).stdout.decode()
+    levels = {line.split()[1].rstrip(":"): line.split()[0] for line in found.splitlines() if line[:4] in ("ok  ", "warn", "fail")}
+    check(all(levels[what] == "ok" for what in ("node", "clock", "ring", "store", "circuit")) and "0 failures" in found, found)
+    beside = cluster.run("doctor", "--bootstrap", node.address, "--home", os.path.join(cluster.folder, "nobody")).stdout.decode()
+    check("a bootstrap node, which answers" in beside and "0 failures" in beside, beside)
+
+
 def main():
     with Cluster(sys.argv[1]) as cluster:
         for _ in range(6):
             cluster.add()
         wait_until("an ideal ring", cluster.ring_is_ideal)
+        healthy(cluster)
         alice, bob = Person(cluster, "alice"), Person(cluster, "bob")
         talk(alice, bob)
         receipts(alice, bob)
         executes(alice, bob)
+        bot_of_the_docs(alice, bob)
         beside_a_watch(alice, bob)
         no_keys_yet(cluster, alice)
         stranger(cluster, alice)

@@ -5,9 +5,11 @@
 usage: chat_screen.py PROGRAM [--figure FILE.svg]     with --figure it only makes a picture of the screen
 """
 import argparse
+import glob
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import unicodedata
@@ -17,6 +19,12 @@ from harness import Cluster, Failure, check, wait_until
 from terminal_svg import draw
 
 
+EDITOR = """#!/bin/sh
+if grep -q slow "$1"; then sleep 600; fi
+sed -i s/draft/edited/ "$1"
+"""
+
+
 class Screen:
     """One terminal with a chat in it, in a tmux server of its own."""
 
@@ -24,13 +32,17 @@ class Screen:
         self.person = person
         self.socket = person.home + ".tmux"
         self.log = person.home + ".screen.log"
+        self.editor = person.home + ".editor"
+        with open(self.editor, "w", encoding="utf-8") as file:
+            file.write(EDITOR)
+        os.chmod(self.editor, 0o755)
         bootstrap = " ".join(f"--bootstrap {node.address}" for node in person.cluster.live()[:2])
         command = f"{person.cluster.program} chat {' '.join(arguments)} --profile fast --home {person.home} {bootstrap} 2>{self.log}; echo ended $?; cat"
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(rows), "-s", "chat", command)
 
     def tmux(self, *arguments):
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("BULBIL_", "TMUX"))}
-        environment.update(LC_ALL="C.UTF-8", TERM="xterm-256color", EDITOR="sed -i s/draft/edited/")
+        environment.update(LC_ALL="C.UTF-8", TERM="xterm-256color", EDITOR=self.editor)
         result = subprocess.run(["tmux", "-S", self.socket, *arguments], capture_output=True, env=environment, timeout=30)
         check(result.returncode == 0, "tmux", arguments[:2], result.stderr.decode())
         return result.stdout.decode()
@@ -60,6 +72,9 @@ class Screen:
         except Failure as failure:
             with open(self.log, encoding="utf-8", errors="replace") as log:
                 raise Failure(f"{failure}\n{self.picture()}\n{log.read()[-1000:]}") from None
+
+    def matches(self, pattern):
+        return wait_until(f"{pattern} on the screen", lambda: re.search(pattern, self.picture()), 60)
 
     def frame_is_whole(self, columns, rows):
         lines = self.picture().rstrip("\n").split("\n")
@@ -116,14 +131,17 @@ def scrolled(a, b):
     check("line 29." not in b.picture(), "scrolled away")
     a.type("are you there?")
     b.sees("▼ 1 new")
+    b.keys("Escape")
+    b.matches(r"alice +are you there\?")
+    check(not re.search(r"alice +line 3\.", b.picture()), "too far above the end to be seen")
     b.keys("C-f")
     b.type("line 3.")
-    b.sees("line 3.")
+    b.matches(r"alice +line 3\.")
     b.keys("C-c")
-    b.keys("End")
+    check("are you there?" not in b.picture(), "found far above the end")
     for _ in range(4):
         b.keys("NPage")
-    b.sees("are you there?")
+    b.matches(r"alice +are you there\?")
 
 
 def resized(screen):
@@ -167,9 +185,28 @@ def beside_it(alice, a):
 
 def lines(alice, bob):
     """--line: text in, text out, ends by itself."""
-    out = alice.network("chat", "--line", stdin="@bob from a pipe\nand more\n/nonsense\n".encode()).decode()
-    check("you to bob: from a pipe" in out and "you to bob: and more" in out and "stored on" in out, out)
-    check("there is no /nonsense" in out, out)
+    out = alice.network("chat", "--line", stdin="@bob from a pipe\nand more\n".encode()).decode()
+    check("you to bob: from a pipe" in out and "you to bob: and more" in out, out)
+    check(re.search(r"to bob: stored on \d: and more", out), "which of them is stored", out)
+    out = alice.network("chat", "--line", stdin="/nonsense\n@nobody hello\n".encode(), expect=2).decode()
+    check("there is no /nonsense" in out and "there is no contact" in out, out)
+
+
+def ended_while_it_edits(screen):
+    """Ctrl-C is the editor's; a signal that ends the chat takes the draft along."""
+    def drafts():
+        return glob.glob(os.path.join(screen.person.home, "run", "draft-*"))
+    screen.type("a slow draft", enter=False)
+    screen.keys("C-x", "C-e")
+    wait_until("the draft", drafts)
+    screen.keys("C-c")
+    screen.sees("> a slow draft", "contacts")
+    check(not drafts(), "a draft is left:", drafts())
+    screen.keys("C-x", "C-e")
+    pid = int(wait_until("the draft again", drafts)[0].rsplit("-", 1)[1])
+    os.kill(pid, signal.SIGTERM)
+    screen.sees("ended 143", seconds=30)
+    check(not drafts(), "a draft is left:", drafts())
 
 
 def ends(screen):
@@ -190,7 +227,7 @@ def drive(cluster):
         commands(a)
         resized(a)
         scrolled(a, b)
-        ends(b)
+        ended_while_it_edits(b)
         ends(a)
         lines(alice, bob)
     finally:
@@ -208,6 +245,7 @@ def figure(cluster, path):
     carol.send("alice", "Call me when you are there.")
     a = Screen(alice, "bob", rows=18)
     try:
+        a.sees("bob ✔", "F1 help")
         a.type("I did. Did the parcel come?")
         a.sees("I did.", "✓")
         check(bob.poll(), "bob reads")

@@ -85,6 +85,14 @@ def three_nodes_are_too_few_for_a_message(cluster, nodes, person):
         check("needs 4 other nodes" in error, "not told why:", error)
 
 
+def doctor_says_what_is_missing(cluster, nodes):
+    for node, role in [(nodes[0], "node"), (nodes[2], "relay")]:
+        result = cluster.run("doctor", "--json", "--home", node.home, expect=4)
+        levels = {one["name"]: one["level"] for one in map(json.loads, result.stdout.decode().splitlines()) if one["type"] == "check"}
+        check(levels["node"] == "fail" and levels["clock"] == levels["ring"] == levels["store"] == "ok", role, levels)
+        check(("circuit" in levels) == (role == "node"), role, levels)
+
+
 def a_port_belongs_to_one_node(cluster, node):
     error = errors_of(cluster, "--port", str(node.port), "--bootstrap", "none", "--home", os.path.join(cluster.folder, "late"), code=5)
     check("already in use" in error, "not told why:", error)
@@ -160,6 +168,7 @@ def main():
         homes_share_nothing(cluster, nodes[0])
         a_relay_serves_no_client(cluster, nodes[2], person.address)
         three_nodes_are_too_few_for_a_message(cluster, nodes, person)
+        doctor_says_what_is_missing(cluster, nodes)
         a_port_belongs_to_one_node(cluster, nodes[0])
         interrupted(cluster, nodes[0], person)
         each_v_tells_more(cluster, nodes[0].address)

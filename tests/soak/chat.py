@@ -1,0 +1,288 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# targets: bulbil store_dump
+"""Two people, then twenty, chat over sixteen real nodes while nodes and clients are killed with -9 and started again at random.
+
+usage: chat.py BUILD_FOLDER [--messages N] [--pairs N...] [--minutes M] [--profile low|normal|fast] [--seed S] [--quick]
+Each pair of people exchanges its share of N messages each way (2,000 for the two; the ten pairs of twenty share them). Three of the
+sixteen nodes drop what they hold: their stores are wiped each time they are killed. Half-way one of each pair loses the machine and
+goes on with a backup on another. At the end nobody is killed any more, and what is on its way has time to arrive.
+
+A text counts once the client echoed it or told its state. lost_silently: never heard by the other one, and nobody was told;
+duplicates_seen: printed twice on one machine, but for a print that a kill cut off from its note (shown_again_after_kill);
+out_of_order: not marked as late, and heard behind a later one; wrong_states: "stored on" what is not 2 or 3, anything after
+"delivered", "expired", or "delivered" before it was seen. Writes build/reports/chat-soak.json, also when something is wrong;
+exits 1 then. With --minutes it stops typing after so long and reports what was reached.
+"""
+import argparse
+import collections
+import json
+import os
+import random
+import shutil
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
+from chat_line import Verdict, introduce
+from harness import Cluster, Failure, check, wait_until
+import stored
+
+NODES, DROPPERS = 16, 3     # 3 of 16 are the 20 % that drop what they hold
+TURN = 0.05                 # seconds between two looks at everybody
+OPEN_MAX = 6                # texts of one person that were typed and are not stored yet
+NODE_KILL_MEAN, NODE_DOWN = 5.0, (0.5, 6.0)   # seconds
+DOWN_MAX = 2                # nodes down at once: a third would be all replicas of some place
+LIFE_MEAN = 15.0            # seconds, of a client of two; of one of twenty 60
+SETTLE = 15 * 60            # seconds: what found no replica is put elsewhere after ten minutes
+WORDS = ["the train is at nine", "bring the map", "地図も", "and be early 😀", "no", "x" * 300, "long " * 700]
+
+
+def say(*what):
+    print(*what, file=sys.stderr, flush=True)
+
+
+class Pair:
+    """Two people that write to each other."""
+
+    def __init__(self, cluster, number, share, profile):
+        self.cluster, self.share = cluster, share
+        self.people = introduce(cluster, f"u{2 * number}", f"u{2 * number + 1}", profile)
+        self.homes = [{}, {}]   # life of the client -> home
+        self.restored_at = None  # how much each had said then
+        self.due = [0.0, 0.0]    # when a dead client is started again
+        self.wants_restore = False
+
+    def live(self, side, bootstrap):
+        person = self.people[side]
+        person.start(bootstrap)
+        self.homes[side][person.lives] = person.home
+
+    def heard_all(self):
+        """Everything that was said has been heard."""
+        for speaker, reader in (self.people, self.people[::-1]):
+            with speaker.lock, reader.lock:
+                if set(speaker.said) - {number for _, number, _, _ in reader.heard}:
+                    return False
+        return True
+
+    def said(self):
+        return [len(person.said) for person in self.people]
+
+    def finished(self):
+        return min(self.said()) >= self.share
+
+    def restore(self, side):
+        """The machine is lost; the person goes on with the backup on another one."""
+        person = self.people[side]
+        backup = person.home + ".bulb"
+        person.kill()
+        person.local("backup", backup, "--no-passphrase")
+        person.home += "-new"
+        person.local("restore", backup, "--name", person.name)
+        self.restored_at = [person.next for person in self.people]
+        self.due[side] = 0.0
+        self.wants_restore = False
+
+    def went_on(self):
+        """Both have heard something that was said after the restore."""
+        if self.restored_at is None:
+            return False
+        return all(any(number >= mark for _, number, _, _ in reader.heard)
+                   for mark, reader in zip(self.restored_at, self.people[::-1]))
+
+    def verdicts(self):
+        return [Verdict(self.people[s], self.people[1 - s], self.homes[1 - s]) for s in (0, 1)]
+
+
+class Trouble:
+    """Kills nodes and starts them again; some come back with empty disks."""
+
+    def __init__(self, cluster, chooser):
+        self.cluster, self.chooser = cluster, chooser
+        self.droppers = set(chooser.sample(cluster.nodes, DROPPERS))
+        self.down = {}  # node -> when it comes back
+        self.next = time.monotonic() + 5
+        self.count = collections.Counter()
+
+    def act(self, now):
+        for node in [node for node, when in self.down.items() if now >= when]:
+            del self.down[node]
+            self._start(node)
+        for node in self.cluster.nodes:
+            if node not in self.down and not node.alive():
+                self.count["nodes_ended"] += 1
+                say("a node ended by itself:", node.process.returncode, node.log()[-600:])
+                self._start(node)
+        if now >= self.next and len(self.down) < DOWN_MAX:
+            self.next = now + self.chooser.expovariate(1 / NODE_KILL_MEAN)
+            self._kill(self.chooser.choice([node for node in self.cluster.nodes if node not in self.down]), now)
+
+    def _kill(self, node, now):
+        node.kill()
+        self.count["node_kills"] += 1
+        if node in self.droppers:
+            shutil.rmtree(os.path.join(node.home, f"node-{node.port}", "store"), ignore_errors=True)
+            self.count["stores_wiped"] += 1
+        self.down[node] = now + self.chooser.uniform(*NODE_DOWN)
+
+    def _start(self, node):
+        node.bootstrap = [other.address for other in self.chooser.sample(self.cluster.live(), 4)]
+        node.start()
+
+    def end(self):
+        for node in self.down:
+            self._start(node)
+        self.down.clear()
+
+
+class Run:
+    def __init__(self, program, pairs, messages, options):
+        self.options, self.chooser = options, random.Random(options.seed * 100 + pairs)
+        self.cluster = Cluster(program)
+        self.share = -(-messages // pairs)
+        self.pair_count = pairs
+        self.life = LIFE_MEAN * max(1.0, pairs * 0.4)
+        self.client_kills = 0
+
+    def __enter__(self):
+        for _ in range(NODES):
+            self.cluster.add()
+        wait_until("an ideal ring", self.cluster.ring_is_ideal, 120)
+        self.pairs = [Pair(self.cluster, number, self.share, self.options.profile) for number in range(self.pair_count)]
+        self.trouble = Trouble(self.cluster, self.chooser)
+        return self
+
+    def __exit__(self, *error):
+        for pair in getattr(self, "pairs", []):
+            for person in pair.people:
+                person.kill()
+        return self.cluster.__exit__(*error)
+
+    def _lives(self, now, kills):
+        for pair in self.pairs:
+            for side, person in enumerate(pair.people):
+                if not person.alive() and now >= pair.due[side]:
+                    pair.due[side] = now + 2  # one that ends by itself is not started again and again
+                    pair.live(side, self.chooser.sample(self.cluster.live(), 3))
+                elif kills and person.alive() and self.chooser.random() < TURN / self.life:
+                    person.kill()
+                    self.client_kills += 1
+                    pair.due[side] = now + self.chooser.uniform(0.2, 3)
+
+    def _type(self, pair):
+        for side, person in enumerate(pair.people):
+            if person.alive() and len(person.said) < pair.share and person.open() < OPEN_MAX:
+                person.type(self.chooser.choice(WORDS))
+
+    def talk(self):
+        """Seconds until all was said, or the time was over."""
+        start = told = time.monotonic()
+        end = start + 60 * self.options.minutes if self.options.minutes else float("inf")
+        while not all(pair.finished() and pair.restored_at for pair in self.pairs):
+            now = time.monotonic()
+            if now >= end:
+                break
+            self.trouble.act(now)
+            self._lives(now, kills=True)
+            for pair in self.pairs:
+                half = min(pair.said()) >= pair.share // 2 or now - start >= (end - start) / 2
+                if pair.restored_at is None and half:
+                    if pair.heard_all():
+                        pair.restore(self.chooser.randrange(2))
+                else:
+                    self._type(pair)
+            if now - told > 30:
+                told = now
+                self._tell(now - start)
+            time.sleep(TURN)
+        return time.monotonic() - start
+
+    def settle(self):
+        self.trouble.end()
+        end = time.monotonic() + SETTLE
+        while time.monotonic() < end and not all(pair.heard_all() for pair in self.pairs):
+            self.trouble.act(time.monotonic()) if self.trouble.down else None
+            self._lives(time.monotonic(), kills=False)
+            time.sleep(0.2)
+        time.sleep(3)  # for what would be shown twice
+
+    def _tell(self, seconds):
+        said = sum(sum(pair.said()) for pair in self.pairs)
+        heard = sum(len(person.heard) for pair in self.pairs for person in pair.people)
+        say(f"{seconds:4.0f} s: {said} said, {heard} heard, {dict(self.trouble.count)}, {self.client_kills} clients killed")
+
+    def report(self, seconds):
+        total = collections.Counter()
+        for pair in self.pairs:
+            for verdict in pair.verdicts():
+                total["messages"] += verdict.said
+                total["lost_silently"] += len(verdict.missing)
+                total["duplicates_seen"] += len(verdict.twice)
+                total["shown_again_after_kill"] += len(verdict.again_after_kill)
+                total["out_of_order"] += len(verdict.out_of_order)
+                total["marked_late"] += verdict.late
+                total["wrong_states"] += len(verdict.wrong_states)
+                for what in ("missing", "twice", "out_of_order", "wrong_states"):
+                    if getattr(verdict, what):
+                        say(what, getattr(verdict, what)[:10])
+            total["restored_conversations"] += pair.went_on()
+            for person in pair.people:
+                total["clients_ended"] += len(person.ended)
+                for ended in person.ended[:3]:
+                    say(person.name, "ended by itself:", ended)
+        total.update(self.trouble.count)
+        total["client_kills"] = self.client_kills
+        total["stored_links"] = self._stored()
+        total["minutes"] = round(seconds / 60, 2)
+        return dict(total)
+
+    def _stored(self):
+        """Links between the boxes that all nodes hold in the end (tests/e2e/stored.py)."""
+        for pair in self.pairs:
+            for person in pair.people:
+                person.kill()
+        for node in self.cluster.nodes:
+            node.kill()
+        records = stored.dump(os.path.join(self.options.build, "tests", "e2e", "store_dump"), self.cluster)
+        links = stored.links(records)
+        for link in links[:10]:
+            say("stored:", link)
+        return len(links)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build")
+    parser.add_argument("--messages", type=int, default=2000)
+    parser.add_argument("--pairs", type=int, nargs="+", default=[1, 10])
+    parser.add_argument("--minutes", type=float, default=0)
+    parser.add_argument("--profile", default="fast")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    messages = 60 if options.quick else options.messages
+
+    report, sums = {}, collections.Counter()
+    for pairs in options.pairs:
+        with Run(os.path.join(options.build, "bulbil"), pairs, messages, options) as run:
+            seconds = run.talk()
+            run.settle()
+            part = run.report(seconds)
+        say(f"{2 * pairs} users:", part)
+        sums.update(part)
+        report[f"messages_of_{2 * pairs}"], report[f"minutes_of_{2 * pairs}"] = part["messages"], part["minutes"]
+    faults = ["lost_silently", "duplicates_seen", "out_of_order", "wrong_states", "nodes_ended", "stored_links"]
+    names = ["messages", *faults, "restored_conversations", "shown_again_after_kill", "marked_late", "clients_ended", "node_kills",
+             "stores_wiped", "client_kills"]
+    report = {"users": 2 * max(options.pairs), **{name: sums[name] for name in names}, **report}
+    print(json.dumps(report, indent=1))
+    os.makedirs("build/reports", exist_ok=True)
+    with open("build/reports/chat-soak.json", "w", encoding="utf-8") as file:
+        json.dump(report, file, indent=1)
+    wrong = any(report[name] for name in faults) or report["restored_conversations"] < sum(options.pairs)
+    sys.exit(1 if wrong or report["messages"] < 2 * messages * len(options.pairs) else 0)
+
+
+if __name__ == "__main__":
+    main()
