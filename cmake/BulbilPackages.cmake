@@ -2,6 +2,7 @@
 # Debian's packages; `./dev packages` installs them.
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
+set(Protobuf_USE_STATIC_LIBS ON)
 find_package(gRPC CONFIG QUIET)
 if(NOT gRPC_FOUND)
   message(FATAL_ERROR "gRPC is missing. Install what bulbil needs with:  ./dev packages")
@@ -17,6 +18,19 @@ pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(QRCODEGEN REQUIRED IMPORTED_TARGET qrcodegencpp)
 pkg_check_modules(NCURSESW REQUIRED ncursesw)
 pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus)
+
+# gRPC and what it needs go into the program: half of a command's start went into finding the symbols of seventy libraries.
+# These imported targets name the shared objects; Debian ships an archive beside each.
+get_property(imported DIRECTORY PROPERTY IMPORTED_TARGETS)
+list(FILTER imported INCLUDE REGEX "^(gRPC|absl)::")
+foreach(target IN LISTS imported)
+  get_target_property(library ${target} IMPORTED_LOCATION_NONE)
+  string(REGEX REPLACE "\\.so[.0-9]*$" ".a" archive "${library}")
+  if(EXISTS "${archive}")
+    set_target_properties(${target} PROPERTIES IMPORTED_LOCATION_NONE "${archive}")
+  endif()
+endforeach()
+
 if(BULBIL_TESTS)
   find_package(GTest REQUIRED)
 endif()
