@@ -212,13 +212,17 @@ class FakeNetwork {
     members_.push_back(std::unique_ptr<Member>(new Member{.signing_key = keys::SigningKey::Generate(rng_),
                                                           .onion_key = keys::X25519KeyPair::Generate(rng_),
                                                           .role = role,
-                                                          .address = "127.0.0.1:" + std::to_string(10001 + i),
+                                                          .address = AddressOf(i),
                                                           .directory = overlay::Directory(network)}));
     Member& member = *members_[i];
     Describe(member);
     member.links.net = member.endpoint.net = this;
     member.links.self = member.endpoint.self = i;
     return i;
+  }
+  // Three prefixes where they count.
+  std::string AddressOf(size_t i) const {
+    return (network.distinct_prefixes ? "10." + std::to_string(i % 3) + ".0.1:" : "127.0.0.1:") + std::to_string(10001 + i);
   }
   void Describe(Member& member) {
     member.descriptor = overlay::SignDescriptor(network, member.signing_key, member.onion_key.public_key, member.role,

@@ -4,6 +4,7 @@
 #include <regex>
 
 #include "base/byte_reader.h"
+#include "circuits/address_prefix.h"
 #include "gtest/gtest.h"
 #include "tests/circuits/fake_network.h"
 #include "tests/support/status_matchers.h"
@@ -67,6 +68,34 @@ TEST(PoolFiller, RenewsDescriptorsOfTheRelaysItHas) {
   }
   EXPECT_GE(old, kPoolUsable);
   EXPECT_GE(renewed * 4, old * 3) << old;
+}
+
+// Those that are no hop of the guard's circuits otherwise.
+TEST(PoolFiller, NoRelayBesideTheGuardEndsACircuitThatRenewsIt) {
+  FakeNetwork net(37);
+  net.network.distinct_prefixes = true;
+  const size_t user = net.AddNode(overlay::Role::kStoring, 0, /*keeps_relays=*/true);
+  net.AddNodes(47);
+  ASSERT_TRUE(RunUntilPooled(net, user, kPoolUsable, absl::Minutes(60)));
+  net.loop.RunFor(absl::Minutes(62));
+  net.DescribeAnew();
+  const absl::Time anew = net.loop.WallNow();
+  net.loop.RunFor(absl::Minutes(25));
+  GuardSet guards(net.rng());
+  base::ByteReader reader(net.kept_relays(user));
+  ASSERT_OK(guards.Decode(net.network, reader.Long()));
+  const std::string beside = PrefixOf(guards.guards().front().peer.address);
+  size_t old[2] = {0, 0}, renewed[2] = {0, 0};
+  const RelayPool pool = KeptPool(net, user);
+  for (const RelayPool::Relay& relay : pool.relays()) {
+    if (relay.since >= anew) continue;
+    const bool is_beside = PrefixOf(relay.descriptor.address) == beside;
+    ++old[is_beside];
+    renewed[is_beside] += relay.descriptor.issued >= anew - absl::Seconds(1);
+  }
+  EXPECT_GE(renewed[false] * 4, old[false] * 3) << old[false];
+  EXPECT_GE(old[true], 3u);
+  EXPECT_LE(renewed[true] * 2, old[true]) << old[true] << ": the guard itself, and what draws have found again";
 }
 
 TEST(PoolFiller, TheFirstGuardIsKeptAtOnce) {
