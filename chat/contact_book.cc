@@ -8,48 +8,11 @@
 #include "base/check.h"
 #include "base/overloaded.h"
 #include "base/status_macros.h"
+#include "chat/contact_entries.h"
 #include "keys/aead.h"
 #include "keys/hash.h"
 
 namespace chat {
-
-namespace {
-
-constexpr uint8_t kContactEntry = 'k', kHeadEntry = 'c', kMessageEntry = 'o', kParcelEntry = 'b', kSeenEntry = 'd';
-constexpr uint8_t kPrekeysEntry = 'p', kInviteEntry = 'i', kPublishedEntry = 'v', kHandshakeEntry = 'q';
-
-base::Bytes NameOf(const keys::PublicKey& peer) { return base::ToBytes(peer.view()); }
-base::Bytes NameOf(const keys::PublicKey& peer, uint64_t number) {
-  return base::ByteWriter().Append(peer.view()).U64(number).Take();
-}
-base::Bytes NameOf(const keys::PublicKey& peer, const MessageId& id) {
-  return base::ByteWriter().Append(peer.view()).Append(id).Take();
-}
-
-base::Bytes EncodeContact(const Contact& contact) {
-  base::ByteWriter out;
-  out.Append(contact.key.view()).U8(contact.verified ? 1 : 0).U8(contact.acknowledge ? 1 : 0).U8(contact.changed_key ? 1 : 0);
-  out.Append(contact.changed_key.value_or(keys::PublicKey{}).view()).Append(base::AsBytes(contact.name));
-  return out.Take();
-}
-
-absl::StatusOr<Contact> DecodeContact(base::ByteView bytes) {
-  base::ByteReader in(bytes);
-  Contact contact;
-  contact.key.bytes = in.Array<32>();
-  contact.verified = in.U8() == 1;
-  contact.acknowledge = in.U8() == 1;
-  const bool changed = in.U8() == 1;
-  const keys::PublicKey other{in.Array<32>()};
-  if (changed) contact.changed_key = other;
-  contact.name = base::ToString(in.Rest());
-  if (!in.ok()) return absl::DataLossError("damaged contact");
-  return contact;
-}
-
-keys::PublicKey PeerIn(base::ByteReader& in) { return {in.Array<32>()}; }
-
-}  // namespace
 
 ContactBook::ContactBook(Options options, const keys::SigningKey& self, base::Rng& rng)
     : options_(std::move(options)), self_(self), rng_(rng) {}
@@ -122,9 +85,14 @@ absl::Status ContactBook::Remove(keys::PublicKey key) {
   gone_.push_back({kHeadEntry, NameOf(key), std::nullopt});
   for (const auto& [number, message] : it->second.outbox().messages()) {
     gone_.push_back({kMessageEntry, NameOf(key, number), std::nullopt});
+    if (message.IsFile()) gone_.push_back({kBytesEntry, NameOf(key, number), std::nullopt});
   }
   for (const auto& [seq, parcel] : it->second.outbox().parcels()) gone_.push_back({kParcelEntry, NameOf(key, seq), std::nullopt});
   for (const MessageId& id : it->second.seen()) gone_.push_back({kSeenEntry, NameOf(key, id), std::nullopt});
+  for (const auto& [id, file] : it->second.files()) {
+    gone_.push_back({kFileEntry, NameOf(key, id), std::nullopt});
+    gone_files_.push_back({key, id, file.info().pieces});
+  }
   conversations_.erase(it);
   return absl::OkStatus();
 }
@@ -156,18 +124,53 @@ absl::Status ContactBook::AcceptChangedKey(const std::string& name) {
 }
 
 absl::StatusOr<MessageId> ContactBook::Send(const keys::PublicKey& key, base::Bytes text, absl::Time wall_now) {
+  ASSIGN_OR_RETURN(Conversation* const conversation, ForSending(key));
+  Message message;
+  message.text = text;
+  ASSIGN_OR_RETURN(message.id, conversation->Send(std::move(text), wall_now, rng_));
+  return KeepWritten(key, std::move(message), wall_now);
+}
+
+absl::StatusOr<MessageId> ContactBook::SendFile(const keys::PublicKey& key, std::string name, base::Bytes bytes,
+                                                absl::Time wall_now) {
+  ASSIGN_OR_RETURN(Conversation* const conversation, ForSending(key));
+  Message message;
+  message.file = FileInfo{name, static_cast<uint32_t>(bytes.size()), 0};
+  ASSIGN_OR_RETURN(message.id, conversation->SendFile(std::move(name), std::move(bytes), wall_now, rng_));
+  return KeepWritten(key, std::move(message), wall_now);
+}
+
+absl::StatusOr<Conversation*> ContactBook::ForSending(const keys::PublicKey& key) {
   const auto contact = contacts_.find(key);
   if (contact == contacts_.end() || contact->second.name.empty()) return absl::NotFoundError("no such contact");
   if (contact->second.changed_key) return absl::FailedPreconditionError("the key has changed");
-  Message message;
-  message.text = text;
+  return &ConversationWith(key, Standing::kContact);
+}
+
+MessageId ContactBook::KeepWritten(const keys::PublicKey& key, Message message, absl::Time wall_now) {
   message.sent_hour = HourOf(wall_now);
   message.from = key;
   message.received = wall_now;
   message.in_conversation = message.own = true;
-  ASSIGN_OR_RETURN(message.id, ConversationWith(key, Standing::kContact).Send(std::move(text), wall_now, rng_));
   written_.push_back(std::move(message));
   return written_.back().id;
+}
+
+void ContactBook::RemoveFile(const keys::PublicKey& key, const MessageId& id) {
+  const auto it = conversations_.find(key);
+  if (it != conversations_.end()) it->second.RemoveFile(id);
+}
+
+void ContactBook::RemoveFiles(const keys::PublicKey& key) {
+  const auto it = conversations_.find(key);
+  if (it == conversations_.end()) return;
+  while (!it->second.files().empty()) it->second.RemoveFile(MessageId(it->second.files().begin()->first));
+}
+
+uint64_t ContactBook::FileRoomLeft() const {
+  uint64_t used = 0;
+  for (const auto& [key, conversation] : conversations_) used += conversation.FileBytes();
+  return kFileRoom - std::min(kFileRoom, used);
 }
 
 absl::StatusOr<InviteCode> ContactBook::CreateInvite(const std::string& name, absl::Duration life, absl::Time wall_now) {
@@ -395,6 +398,7 @@ void ContactBook::OnReadDone(uint64_t id, const absl::StatusOr<std::optional<bas
   if (const auto* read = std::get_if<ChainRead>(&job)) {
     const auto conversation = conversations_.find(read->peer);
     if (conversation == conversations_.end() || !body.ok()) return;
+    conversation->second.SetFileRoom(FileRoomLeft());
     AddRead(read->peer, conversation->second.OnRead(read->read, *body, wall_now, rng_));
   }
   if (const auto* fetch = std::get_if<BundleFetch>(&job)) OnBundle(*fetch, body, wall_now);
@@ -423,140 +427,6 @@ absl::Time ContactBook::NextDue() const {
   absl::Time next = absl::InfiniteFuture();
   for (const auto& [key, conversation] : conversations_) next = std::min(next, conversation.outbox().NextDue());
   return next;
-}
-
-// ---- on disk
-
-void ContactBook::SaveConversation(Conversation& conversation, Change& change, absl::Time wall_now) {
-  Conversation::Changes changes = conversation.TakeChanges();
-  if (changes.empty()) return;
-  const keys::PublicKey& peer = conversation.peer();
-  std::vector<BookEntry>& out = change.inbox.book;
-  const Outbox& outbox = conversation.outbox();
-  for (const uint64_t number : changes.outbox.messages) {
-    const auto it = outbox.messages().find(number);
-    out.push_back({kMessageEntry, NameOf(peer, number), std::nullopt});
-    if (it != outbox.messages().end()) out.back().value = EncodeOutgoing(it->second);
-  }
-  for (const uint32_t seq : changes.outbox.parcels) {
-    const auto it = outbox.parcels().find(seq);
-    out.push_back({kParcelEntry, NameOf(peer, seq), std::nullopt});
-    if (it != outbox.parcels().end()) out.back().value = EncodeParcel(it->second);
-  }
-  for (const MessageId& id : changes.seen) out.push_back({kSeenEntry, NameOf(peer, id), base::Bytes()});
-  for (const MessageId& id : changes.forgotten) out.push_back({kSeenEntry, NameOf(peer, id), std::nullopt});
-  if (changes.head) out.push_back({kHeadEntry, NameOf(peer), conversation.SerializeHead()});
-  for (Incoming& one : changes.arrived) {
-    Message message;
-    message.id = one.id;
-    message.text = std::move(one.text);
-    message.sent_hour = one.sent_hour;
-    message.from = peer;
-    message.received = wall_now;
-    message.in_conversation = true;
-    message.late = one.late;
-    change.inbox.messages.push_back(std::move(message));
-  }
-  for (const ConversationNotice& notice : changes.notices) {
-    change.notices.push_back({static_cast<BookNotice::Kind>(notice.kind), peer, notice.count});
-  }
-  for (const StateChange& state : changes.states) {
-    change.states.push_back({peer, state});
-    if (state.state == DeliveryState::kDelivered) change.inbox.fates.emplace_back(state.id, Fate::kDelivered);
-    if (state.state == DeliveryState::kExpired) change.inbox.fates.emplace_back(state.id, Fate::kExpired);
-  }
-}
-
-ContactBook::Change ContactBook::TakeChange(absl::Time wall_now) {
-  Change change;
-  std::vector<BookEntry>& out = change.inbox.book;
-  out = std::exchange(gone_, {});
-  change.inbox.history = std::exchange(written_, {});
-  for (const keys::PublicKey& key : std::exchange(changed_contacts_, {})) {
-    const auto it = contacts_.find(key);
-    if (it != contacts_.end()) out.push_back({kContactEntry, NameOf(key), EncodeContact(it->second)});
-  }
-  for (const auto& secret : std::exchange(changed_invites_, {})) {
-    const auto it = invites_.find(secret);
-    out.push_back({kInviteEntry, base::Bytes(secret.begin(), secret.end()), std::nullopt});
-    if (it != invites_.end()) out.back().value = EncodeInvite(it->second);
-  }
-  if (std::exchange(prekeys_changed_, false)) out.push_back({kPrekeysEntry, {}, prekeys_.Serialize()});
-  if (std::exchange(published_changed_, false)) {
-    base::ByteWriter published;
-    for (const auto& [where, what] : published_) {
-      published.U32(where.first).U8(where.second).U64(what.version).U64(static_cast<uint64_t>(absl::ToUnixSeconds(what.when)));
-    }
-    out.push_back({kPublishedEntry, {}, published.Take()});
-  }
-  for (auto& [key, conversation] : conversations_) SaveConversation(conversation, change, wall_now);
-  const auto notices = std::exchange(notices_, {});
-  change.notices.insert(change.notices.begin(), notices.begin(), notices.end());
-  return change;
-}
-
-absl::Status ContactBook::Load(const std::vector<BookEntry>& entries, absl::Time wall_now) {
-  std::vector<const BookEntry*> handshakes;
-  // Contacts first, since a conversation takes its options from them; heads before what belongs to them.
-  for (const uint8_t type : {kContactEntry, kHeadEntry, uint8_t{0}}) {
-    for (const BookEntry& entry : entries) {
-      const bool early = entry.type == kContactEntry || entry.type == kHeadEntry;
-      if (type != 0 ? entry.type != type : early) continue;
-      base::ByteReader in(entry.name);
-      const base::Bytes& value = *entry.value;
-      switch (entry.type) {
-        case kContactEntry: {
-          ASSIGN_OR_RETURN(const Contact contact, DecodeContact(value));
-          contacts_[contact.key] = contact;
-          break;
-        }
-        case kHeadEntry:
-          RETURN_IF_ERROR(ConversationWith(PeerIn(in), Standing::kContact).RestoreHead(value));
-          break;
-        case kMessageEntry: {
-          ASSIGN_OR_RETURN(Outgoing message, DecodeOutgoing(value));
-          ConversationWith(PeerIn(in), Standing::kContact).restorable_outbox().Restore(std::move(message));
-          break;
-        }
-        case kParcelEntry: {
-          ASSIGN_OR_RETURN(Parcel parcel, DecodeParcel(value));
-          ConversationWith(PeerIn(in), Standing::kContact).restorable_outbox().Restore(std::move(parcel));
-          break;
-        }
-        case kSeenEntry: {
-          const keys::PublicKey peer = PeerIn(in);
-          ConversationWith(peer, Standing::kContact).RestoreSeen(in.Array<16>());
-          break;
-        }
-        case kPrekeysEntry: {
-          ASSIGN_OR_RETURN(prekeys_, Prekeys::Parse(value));
-          break;
-        }
-        case kInviteEntry: {
-          ASSIGN_OR_RETURN(Invite invite, DecodeInvite(value));
-          invites_[invite.code.secret] = invite;
-          break;
-        }
-        case kPublishedEntry: {
-          base::ByteReader published(value);
-          while (published.left() > 0 && published.ok()) {
-            const Day day = published.U32();
-            const uint8_t place = published.U8();
-            const uint64_t version = published.U64();
-            published_[{day, place}] = {version, absl::FromUnixSeconds(static_cast<int64_t>(published.U64() & INT64_MAX))};
-          }
-          break;
-        }
-        case kHandshakeEntry:
-          handshakes.push_back(&entry);
-          break;
-        default:
-          return absl::DataLossError("an entry of an unknown type");
-      }
-    }
-  }
-  for (const BookEntry* entry : handshakes) OnHandshake(entry->name, *entry->value, wall_now);
-  return absl::OkStatus();
 }
 
 // ---- comparing keys

@@ -55,6 +55,7 @@ struct BookNotice {
     kInviteTaken = 5,  // an invite became a contact
     kUnreadable = 6,   // a handshake came for a prekey that was erased; its sender will try again
     kTooManyRequests = 7,
+    kNoRoom = 8,  // ConversationNotice
   };
   Kind kind = Kind::kLost;
   keys::PublicKey peer;
@@ -89,6 +90,11 @@ class ContactBook {
   absl::Status AcceptChangedKey(const std::string& name);
   // FailedPrecondition if the key changed; NotFound; else as Conversation::Send.
   absl::StatusOr<MessageId> Send(const keys::PublicKey& key, base::Bytes text, absl::Time wall_now);
+  // The same for a file; `name` without the folders it lies in.
+  absl::StatusOr<MessageId> SendFile(const keys::PublicKey& key, std::string name, base::Bytes bytes, absl::Time wall_now);
+  // Files that came from somebody: one, or all.
+  void RemoveFile(const keys::PublicKey& key, const MessageId& id);
+  void RemoveFiles(const keys::PublicKey& key);
   // ResourceExhausted beyond kInvitesMax.
   absl::StatusOr<InviteCode> CreateInvite(const std::string& name, absl::Duration life, absl::Time wall_now);
   // Takes up somebody's invite. DeadlineExceeded: too old; AlreadyExists: a session is there.
@@ -165,6 +171,10 @@ class ContactBook {
   void AddTask(BookTask task, Job job);
   void OnBundle(BundleFetch fetch, const absl::StatusOr<std::optional<base::Bytes>>& body, absl::Time wall_now);
   void OnInviteBox(const InviteRead& read, const absl::StatusOr<std::optional<base::Bytes>>& body, absl::Time wall_now);
+  absl::StatusOr<Conversation*> ForSending(const keys::PublicKey& key);
+  MessageId KeepWritten(const keys::PublicKey& key, Message message, absl::Time wall_now);
+  uint64_t FileRoomLeft() const;
+  void SaveFiles(const Conversation& conversation, const Conversation::Changes& changes, InboxChange& out) const;
   void SaveConversation(Conversation& conversation, Change& change, absl::Time wall_now);
   void Touch(const keys::PublicKey& key) { changed_contacts_.insert(key); }
 
@@ -192,6 +202,7 @@ class ContactBook {
   std::set<std::array<uint8_t, 16>> changed_invites_;
   bool prekeys_changed_ = false, published_changed_ = false;
   std::vector<BookEntry> gone_;
+  std::vector<FileErased> gone_files_;
   std::vector<Message> written_;  // own messages, for the history
   std::vector<BookNotice> notices_;
 };

@@ -13,7 +13,7 @@ namespace chat {
 
 namespace {
 
-constexpr uint8_t kFormat = 1;
+constexpr uint8_t kFormatWithoutFiles = 1, kFormat = 2;
 
 uint64_t Seconds(absl::Time time) {
   if (time == absl::InfiniteFuture()) return UINT64_MAX;
@@ -31,13 +31,20 @@ Conversation::Conversation(const Options& options, const keys::SigningKey& self,
 }
 
 bool Conversation::Changes::empty() const {
-  return !head && outbox.messages.empty() && outbox.parcels.empty() && seen.empty() && forgotten.empty() && arrived.empty() &&
-         notices.empty() && states.empty();
+  return !head && outbox.messages.empty() && outbox.files.empty() && outbox.parcels.empty() && seen.empty() &&
+         forgotten.empty() && arrived.empty() && pieces.empty() && files.empty() && file_erased.empty() && notices.empty() &&
+         states.empty();
 }
 
 absl::StatusOr<MessageId> Conversation::Send(base::Bytes text, absl::Time wall_now, base::Rng& rng) {
-  if (text.size() > kNoteTextMax) return absl::OutOfRangeError("the text is too long");
+  if (text.size() > kTextMax) return absl::OutOfRangeError("the text is too long");
   return outbox_.Enqueue(std::move(text), wall_now, rng);
+}
+
+absl::StatusOr<MessageId> Conversation::SendFile(std::string name, base::Bytes bytes, absl::Time wall_now, base::Rng& rng) {
+  if (bytes.size() > kFileBytesMax) return absl::OutOfRangeError("the file is larger than 8 MiB");
+  if (name.empty() || name.size() > kFileNameMax) return absl::InvalidArgumentError("a file's name has 1 to 255 bytes");
+  return outbox_.EnqueueFile(std::move(name), std::move(bytes), wall_now, rng);
 }
 
 void Conversation::SetStanding(Standing standing) {
@@ -52,7 +59,7 @@ void Conversation::Rebuild() {
 }
 
 bool Conversation::NeedsBundle(absl::Time wall_now) const {
-  const bool something = wants_session_ || outbox_.NextUnsealed() != nullptr;
+  const bool something = wants_session_ || outbox_.HasUnsealed();
   return standing_ == Standing::kContact && !session_ && something && wall_now >= next_bundle_try_;
 }
 
@@ -150,8 +157,9 @@ absl::Status Conversation::InitiateByInvite(const keys::X25519Public& prekey, ba
   return absl::OkStatus();
 }
 
-void Conversation::AddBox(Content content, absl::Time expiry, absl::Time wall_now, base::Rng& rng) {
+void Conversation::AddBox(Content content, absl::Time expiry, absl::Time wall_now, base::Rng& rng, const Outgoing* file) {
   Parcel parcel;
+  if (file != nullptr) parcel.file = file->number, parcel.piece = file->sealed;
   parcel.seq = session_->next_seq();
   parcel.twice = session_->NextSwitches();
   const Box box = session_->SealNext(std::move(content), options_.network, expiry, rng);
@@ -173,6 +181,31 @@ void Conversation::SealMessage(const Outgoing& message, absl::Time wall_now, bas
   outbox_.MarkSealed(number, first_seq, count, expiry);
 }
 
+void Conversation::SealPiece(const Outgoing& file, absl::Time wall_now, base::Rng& rng) {
+  Content content;
+  content.kind = ContentKind::kPiece;
+  content.message_id = file.id;
+  content.index = file.sealed;
+  content.count = file.pieces;
+  content.sent_hour = HourOf(file.queued_at);
+  content.text = PieceOf(file.file_name, file.text, file.sealed);
+  const absl::Time expiry = BoxExpiry(wall_now);
+  const uint64_t number = file.number;
+  AddBox(std::move(content), expiry, wall_now, rng, &file);
+  outbox_.MarkPieceSealed(number, expiry);
+}
+
+void Conversation::SealRefusals(absl::Time wall_now, base::Rng& rng) {
+  for (auto& [id, is_owed] : refusals_) {
+    if (!std::exchange(is_owed, false)) continue;
+    Content content;
+    content.kind = ContentKind::kRefusal;
+    content.message_id = id;
+    content.sent_hour = HourOf(wall_now);
+    AddBox(std::move(content), BoxExpiry(wall_now), wall_now, rng);
+  }
+}
+
 void Conversation::SealControl(absl::Time wall_now, base::Rng& rng) {
   Content content;
   content.sent_hour = HourOf(wall_now);
@@ -192,6 +225,10 @@ void Conversation::StartOver() {
   arrived_.clear();
   partial_.clear();
   partial_late_.clear();
+  for (auto& [id, file] : files_) {  // what is held of it stays
+    file.OnNewSession();
+    changes_.files.insert(id);
+  }
   changes_.head = true;
 }
 
@@ -210,7 +247,10 @@ void Conversation::Advance(absl::Time wall_now, base::Rng& rng) {
     changes_.head = true;
   }
   Deliver(wall_now);
+  GiveUpFiles(wall_now, /*all=*/false);
+  SealRefusals(wall_now, rng);
   while (const Outgoing* message = outbox_.NextUnsealed()) SealMessage(*message, wall_now, rng);
+  while (const Outgoing* file = outbox_.NextFile()) SealPiece(*file, wall_now, rng);
   if (owes_answer_ || (owes_acknowledgement_ && options_.acknowledge)) SealControl(wall_now, rng);
 }
 
@@ -236,6 +276,7 @@ absl::Status Conversation::OnHandshake(const X3dhAnswer& answer, const keys::X25
   Content first;
   ASSIGN_OR_RETURN(Session session, Session::Answer(answer, prekey, sealed, rng, first));
   if (standing_ == Standing::kBlocked) return absl::OkStatus();
+  if (first.replaces_lost) outbox_.ForgetAcknowledged();
   const bool both_first = session_ && session_->initiated() && !session_->confirmed();
   const bool ours_is_newer = epoch_ != first.ack ? epoch_ > first.ack : self_.public_key() < peer_;
   const bool ours_stays = said_lost_ != first.replaces_lost ? said_lost_ : ours_is_newer;
@@ -258,6 +299,7 @@ void Conversation::ShowWhatIsLeft(absl::Time wall_now) {
   if (missing > 0) Note(ConversationNotice::Kind::kLost, static_cast<uint32_t>(missing));
   held_since_ = absl::InfinitePast();
   Deliver(wall_now);
+  GiveUpFiles(wall_now, /*all=*/true);
 }
 
 void Conversation::Adopt(Session session, absl::Time wall_now) {
@@ -308,14 +350,22 @@ std::vector<Conversation::Read> Conversation::OnRead(const Read& read, const std
 }
 
 void Conversation::TakeContent(Content content, absl::Time wall_now) {
+  // First what was refused: it counts as read, too.
+  if (content.kind == ContentKind::kRefusal) ChangeStates(outbox_.Refuse(content.message_id));
   ChangeStates(outbox_.OnAcknowledged(content.ack));
   const uint32_t seq = content.seq;
   const bool closes_gap = seq + 1 < session_->reader().head();  // only now what was read behind it can be acknowledged
   if (content.kind == ContentKind::kText || closes_gap) owes_acknowledgement_ = true;
-  if (seq < next_shown_) {
+  if (content.kind == ContentKind::kPiece) {
+    std::optional<Content> last = TakePiece(std::move(content), wall_now);
+    if (!last) return Deliver(wall_now);
+    content = *std::move(last);
+  }
+  if (content.seq < next_shown_) {
     DeliverOne(std::move(content), /*late=*/true);
   } else {
-    arrived_[seq] = std::move(content);
+    const uint32_t at = content.seq;
+    arrived_[at] = std::move(content);
   }
   Deliver(wall_now);
 }
@@ -342,6 +392,7 @@ void Conversation::Deliver(absl::Time wall_now) {
 }
 
 void Conversation::DeliverOne(Content content, bool late) {
+  if (content.kind == ContentKind::kPiece) return DeliverFile(content, late);
   if (content.kind != ContentKind::kText || seen_.contains(content.message_id)) return;
   const MessageId id = content.message_id;
   const uint16_t count = content.count;
@@ -350,7 +401,9 @@ void Conversation::DeliverOne(Content content, bool late) {
   std::map<uint16_t, Content>& parts = partial_[id];
   parts[content.index] = std::move(content);
   if (parts.size() < count) {
-    if (partial_.size() > kPartialMax)
+    size_t held = 0;
+    for (const auto& [other, of_message] : partial_) held += of_message.size();
+    if (partial_.size() > kPartialMax || held > kPartialPartsMax)
       partial_.erase(partial_.begin()->first == id ? std::prev(partial_.end()) : partial_.begin());
     return;
   }
@@ -403,6 +456,8 @@ base::Bytes Conversation::SerializeHead() const {
     for (const auto& [index, one] : of_message) content(one);
   }
   out.U8(session_ ? 1 : 0);
+  out.U8(static_cast<uint8_t>(refusals_.size()));
+  for (const auto& [id, is_owed] : refusals_) out.Append(id).U8(is_owed ? 1 : 0);
   if (session_) out.Append(session_->Serialize());
   return out.Take();
 }
@@ -410,7 +465,8 @@ base::Bytes Conversation::SerializeHead() const {
 absl::Status Conversation::RestoreHead(base::ByteView bytes) {
   const absl::Status damaged = absl::DataLossError("damaged conversation");
   base::ByteReader in(bytes);
-  if (in.U8() != kFormat) return damaged;
+  const uint8_t format = in.U8();
+  if (format != kFormat && format != kFormatWithoutFiles) return damaged;
   standing_ = static_cast<Standing>(in.U8());
   generation_ = in.U64();
   epoch_ = in.U32();
@@ -436,6 +492,10 @@ absl::Status Conversation::RestoreHead(base::ByteView bytes) {
     partial_[one.message_id][one.index] = std::move(one);
   }
   const bool has_session = in.U8() == 1;
+  for (size_t left = format == kFormat ? in.U8() : 0; left > 0 && in.ok(); --left) {
+    const MessageId id = in.Array<16>();
+    refusals_[id] = in.U8() == 1;
+  }
   const base::ByteView session = in.Rest();
   if (!in.ok()) return damaged;
   if (has_session) {

@@ -9,7 +9,8 @@
 // smaller identity key; a handshake that was decided against and comes late has no greater epoch, and changes nothing. What is
 // not acknowledged goes through the new session again; readers know message ids, so nothing is seen twice. Messages are shown in
 // the order in which they were sent: behind a gap they wait, at most kHoldBack, then they are shown and what turns up later is
-// marked late. Nothing of a stranger is shown before Accept. A restored identity has contacts and no sessions: it writes first,
+// marked late. A file stands where its last piece stands; it is refused, which is told, where there is no room for it. Nothing of
+// a stranger is shown before Accept. A restored identity has contacts and no sessions: it writes first,
 // and says that its session was lost.
 //
 // A core: one object, one thread. Every call may leave changes behind; TakeChanges names them, and they have to be on disk before
@@ -26,6 +27,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "chat/bundle.h"
+#include "chat/file_transfer.h"
 #include "chat/outbox.h"
 #include "chat/session.h"
 #include "keys/identity.h"
@@ -37,7 +39,10 @@ inline constexpr absl::Duration kHandshakeRetry = absl::Hours(72);
 inline constexpr absl::Duration kBundleRetry = absl::Minutes(10);
 inline constexpr size_t kSeenIdsMax = kUnfinishedMax;  // more cannot be sent again
 inline constexpr size_t kPartialMax = 16;
-inline constexpr size_t kReadsPerRound = 512;  // boxes of one contact that one round takes in
+inline constexpr size_t kPartialPartsMax = 256;  // of texts of which some are missing; 0.4 MB
+inline constexpr size_t kReadsPerRound = 8192;   // boxes of one contact that one round takes in: a file of any size
+inline constexpr size_t kRefusalsMax = 16;       // files not taken that are remembered, to be told again in a new session
+inline constexpr uint32_t kPiecesPerAcknowledgement = 64;
 
 enum class Standing : uint8_t { kAsked = 1, kContact = 2, kBlocked = 3 };
 
@@ -46,6 +51,7 @@ struct Incoming {
   base::Bytes text;
   uint32_t sent_hour = 0;
   bool late = false;  // something sent after it was shown before it
+  std::optional<FileInfo> file;
 };
 
 // What a person has to be told.
@@ -54,6 +60,7 @@ struct ConversationNotice {
     kReplaced = 1,  // the other side lost its session (restored): a new one was made
     kLost = 2,      // `count` messages expired, or could not be opened, before they were read
     kAnswered = 3,  // the other side has our request and accepted it
+    kNoRoom = 8,    // a file of theirs was refused
   };
   Kind kind = Kind::kLost;
   uint32_t count = 1;
@@ -76,8 +83,16 @@ class Conversation {
   bool confirmed() const { return session_ && session_->confirmed(); }
   const Outbox& outbox() const { return outbox_; }
 
-  // ResourceExhausted, OutOfRange (more than kNoteTextMax).
+  // ResourceExhausted, OutOfRange (more than kTextMax).
   absl::StatusOr<MessageId> Send(base::Bytes text, absl::Time wall_now, base::Rng& rng);
+  // ResourceExhausted, OutOfRange (more than kFileBytesMax), InvalidArgument (a name that is none).
+  absl::StatusOr<MessageId> SendFile(std::string name, base::Bytes bytes, absl::Time wall_now, base::Rng& rng);
+  // Files of the other side, whole or not; how many bytes they may take, and what is left of it for a new one.
+  const std::map<MessageId, IncomingFile>& files() const { return files_; }
+  uint64_t FileBytes() const;
+  void SetFileRoom(uint64_t bytes_left) { file_room_ = bytes_left; }
+  // Its pieces go; what still comes of it is passed over.
+  void RemoveFile(const MessageId& id);
   void SetStanding(
       Standing standing);  // from kAsked to kContact: accepted, which is told; blocked: nothing more is read or shown
   void SetAcknowledge(bool acknowledge) { options_.acknowledge = acknowledge; }
@@ -121,6 +136,14 @@ class Conversation {
     Outbox::Changes outbox;
     std::vector<MessageId> seen, forgotten;
     std::vector<Incoming> arrived;  // to be shown
+    struct Piece {
+      MessageId id{};
+      uint16_t index = 0;
+      base::Bytes bytes;
+    };
+    std::vector<Piece> pieces;
+    std::set<MessageId> files;                                // of which something changed; those not found are gone
+    std::vector<std::pair<MessageId, uint16_t>> file_erased;  // and the number of its pieces
     std::vector<ConversationNotice> notices;
     std::vector<StateChange> states;
 
@@ -132,6 +155,7 @@ class Conversation {
   absl::Status RestoreHead(base::ByteView bytes);
   Outbox& restorable_outbox() { return outbox_; }
   void RestoreSeen(const MessageId& id) { Remember(id); }
+  void RestoreFile(IncomingFile file);
   const std::set<MessageId>& seen() const { return seen_; }
 
  private:
@@ -142,7 +166,16 @@ class Conversation {
   base::Bytes MakeHandshake(const X3dhStart& start, Session& session, absl::Time expiry, absl::Time wall_now, base::Rng& rng);
   void SealMessage(const Outgoing& message, absl::Time wall_now, base::Rng& rng);
   void SealControl(absl::Time wall_now, base::Rng& rng);
-  void AddBox(Content content, absl::Time expiry, absl::Time wall_now, base::Rng& rng);
+  // `file`: of whose next piece it is.
+  void AddBox(Content content, absl::Time expiry, absl::Time wall_now, base::Rng& rng, const Outgoing* file = nullptr);
+  void SealPiece(const Outgoing& file, absl::Time wall_now, base::Rng& rng);
+  void SealRefusals(absl::Time wall_now, base::Rng& rng);
+  std::optional<Content> TakePiece(Content piece, absl::Time wall_now);
+  IncomingFile* FileFor(const Content& piece);
+  void Refuse(const MessageId& id);
+  void DeliverFile(const Content& last, bool late);
+  void GiveUpFiles(absl::Time wall_now, bool all);
+  void EraseFile(std::map<MessageId, IncomingFile>::iterator it);
   void TakeContent(Content content, absl::Time wall_now);
   void Deliver(absl::Time wall_now);
   void DeliverOne(Content content, bool late);
@@ -172,6 +205,10 @@ class Conversation {
   std::map<uint32_t, Content> arrived_;  // by seq, not shown yet
   std::map<MessageId, std::map<uint16_t, Content>> partial_;
   std::set<MessageId> partial_late_;
+  std::map<MessageId, IncomingFile> files_;
+  std::map<MessageId, bool> refusals_;  // files not taken; true: to be told
+  uint64_t file_room_ = kFileRoom;
+  uint32_t pieces_taken_ = 0;
   std::set<MessageId> seen_;
   std::deque<MessageId> seen_order_;
   size_t reads_left_ = 0;

@@ -14,9 +14,10 @@ namespace chat {
 
 namespace {
 
-constexpr uint8_t kPoll = 's', kFragment = 'f', kFinished = 'n', kUnshown = 'u', kMessage = 'm';
-constexpr uint8_t kSigned = 1, kConversation = 2, kLate = 4, kOrdered = 8, kOwn = 16, kDelivered = 32,
-                  kExpired = 64;  // origin of a message
+constexpr uint8_t kPoll = 's', kFragment = 'f', kFinished = 'n', kUnshown = 'u', kMessage = 'm', kPiece = 'x';
+constexpr uint8_t kSigned = 1, kConversation = 2, kLate = 4, kOrdered = 8, kOwn = 16, kDelivered = 32, kExpired = 64,
+                  kMore = 128;   // origin of a message; kDelivered and kExpired: refused
+constexpr uint8_t kHasFile = 1;  // more of it
 
 absl::Status Damaged() { return absl::DataLossError("an entry of the inbox does not open: damaged, or of another identity"); }
 
@@ -32,6 +33,10 @@ absl::Time FromSeconds(uint64_t seconds) { return absl::FromUnixSeconds(static_c
 
 base::Bytes FragmentName(const NoteId& id, uint8_t index) { return base::ByteWriter().Append(id).U8(index).Take(); }
 
+base::Bytes PieceName(const keys::PublicKey& from, const NoteId& id, uint16_t index) {
+  return base::ByteWriter().Append(from.view()).Append(id).U16(index).Take();
+}
+
 struct Kept {
   Message message;
   uint64_t order = 0;  // in which it arrived; 0: written before there was one
@@ -41,8 +46,11 @@ base::Bytes EncodeMessage(const Message& message, uint64_t order) {
   base::ByteWriter out;
   const int origin = (message.from && !message.in_conversation ? kSigned : 0) | (message.in_conversation ? kConversation : 0) |
                      (message.late ? kLate : 0) | kOrdered | (message.own ? kOwn : 0) |
-                     (message.fate == Fate::kDelivered ? kDelivered : 0) | (message.fate == Fate::kExpired ? kExpired : 0);
+                     (message.fate == Fate::kDelivered || message.fate == Fate::kRefused ? kDelivered : 0) |
+                     (message.fate == Fate::kExpired || message.fate == Fate::kRefused ? kExpired : 0) |
+                     (message.file ? kMore : 0);
   out.Append(message.id).U64(Seconds(message.received)).U32(message.sent_hour).U8(static_cast<uint8_t>(origin)).U64(order);
+  if (message.file) out.U8(kHasFile).Short(base::AsBytes(message.file->name)).U32(message.file->size).U16(message.file->pieces);
   out.Append(message.from.value_or(keys::PublicKey{}).view()).Append(message.text);
   return out.Take();
 }
@@ -56,11 +64,19 @@ absl::StatusOr<Kept> DecodeMessage(base::ByteView bytes) {
   message.sent_hour = in.U32();
   const uint8_t origin = in.U8();
   if ((origin & kOrdered) != 0) kept.order = in.U64();
+  const uint8_t more = (origin & kMore) != 0 ? in.U8() : 0;
+  if ((more & kHasFile) != 0) {
+    FileInfo file{base::ToString(in.Short())};
+    file.size = in.U32();
+    file.pieces = in.U16();
+    message.file = std::move(file);
+  }
   const keys::PublicKey from{in.Array<32>()};
   message.in_conversation = (origin & kConversation) != 0;
   message.late = (origin & kLate) != 0;
   message.own = (origin & kOwn) != 0;
-  if ((origin & (kDelivered | kExpired)) != 0) message.fate = (origin & kDelivered) != 0 ? Fate::kDelivered : Fate::kExpired;
+  if ((origin & kDelivered) != 0) message.fate = Fate::kDelivered;
+  if ((origin & kExpired) != 0) message.fate = (origin & kDelivered) != 0 ? Fate::kRefused : Fate::kExpired;
   if ((origin & (kSigned | kConversation)) != 0) message.from = from;
   if (!in.ok()) return Damaged();
   message.text = base::ToBytes(in.Rest());
@@ -81,7 +97,7 @@ std::vector<Message> SortedByTime(std::vector<Kept> all) {
 
 bool InboxChange::empty() const {
   return messages.empty() && finished.empty() && fragments.empty() && forgotten.empty() && shown.empty() && history.empty() &&
-         fates.empty() && erased.empty() && book.empty() && !last_complete_poll;
+         fates.empty() && erased.empty() && pieces.empty() && files_erased.empty() && book.empty() && !last_complete_poll;
 }
 
 Inbox::Inbox(InboxStore& store, const keys::SigningKey& identity, base::Rng& rng)
@@ -209,6 +225,12 @@ absl::Status Inbox::Apply(const InboxChange& change) {
     writes.push_back(Erase(kMessage, id));
     writes.push_back(Erase(kUnshown, id));
   }
+  for (const FilePiece& piece : change.pieces) {
+    writes.push_back(Put(kPiece, PieceName(piece.from, piece.id, piece.index), piece.bytes));
+  }
+  for (const FileErased& file : change.files_erased) {
+    for (uint16_t i = 0; i < file.pieces; ++i) writes.push_back(Erase(kPiece, PieceName(file.from, file.id, i)));
+  }
   for (const BookEntry& entry : change.book) {
     if (entry.value) {
       base::Bytes value = base::ByteWriter().Long(entry.name).Append(*entry.value).Take();
@@ -222,6 +244,18 @@ absl::Status Inbox::Apply(const InboxChange& change) {
     writes.push_back(Put(kPoll, {}, base::ByteWriter().U64(Seconds(*change.last_complete_poll)).bytes()));
   }
   return writes.empty() ? absl::OkStatus() : store_.Apply(writes);
+}
+
+absl::StatusOr<base::Bytes> Inbox::ReadFile(const keys::PublicKey& from, const NoteId& id, const FileInfo& info) const {
+  base::Bytes bytes;
+  for (uint16_t i = 1; i < info.pieces; ++i) {
+    const base::Bytes key = KeyOf(kPiece, PieceName(from, id, i));
+    ASSIGN_OR_RETURN(const base::Bytes value, store_.Get(key));
+    ASSIGN_OR_RETURN(const base::Bytes plain, OpenEntry(key, value));
+    bytes.insert(bytes.end(), plain.begin(), plain.end());
+  }
+  if (bytes.size() != info.size) return Damaged();
+  return bytes;
 }
 
 absl::StatusOr<std::vector<BookEntry>> Inbox::LoadBook() const {

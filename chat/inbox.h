@@ -6,10 +6,11 @@
 //   key    type 1 ‖ H(key = K_index, "inbox-name", type, name) 32      K_index = H(key = identity seed, "inbox-index")
 //   value  nonce 24 ‖ XChaCha20-Poly1305 under K = H(key = identity seed, "inbox"), associated data = key
 //   type 's' last poll 8 | 'f' expiry 8 ‖ fragment 1,807 | 'n' note id 16 ‖ expiry 8 | 'u' note id 16: not shown yet
-//        'm' note id 16 ‖ received 8 ‖ sent hour 4 ‖ origin 1 ‖ order of arrival 8, if origin has 8 ‖ sender 32 ‖
-//        text      times: seconds since 1970; an own message: received = when it was written, sender = to whom
-//        'q' waiting handshake 1,782, by note id; other types: entries of the contact book (contact_book.h), name len 2 ‖ name ‖
-//        value
+//        'x' a piece of a received file, by sender, id and index 2
+//        'm' note id 16 ‖ received 8 ‖ sent hour 4 ‖ origin 1 ‖ order of arrival 8, if origin has 8 ‖ more 1, if origin has 128 ‖
+//        file, if more has 1: len 1 name ‖ size 4 ‖ pieces 2 ‖ sender 32 ‖ text      times: seconds since 1970; an own message:
+//        received = when it was written, sender = to whom 'q' waiting handshake 1,782, by note id; other types: entries of the
+//        contact book (contact_book.h), name len 2 ‖ name ‖ value
 // Who takes the disk sees how many entries there are and how long, nothing else. Any thread; calls block on the store.
 #pragma once
 
@@ -21,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/rng.h"
+#include "chat/file_transfer.h"
 #include "chat/inbox_store.h"
 #include "chat/note.h"
 #include "keys/identity.h"
@@ -29,7 +31,7 @@
 namespace chat {
 
 // What became of an own message; what is not decided yet, the outbox knows.
-enum class Fate : uint8_t { kOpen = 0, kDelivered = 1, kExpired = 2 };
+enum class Fate : uint8_t { kOpen = 0, kDelivered = 1, kExpired = 2, kRefused = 3 };
 
 struct Message {
   NoteId id{};
@@ -41,6 +43,7 @@ struct Message {
   bool late = false;             // something sent after it was shown before it
   bool own = false;              // written here, in the conversation with `from`
   Fate fate = Fate::kOpen;       // of an own one
+  std::optional<FileInfo> file;  // a file instead of a text; one that came lies in pieces (ReadFile)
 
   bool operator==(const Message&) const = default;
 };
@@ -68,6 +71,19 @@ struct BookEntry {
   std::optional<base::Bytes> value;  // none: gone
 };
 
+// Pieces of files that came: by sender, since two of them may give their files the same id.
+struct FilePiece {
+  keys::PublicKey from;
+  NoteId id{};
+  uint16_t index = 0;
+  base::Bytes bytes;
+};
+struct FileErased {
+  keys::PublicKey from;
+  NoteId id{};
+  uint16_t pieces = 0;
+};
+
 // One step of a poll, written all or nothing.
 struct InboxChange {
   std::vector<Message> messages;       // whole and not shown yet
@@ -78,6 +94,8 @@ struct InboxChange {
   std::vector<Message> history;                // own messages: kept to be looked at, nothing waits to be shown
   std::vector<std::pair<NoteId, Fate>> fates;  // of own messages kept before; others are passed over
   std::vector<NoteId> erased;                  // messages that are kept no more
+  std::vector<FilePiece> pieces;
+  std::vector<FileErased> files_erased;
   std::vector<BookEntry> book;
   std::optional<absl::Time> last_complete_poll;
 
@@ -85,8 +103,8 @@ struct InboxChange {
 };
 
 // What the contact book keeps, by type: contact, conversation, outgoing message, parcel, id seen, prekeys, invite, publication,
-// waiting handshake.
-inline constexpr std::string_view kBookTypes = "kcobdpivq";
+// waiting handshake, file that arrives or came, bytes of a file to be sent.
+inline constexpr std::string_view kBookTypes = "kcobdpivqty";
 
 class Inbox {
  public:
@@ -101,6 +119,8 @@ class Inbox {
   absl::StatusOr<std::vector<BookEntry>> LoadBook() const;
   // Everything received and written, by sent hour, then as it arrived: what one change brought stays in its order.
   absl::StatusOr<std::vector<Message>> Messages() const;
+  // The bytes of a file that came. NotFound: it was removed; DataLoss as Load.
+  absl::StatusOr<base::Bytes> ReadFile(const keys::PublicKey& from, const NoteId& id, const FileInfo& info) const;
 
  private:
   base::Bytes KeyOf(uint8_t type, base::ByteView name) const;

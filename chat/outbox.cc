@@ -9,10 +9,13 @@
 #include "base/check.h"
 #include "chat/box.h"
 #include "chat/envelope.h"
+#include "chat/file_transfer.h"
 
 namespace chat {
 
 namespace {
+
+constexpr uint8_t kHasFile = 0x80;  // in the state of a message, in the kind of a parcel: more fields follow
 
 uint64_t Seconds(absl::Time time) {
   return time == absl::InfiniteFuture() ? UINT64_MAX : static_cast<uint64_t>(std::max<int64_t>(0, absl::ToUnixSeconds(time)));
@@ -49,25 +52,73 @@ dht::Record ParcelRecord(const Parcel& parcel, uint8_t place) {
   return MakeBoxRecord(*box);
 }
 
-absl::StatusOr<MessageId> Outbox::Enqueue(base::Bytes text, absl::Time wall_now, base::Rng& rng) {
+absl::StatusOr<MessageId> Outbox::Add(Outgoing message, absl::Time wall_now, base::Rng& rng) {
   const auto unfinished = std::count_if(messages_.begin(), messages_.end(), [](const auto& one) { return !one.second.Final(); });
-  if (static_cast<size_t>(unfinished) >= kUnfinishedMax || parcels_.size() >= kUnfinishedMax) {
+  if (static_cast<size_t>(unfinished) >= kUnfinishedMax || parcels_.size() >= kParcelsMax) {
     return absl::ResourceExhaustedError("too many messages wait for this contact");
   }
-  Outgoing message;
   message.number = ++last_number_;
   message.id = rng.Array<16>();
-  message.text = std::move(text);
   message.queued_at = wall_now;
   Touch(message);
+  if (message.IsFile()) changes_.files.insert(message.number);
   return messages_.emplace(message.number, std::move(message)).first->second.id;
+}
+
+absl::StatusOr<MessageId> Outbox::Enqueue(base::Bytes text, absl::Time wall_now, base::Rng& rng) {
+  Outgoing message;
+  message.text = std::move(text);
+  return Add(std::move(message), wall_now, rng);
+}
+
+absl::StatusOr<MessageId> Outbox::EnqueueFile(std::string name, base::Bytes bytes, absl::Time wall_now, base::Rng& rng) {
+  CHECK(bytes.size() <= kFileBytesMax && !name.empty() && name.size() <= kFileNameMax);
+  const auto files = std::count_if(messages_.begin(), messages_.end(),
+                                   [](const auto& one) { return one.second.IsFile() && !one.second.Final(); });
+  if (static_cast<size_t>(files) >= kFilesWaitingMax)
+    return absl::ResourceExhaustedError("four files wait for this contact already");
+  Outgoing message;
+  message.pieces = PiecesOf(bytes.size());
+  message.text = std::move(bytes);
+  message.file_name = std::move(name);
+  return Add(std::move(message), wall_now, rng);
 }
 
 const Outgoing* Outbox::NextUnsealed() const {
   for (const auto& [number, message] : messages_) {
-    if (!message.Final() && message.parts == 0) return &message;
+    if (!message.Final() && message.parts == 0 && !message.IsFile()) return &message;
   }
   return nullptr;
+}
+
+const Outgoing* Outbox::NextFile() const {
+  if (parcels_.size() + kUnfinishedMax >= kParcelsMax) return nullptr;
+  for (const auto& [number, message] : messages_) {
+    if (message.Final() || message.sealed == message.pieces) continue;
+    return message.weak < kPieceWindow ? &message : nullptr;
+  }
+  return nullptr;
+}
+
+bool Outbox::HasUnsealed() const { return NextUnsealed() != nullptr || NextFile() != nullptr; }
+
+void Outbox::MarkPieceSealed(uint64_t number, absl::Time expiry) {
+  Outgoing& message = messages_.at(number);
+  ++message.sealed;
+  message.expiry = std::min(message.expiry, expiry);
+  Touch(message);
+}
+
+Outgoing* Outbox::FileOf(const Parcel& parcel) {
+  const auto it = parcel.file == 0 ? messages_.end() : messages_.find(parcel.file);
+  return it == messages_.end() ? nullptr : &it->second;
+}
+
+void Outbox::End(Outgoing& message, DeliveryState state) {
+  message.state = state;
+  message.text.clear();
+  if (message.IsFile()) changes_.files.insert(message.number);
+  Touch(message);
 }
 
 void Outbox::MarkSealed(uint64_t number, uint32_t first_seq, uint16_t parts, absl::Time expiry) {
@@ -80,11 +131,15 @@ void Outbox::MarkSealed(uint64_t number, uint32_t first_seq, uint16_t parts, abs
 
 void Outbox::AddParcel(Parcel parcel) {
   changes_.parcels.insert(parcel.seq);
-  parcels_[parcel.seq] = std::move(parcel);
+  Restore(std::move(parcel));
 }
 
 void Outbox::Drop(std::map<uint32_t, Parcel>::iterator it) {
   changes_.parcels.insert(it->first);
+  if (Outgoing* file = FileOf(it->second)) {
+    --file->held;
+    if (it->second.copies < write_quorum_) --file->weak;
+  }
   flying_.erase(it->first);
   parcels_.erase(it);
 }
@@ -94,10 +149,29 @@ void Outbox::StartOver() {
   for (auto& [number, message] : messages_) {
     if (message.Final()) continue;
     message.parts = 0;
+    message.sealed = message.acknowledged;
+    message.expiry = absl::InfiniteFuture();
     message.copies = 0;
     message.state = DeliveryState::kQueued;
     Touch(message);
   }
+}
+
+void Outbox::ForgetAcknowledged() {
+  for (auto& [number, message] : messages_) {
+    if (message.Final() || message.acknowledged == 0) continue;
+    message.acknowledged = 0;
+    Touch(message);
+  }
+}
+
+std::vector<StateChange> Outbox::Refuse(const MessageId& id) {
+  for (auto& [number, message] : messages_) {
+    if (message.id != id || !message.IsFile() || message.Final()) continue;
+    End(message, DeliveryState::kRefused);
+    return {StateOf(message)};
+  }
+  return {};
 }
 
 std::vector<const Parcel*> Outbox::Due(absl::Time wall_now, size_t at_most) {
@@ -120,21 +194,35 @@ absl::Time Outbox::NextDue() const {
 
 // Works out what the parcels of a message add up to. True if that is news.
 bool Outbox::Settle(Outgoing& message) {
-  if (message.Final() || message.parts == 0) return false;
-  uint8_t least = UINT8_MAX;
-  for (uint32_t seq = message.first_seq; seq < message.first_seq + message.parts; ++seq) {
-    const auto it = parcels_.find(seq);  // not there: acknowledged
-    if (it != parcels_.end()) least = std::min(least, it->second.copies);
-  }
+  if (message.Final() || (message.parts == 0 && !message.IsFile())) return false;
+  const uint8_t least = FewestCopies(message);
   DeliveryState state = DeliveryState::kDelivered;
   if (least != UINT8_MAX) state = least >= write_quorum_ ? DeliveryState::kStored : DeliveryState::kQueued;
   const uint8_t copies = state == DeliveryState::kStored ? least : message.copies;
   if (state == message.state && copies == message.copies) return false;
-  message.state = state;
   message.copies = copies;
-  if (message.Final()) message.text.clear();
+  message.state = state;
+  if (message.Final()) End(message, state);
   Touch(message);
   return true;
+}
+
+// Of what is not acknowledged; UINT8_MAX if all is. A file is counted only once all its pieces are stored.
+uint8_t Outbox::FewestCopies(const Outgoing& message) const {
+  uint8_t least = UINT8_MAX;
+  if (message.IsFile()) {
+    if (message.sealed < message.pieces || message.weak > 0) return 0;
+    if (message.held == 0) return least;
+    for (const auto& [seq, parcel] : parcels_) {
+      if (parcel.file == message.number) least = std::min(least, parcel.copies);
+    }
+    return least;
+  }
+  for (uint32_t seq = message.first_seq; seq < message.first_seq + message.parts; ++seq) {
+    const auto it = parcels_.find(seq);  // not there: acknowledged
+    if (it != parcels_.end()) least = std::min(least, it->second.copies);
+  }
+  return least;
 }
 
 std::vector<StateChange> Outbox::OnPut(uint32_t seq, uint8_t copies, absl::Time wall_now) {
@@ -144,14 +232,17 @@ std::vector<StateChange> Outbox::OnPut(uint32_t seq, uint8_t copies, absl::Time 
   Parcel& parcel = it->second;
   ++parcel.puts;
   const bool stored = copies >= write_quorum_;
+  Outgoing* file = FileOf(parcel);
+  if (file != nullptr && stored && parcel.copies < write_quorum_) --file->weak;
   parcel.copies = std::max(parcel.copies, copies);
   parcel.stores += stored ? 1 : 0;
   parcel.due = wall_now + (stored ? PauseAfter(parcel) : kPutRetry);
   changes_.parcels.insert(seq);
   std::vector<StateChange> changed;
+  if (file != nullptr && Settle(*file)) changed.push_back(StateOf(*file));
   for (auto& [number, message] : messages_) {
     if (seq >= message.first_seq && seq < message.first_seq + message.parts && Settle(message))
-      changed.push_back({message.id, message.state, message.copies});
+      changed.push_back(StateOf(message));
   }
   return changed;
 }
@@ -159,14 +250,19 @@ std::vector<StateChange> Outbox::OnPut(uint32_t seq, uint8_t copies, absl::Time 
 std::vector<StateChange> Outbox::OnAcknowledged(uint32_t seq) {
   bool any = false;
   while (!parcels_.empty() && parcels_.begin()->first < seq) {
+    const Parcel& parcel = parcels_.begin()->second;
+    if (Outgoing* file = FileOf(parcel)) {
+      file->acknowledged = std::max<uint16_t>(file->acknowledged, parcel.piece + 1);
+      Touch(*file);
+    }
     Drop(parcels_.begin());
     any = true;
   }
   std::vector<StateChange> changed;
   if (!any) return changed;
   for (auto& [number, message] : messages_) {
-    if (message.parts != 0 && message.first_seq < seq && Settle(message))
-      changed.push_back({message.id, message.state, message.copies});
+    const bool its = message.IsFile() || (message.parts != 0 && message.first_seq < seq);
+    if (its && Settle(message)) changed.push_back(StateOf(message));
   }
   ForgetFinished();
   return changed;
@@ -180,13 +276,11 @@ std::vector<StateChange> Outbox::Expire(absl::Time wall_now, bool& broken) {
     if (parcel->second.expiry > wall_now) continue;
     broken = true;
     for (auto& [number, message] : messages_) {
-      const bool its =
-          message.parts != 0 && parcel->first >= message.first_seq && parcel->first < message.first_seq + message.parts;
+      const bool its = number == parcel->second.file || (message.parts != 0 && parcel->first >= message.first_seq &&
+                                                         parcel->first < message.first_seq + message.parts);
       if (!its || message.Final()) continue;
-      message.state = DeliveryState::kExpired;
-      message.text.clear();
-      Touch(message);
-      changed.push_back({message.id, message.state, message.copies});
+      End(message, DeliveryState::kExpired);
+      changed.push_back(StateOf(message));
     }
     Drop(parcel);
   }
@@ -214,6 +308,7 @@ const Outgoing* Outbox::Find(const MessageId& id) const {
 }
 
 bool Outbox::UnderWay(const Outgoing& message) const {
+  if (message.IsFile()) return !message.Final() && message.weak > 0;
   const auto flying = flying_.lower_bound(message.first_seq);
   return message.parts > 0 && flying != flying_.end() && *flying < message.first_seq + message.parts;
 }
@@ -224,12 +319,29 @@ void Outbox::Restore(Outgoing message) {
   last_number_ = std::max(last_number_, message.number);
   messages_[message.number] = std::move(message);
 }
-void Outbox::Restore(Parcel parcel) { parcels_[parcel.seq] = std::move(parcel); }
+void Outbox::Restore(Parcel parcel) {
+  if (Outgoing* file = FileOf(parcel)) {
+    ++file->held;
+    if (parcel.copies < write_quorum_) ++file->weak;
+  }
+  parcels_[parcel.seq] = std::move(parcel);
+}
+void Outbox::RestoreBytes(uint64_t number, base::Bytes bytes) {
+  const auto it = messages_.find(number);
+  if (it != messages_.end()) it->second.text = std::move(bytes);
+}
+
+StateChange StateOf(const Outgoing& message) {
+  return {message.id, message.state, message.copies, message.PiecesStored(), message.pieces};
+}
 
 base::Bytes EncodeOutgoing(const Outgoing& message) {
   base::ByteWriter out;
   out.U64(message.number).Append(message.id).U64(Seconds(message.queued_at)).U64(Seconds(message.expiry));
-  out.U8(static_cast<uint8_t>(message.state)).U8(message.copies).U32(message.first_seq).U16(message.parts).Append(message.text);
+  out.U8(static_cast<uint8_t>(message.state) | (message.IsFile() ? kHasFile : 0)).U8(message.copies).U32(message.first_seq);
+  out.U16(message.parts);
+  if (!message.IsFile()) return out.Append(message.text).Take();
+  out.U16(message.pieces).U16(message.acknowledged).U16(message.sealed).Append(base::AsBytes(message.file_name));
   return out.Take();
 }
 
@@ -240,31 +352,41 @@ absl::StatusOr<Outgoing> DecodeOutgoing(base::ByteView bytes) {
   message.id = in.Array<16>();
   message.queued_at = FromSeconds(in.U64());
   message.expiry = FromSeconds(in.U64());
-  message.state = static_cast<DeliveryState>(in.U8());
+  const uint8_t state = in.U8();
+  message.state = static_cast<DeliveryState>(state & ~kHasFile);
   message.copies = in.U8();
   message.first_seq = in.U32();
   message.parts = in.U16();
+  if ((state & kHasFile) != 0) {
+    message.pieces = in.U16();
+    message.acknowledged = in.U16();
+    message.sealed = in.U16();
+    message.file_name = base::ToString(in.Rest());
+  } else {
+    message.text = base::ToBytes(in.Rest());
+  }
   if (!in.ok()) return absl::DataLossError("damaged outbox");
-  message.text = base::ToBytes(in.Rest());
   return message;
 }
 
 base::Bytes EncodeParcel(const Parcel& parcel) {
   base::ByteWriter out;
   out.U32(parcel.seq)
-      .U8(static_cast<uint8_t>(parcel.kind))
+      .U8(static_cast<uint8_t>(parcel.kind) | (parcel.file != 0 ? kHasFile : 0))
       .U64(Seconds(parcel.expiry))
       .U8(parcel.twice ? 1 : 0)
       .U8(parcel.first_place);
-  out.U32(parcel.puts).U32(parcel.stores).U8(parcel.copies).U64(Seconds(parcel.due)).Append(parcel.body);
-  return out.Take();
+  out.U32(parcel.puts).U32(parcel.stores).U8(parcel.copies).U64(Seconds(parcel.due));
+  if (parcel.file != 0) out.U64(parcel.file).U16(parcel.piece);
+  return out.Append(parcel.body).Take();
 }
 
 absl::StatusOr<Parcel> DecodeParcel(base::ByteView bytes) {
   base::ByteReader in(bytes);
   Parcel parcel;
   parcel.seq = in.U32();
-  parcel.kind = static_cast<Parcel::Kind>(in.U8());
+  const uint8_t kind = in.U8();
+  parcel.kind = static_cast<Parcel::Kind>(kind & ~kHasFile);
   parcel.expiry = FromSeconds(in.U64());
   parcel.twice = in.U8() == 1;
   parcel.first_place = in.U8();
@@ -272,6 +394,10 @@ absl::StatusOr<Parcel> DecodeParcel(base::ByteView bytes) {
   parcel.stores = in.U32();
   parcel.copies = in.U8();
   parcel.due = FromSeconds(in.U64());
+  if ((kind & kHasFile) != 0) {
+    parcel.file = in.U64();
+    parcel.piece = in.U16();
+  }
   parcel.body = base::ToBytes(in.Rest());
   const bool fits = parcel.kind == Parcel::Kind::kBox ? DecodeBox(parcel.body).ok() : DecodeEnvelope(parcel.body).ok();
   if (!in.ok() || !fits) return absl::DataLossError("damaged outbox");

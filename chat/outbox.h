@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// chat/outbox.h — what one conversation has to send: texts until they are delivered or expired, and their sealed parcels.
+// chat/outbox.h — what one conversation has to send: texts and files until they are delivered or expired, and their sealed
+// parcels.
 //
 //   queued --a parcel of every part has W receipts--> stored on k --acknowledged by the reader--> delivered
 //      \___________________________ a part expired unacknowledged ____________________________/ --> expired
+//                                                                   a file that the reader does not take --> refused
 // A parcel is one box, or the envelope of a handshake: bytes that are sealed once and put again and again, never changed. Its
 // copies go to the next of its three places after 10 min, 1 h, 6 h, then every 24 h, until it is acknowledged or expires; after a
-// failure after 30 s. A handshake, and the last box of a chain, go to two places at once. Nothing here forgets a text before its
+// failure after 30 s. A handshake, and the last box of a chain, go to two places at once. Texts are sealed at once, a file piece
+// by piece, at most kPieceWindow ahead of what is stored: so a text goes by a file, and the file goes on after a restart, or in a
+// new session, where its reader's acknowledgements end. Nothing here forgets a text before its
 // state is final, and every change is named (TakeChanges) so that it is on disk before anything of it leaves. Pure.
 #pragma once
 
 #include <deque>
 #include <map>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -22,32 +27,46 @@
 
 namespace chat {
 
-inline constexpr size_t kUnfinishedMax = 4096;  // messages and parcels of one conversation; 8 MB
+inline constexpr size_t kUnfinishedMax = 4096;  // messages of one conversation
+inline constexpr size_t kParcelsMax = 16384;    // of one conversation; 33 MB. Files leave the last kUnfinishedMax to texts
+inline constexpr size_t kFilesWaitingMax = 4;   // not final, of one conversation; 32 MiB
+inline constexpr uint16_t kPieceWindow = 8;     // a text waits for so many pieces at most; readers look so far ahead
 inline constexpr size_t kFinishedShown = 64;    // final ones kept so that their state can be looked up
 inline constexpr absl::Duration kPutRetry = absl::Seconds(30);
 inline constexpr absl::Duration kRePutAfter[] = {absl::Minutes(10), absl::Hours(1), absl::Hours(6), absl::Hours(24)};
 
-enum class DeliveryState : uint8_t { kQueued = 1, kStored = 2, kDelivered = 3, kExpired = 4 };
+enum class DeliveryState : uint8_t { kQueued = 1, kStored = 2, kDelivered = 3, kExpired = 4, kRefused = 5 };
 
 struct Outgoing {
   uint64_t number = 0;  // order of sending
   MessageId id{};
-  base::Bytes text;
+  base::Bytes text;  // or a file's bytes
   absl::Time queued_at;
   absl::Time expiry = absl::InfiniteFuture();  // once sealed
   DeliveryState state = DeliveryState::kQueued;
   uint8_t copies = 0;      // receipts of the part that has the fewest; 0 while queued
   uint32_t first_seq = 0;  // its parts, in the current session
-  uint16_t parts = 0;      // 0: not sealed in the current session
+  uint16_t parts = 0;      // 0: not sealed in the current session; always 0 of a file
 
-  bool Final() const { return state == DeliveryState::kDelivered || state == DeliveryState::kExpired; }
+  std::string file_name;      // empty: a text
+  uint16_t pieces = 0;        // of a file
+  uint16_t acknowledged = 0;  // the first so many are on the reader's disk, whatever becomes of the session
+  uint16_t sealed = 0;        // the first so many are acknowledged, or sealed in the current session
+  uint16_t held = 0;          // of these, parcels that are not acknowledged yet (not on disk: follows from the parcels)
+  uint16_t weak = 0;          // of these, with fewer than W receipts (the same)
+
+  bool Final() const { return state > DeliveryState::kStored; }
+  bool IsFile() const { return pieces > 0; }
+  uint16_t PiecesStored() const { return static_cast<uint16_t>(sealed - weak); }
 };
 
 struct Parcel {
   enum class Kind : uint8_t { kBox = 1, kEnvelope = 2 };
   uint32_t seq = 0;
   Kind kind = Kind::kBox;
-  base::Bytes body;  // of the record at place 0
+  uint64_t file = 0;   // number of the file that it is a piece of; 0: of none
+  uint16_t piece = 0;  // index
+  base::Bytes body;    // of the record at place 0
   absl::Time expiry;
   bool twice = false;  // put at two places from the start: without it the reader finds nothing that comes after
   uint8_t first_place = 0;
@@ -64,6 +83,7 @@ struct StateChange {
   MessageId id{};
   DeliveryState state = DeliveryState::kQueued;
   uint8_t copies = 0;
+  uint16_t stored = 0, pieces = 0;  // of a file
 };
 
 // The record of a parcel at one of its places.
@@ -75,13 +95,23 @@ class Outbox {
 
   // Behind everything queued. ResourceExhausted beyond kUnfinishedMax.
   absl::StatusOr<MessageId> Enqueue(base::Bytes text, absl::Time wall_now, base::Rng& rng);
-  // The first message that is not sealed yet; null if there is none.
+  // The same for a file, and ResourceExhausted beyond kFilesWaitingMax. CHECKs its name's and its own size.
+  absl::StatusOr<MessageId> EnqueueFile(std::string name, base::Bytes bytes, absl::Time wall_now, base::Rng& rng);
+  // The first text that is not sealed yet; null if there is none.
   const Outgoing* NextUnsealed() const;
+  // The file whose next piece, number `sealed`, may be sealed now; null if there is none.
+  const Outgoing* NextFile() const;
+  bool HasUnsealed() const;
+  void MarkPieceSealed(uint64_t number, absl::Time expiry);
   // The parts of message `number` are the parcels from `first_seq` on.
   void MarkSealed(uint64_t number, uint32_t first_seq, uint16_t parts, absl::Time expiry);
   void AddParcel(Parcel parcel);
-  // A new session: all that is not final is sealed again, the old parcels are dropped.
+  // A new session: all that is not final is sealed again, files from what was acknowledged on; the old parcels are dropped.
   void StartOver();
+  // The reader has lost what it had acknowledged of files that are not final.
+  void ForgetAcknowledged();
+  // The reader does not take this file.
+  std::vector<StateChange> Refuse(const MessageId& id);
 
   // Parcels to be put now, oldest first; those given out come back through OnPut.
   std::vector<const Parcel*> Due(absl::Time wall_now, size_t at_most);
@@ -102,16 +132,22 @@ class Outbox {
   // What changed since the last call: by number and by seq; those not found any more are gone.
   struct Changes {
     std::set<uint64_t> messages;
+    std::set<uint64_t> files;  // whose bytes came, or went
     std::set<uint32_t> parcels;
   };
   Changes TakeChanges();
   void Restore(Outgoing message);
-  void Restore(Parcel parcel);
+  void Restore(Parcel parcel);  // behind the messages
+  void RestoreBytes(uint64_t number, base::Bytes bytes);
 
  private:
+  absl::StatusOr<MessageId> Add(Outgoing message, absl::Time wall_now, base::Rng& rng);
   void Touch(Outgoing& message) { changes_.messages.insert(message.number); }
+  void End(Outgoing& message, DeliveryState state);
+  Outgoing* FileOf(const Parcel& parcel);
   void Drop(std::map<uint32_t, Parcel>::iterator it);
   bool Settle(Outgoing& message);
+  uint8_t FewestCopies(const Outgoing& message) const;
   void ForgetFinished();
 
   const int write_quorum_;
@@ -122,7 +158,8 @@ class Outbox {
   Changes changes_;
 };
 
-base::Bytes EncodeOutgoing(const Outgoing& message);
+StateChange StateOf(const Outgoing& message);
+base::Bytes EncodeOutgoing(const Outgoing& message);  // without a file's bytes
 base::Bytes EncodeParcel(const Parcel& parcel);
 absl::StatusOr<Outgoing> DecodeOutgoing(base::ByteView bytes);  // DataLoss
 absl::StatusOr<Parcel> DecodeParcel(base::ByteView bytes);      // DataLoss

@@ -46,9 +46,10 @@ absl::StatusOr<Content> DecodeContent(base::ByteView bytes) {
   content.text = base::ToBytes(in.Long());
   const base::ByteView padding = in.Rest();
   const bool zeros = std::all_of(padding.begin(), padding.end(), [](uint8_t byte) { return byte == 0; });
-  const bool kind_known = content.kind == ContentKind::kText || content.kind == ContentKind::kControl;
+  const bool kind_known = content.kind >= ContentKind::kText && content.kind <= ContentKind::kRefusal;
   if (!in.ok() || !zeros || !kind_known || flags > (kFlagSwitches | kFlagReplacesLost)) return Malformed();
-  if (content.count == 0 || content.count > kPartsMax || content.index >= content.count) return Malformed();
+  const uint16_t most = content.kind == ContentKind::kPiece ? kFilePiecesMax : kPartsMax;
+  if (content.count == 0 || content.count > most || content.index >= content.count) return Malformed();
   return content;
 }
 
@@ -68,7 +69,7 @@ absl::StatusOr<Session> Session::Answer(const X3dhAnswer& answer, const keys::X2
   session.associated_ = answer.secrets.associated;
   ASSIGN_OR_RETURN(const Ratchet::Opened opened, session.ratchet_.Open(session.associated_, sealed, rng));
   ASSIGN_OR_RETURN(first, DecodeContent(opened.text));
-  if (first.seq != 0 || first.switches) return Malformed();
+  if (first.seq != 0 || first.switches || first.kind == ContentKind::kPiece) return Malformed();
   session.confirmed_ = true;
   session.send_chain_ = PlaceChain(answer.secrets.backward_places);
   session.reader_ = BoxReader(PlaceChain(answer.secrets.forward_places), 1);

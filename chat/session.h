@@ -7,11 +7,13 @@
 //        0    4 seq
 //        4    4 ack          every message of the other direction before this one is on the reader's disk; in a handshake its
 //                            epoch: one more than of the last session known, or the hour if that was lost
-//        8    1 kind         1 part of a text, 2 control: nothing to show
+//        8    1 kind         1 part of a text, 2 control: nothing to show, 3 piece of a file (file_transfer.h), 4 the file
+//        `message id`
+//                            is not taken here
 //        9    1 flags        1 the next message lies at the first place of a new chain, 2 this session replaces one that was lost
 //       10   16 message id   random, the same in all parts and when it is sealed again in another session
 //       26    2 index        0..count-1
-//       28    2 count        1..kPartsMax
+//       28    2 count        1..kPartsMax; of a file 1..kFilePiecesMax
 //       30    4 sent hour    hours since 1970, UTC
 //       34    2 length
 //       36      text, then zeros
@@ -39,9 +41,14 @@ inline constexpr size_t kHandshakeSize = kFragmentTextMax;             // 1,782:
 inline constexpr size_t kHandshakeRoom = kHandshakeSize - kX3dhHeadSize - kRatchetOverhead;  // 1,542
 inline constexpr size_t kBoxTextMax = kBoxRoom - kContentHeaderSize;                         // 1,724
 inline constexpr size_t kHandshakeTextMax = kHandshakeRoom - kContentHeaderSize;             // 1,506
-inline constexpr uint16_t kPartsMax = 12;                                                    // kNoteTextMax takes 10
+inline constexpr size_t kTextMax = 65536;  // of a conversation; a note has kNoteTextMax
+inline constexpr uint16_t kPartsMax = 40;  // kTextMax takes 39
+static_assert(kHandshakeTextMax + (kPartsMax - 1) * kBoxTextMax >= kTextMax);
+inline constexpr size_t kFileBytesMax = 8 << 20;
+inline constexpr uint16_t kFilePiecesMax =
+    1 + ((kFileBytesMax + kBoxTextMax - 1) / kBoxTextMax);  // 4,867: the first one is the name
 
-enum class ContentKind : uint8_t { kText = 1, kControl = 2 };
+enum class ContentKind : uint8_t { kText = 1, kControl = 2, kPiece = 3, kRefusal = 4 };
 
 struct Content {
   uint32_t seq = 0;

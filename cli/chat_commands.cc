@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/chat_commands.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "cli/book_errors.h"
 #include "cli/errors.h"
+#include "cli/file_commands.h"
 #include "cli/people_screens.h"
 #include "cli/qr.h"
 #include "cli/values.h"
@@ -124,6 +128,26 @@ absl::StatusOr<ChatReply> Qr(const Call& call) {
   return ChatReply{absl::StrCat(DrawQr(address, {.margin = 1}), address), /*page=*/true};
 }
 
+// A path may have spaces.
+std::string Words(const Call& call, size_t from) {
+  return absl::StrJoin(call.words.begin() + static_cast<ptrdiff_t>(std::min(from, call.words.size())), call.words.end(), " ");
+}
+
+absl::StatusOr<ChatReply> SendFile(const Call& call) {
+  if (call.words.size() < 2) return Usage("/file PATH");
+  ASSIGN_OR_RETURN(const chat::Contact contact, Partner(call));
+  ASSIGN_OR_RETURN(FileToSend file, ReadFileToSend(Words(call, 1)));
+  RETURN_IF_ERROR(
+      ExplainBook(call.open.book().SendFile(contact.key, file.name, std::move(file.bytes), absl::Now()).status(), contact.name));
+  return ChatReply{absl::StrCat("sending ", file.name, " to ", contact.name)};
+}
+
+absl::StatusOr<ChatReply> Save(const Call& call) {
+  if (call.words.size() < 2) return Usage("/save 5b1e90c2");
+  ASSIGN_OR_RETURN(const std::string path, SaveFileOf(call.open, call.words[1], call.words.size() > 2 ? Words(call, 2) : "."));
+  return ChatReply{absl::StrCat("saved as ", path)};
+}
+
 absl::StatusOr<ChatReply> Away(const Call&) { return ChatReply{"nobody is told whether you are here: there is no presence"}; }
 
 struct Named {
@@ -132,7 +156,7 @@ struct Named {
 };
 constexpr Named kCommands[] = {{"/add", Add},     {"/accept", Accept},     {"/invite", Invite}, {"/verify", Verify},
                                {"/block", Block}, {"/receipts", Receipts}, {"/burn", Burn},     {"/requests", Requests},
-                               {"/qr", Qr},       {"/away", Away}};
+                               {"/qr", Qr},       {"/away", Away},         {"/file", SendFile}, {"/save", Save}};
 
 }  // namespace
 

@@ -13,12 +13,13 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "base/terminal_text.h"
-#include "chat/note.h"
+#include "chat/session.h"
 #include "cli/cell_text.h"
 #include "cli/chat_commands.h"
 #include "cli/correspondence.h"
 #include "cli/errors.h"
 #include "cli/people_screens.h"
+#include "cli/received_files.h"
 #include "cli/terminal.h"
 #include "cli/values.h"
 
@@ -50,7 +51,7 @@ class LineReader {
   }
 
  private:
-  static constexpr size_t kLineMax = chat::kNoteTextMax + 256;  // and a name
+  static constexpr size_t kLineMax = chat::kTextMax + 256;  // and a name
 
   void Run() {
     std::string line;
@@ -108,12 +109,13 @@ class ChatLines : public CorrespondenceListener {
   }
   void OnMessage(const chat::Message& message, bool unseen) override {
     if (!known_.insert(message.id).second) return;
-    if (message.own) own_[message.id].beginning = BeginningOf(message.text);
+    if (message.own) own_[message.id].beginning = message.file ? FileText(*message.file) : BeginningOf(message.text);
     if (!started_ && !unseen) return;  // said before this program ran
     const std::string name = message.from ? NameOf(*message.from) : "nobody";
     const std::string who =
         message.own ? absl::StrCat("you to ", name) : absl::StrCat(name, message.in_conversation ? "" : " (note)");
-    Print(absl::StrCat(who, ": ", message.late ? "(late) " : "", base::SanitizeForTerminal(message.text).text));
+    Print(absl::StrCat(who, ": ", message.late ? "(late) " : "",
+                       message.file ? FileMessageText(message) : base::SanitizeForTerminal(message.text).text));
     if (!message.own && !is_unwritable_) correspondence_.Seen({message.id});
   }
   void OnState(const keys::PublicKey& to, const chat::StateChange& change, bool) override {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "base/terminal_text.h"
 #include "cli/cell_text.h"
+#include "cli/received_files.h"
 
 namespace cli {
 namespace {
@@ -46,11 +47,12 @@ Ctrl-C       clears the line         Ctrl-Q       ends
 /invite [NAME]        a one-time code  /qr                 your address
 /verify               words to compare /verify yes         they are the same
 /block [#TAG]         this contact     /requests           strangers that wait
+/file PATH            sends a file     /save ID [FOLDER]   keeps one that came
 /receipts on|off      tell this contact what has arrived
 /poll                 look now         /burn               forget what was said here
 /quit
 
-· waits here   ↑ on its way   ✓ stored   ✓✓ arrived there   ✗ expired
+· waits here   ↑ on its way   ✓ stored   ✓✓ arrived there   ✗ expired, or refused
 There is no presence, no "typing", no "seen".)";
 
 void ChatModel::SetSize(size_t rows, size_t columns) {
@@ -112,24 +114,33 @@ void ChatModel::AddMessage(const chat::Message& message, bool unseen) {
   entry.when = message.received;
   const base::TerminalText safe = base::SanitizeForTerminal(message.text);
   entry.text = safe.removed > 0 ? absl::StrCat("[", safe.removed, " unsafe characters removed] ", safe.text) : safe.text;
+  if (message.file) {
+    entry.text =
+        absl::StrCat("[file] ", FileText(*message.file), message.own ? "" : absl::StrCat("   /save ", FileTag(message.id)));
+    entry.file = entry.text;
+  }
   entry.late = message.late;
   entry.who = id.kind == Kind::kContact ? thread.name : message.from ? "signed" : "nobody";
   if (id.kind == Kind::kContact && !message.in_conversation) entry.text = absl::StrCat("(a signed note) ", entry.text);
   if (message.fate == chat::Fate::kDelivered) entry.state = chat::DeliveryState::kDelivered;
+  if (message.fate == chat::Fate::kRefused) entry.state = chat::DeliveryState::kRefused;
   if (message.fate == chat::Fate::kExpired) entry.state = chat::DeliveryState::kExpired;
   Add(thread, id, std::move(entry), unseen);
 }
 
-void ChatModel::SetState(const keys::PublicKey& to, const chat::MessageId& id, chat::DeliveryState state, uint8_t copies,
-                         bool under_way) {
+void ChatModel::SetState(const keys::PublicKey& to, const chat::StateChange& change, bool under_way) {
   const auto thread = threads_.find({Kind::kContact, to});
   if (thread == threads_.end()) return;
   std::vector<Entry>& entries = thread->second.entries;
-  const auto entry = std::find_if(entries.rbegin(), entries.rend(), [&](const Entry& one) { return one.id == id; });
+  const auto entry = std::find_if(entries.rbegin(), entries.rend(), [&](const Entry& one) { return one.id == change.id; });
   if (entry == entries.rend() || entry->kind != Entry::Kind::kOwn) return;
-  entry->state = state;
-  entry->copies = copies;
+  entry->state = change.state;
+  entry->copies = change.copies;
   entry->under_way = under_way;
+  if (entry->file.empty() || change.pieces == 0) return;
+  const bool waits = change.state == chat::DeliveryState::kQueued;
+  entry->text = waits ? absl::StrCat(entry->file, "   ", 100 * change.stored / change.pieces, " %") : entry->file;
+  entry->wrapped_at = 0;
 }
 
 void ChatModel::AddNotice(const std::optional<keys::PublicKey>& about, const std::string& text) {

@@ -117,7 +117,7 @@ class ChatModel {
   // A message read or written, once; `unseen`: nobody has looked at it yet. In the order of arrival.
   void AddMessage(const chat::Message& message, bool unseen);
   // What became of an own message.
-  void SetState(const keys::PublicKey& to, const chat::MessageId& id, chat::DeliveryState state, uint8_t copies, bool under_way);
+  void SetState(const keys::PublicKey& to, const chat::StateChange& change, bool under_way);
   // What the program has to say, of somebody or at all. Pages cover the timeline until a key is pressed.
   void AddNotice(const std::optional<keys::PublicKey>& about, const std::string& text);
   void ShowPage(const std::string& text);

@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "chat/note.h"
+#include "chat/session.h"
 #include "cli/chat_model.h"
 
 namespace cli {
@@ -17,8 +17,8 @@ namespace {
 
 constexpr size_t kPromptMax = 256;
 
-const char* const kCommands[] = {"/accept", "/add", "/block", "/burn",     "/help",     "/invite",
-                                 "/poll",   "/qr",  "/quit",  "/receipts", "/requests", "/verify"};
+const char* const kCommands[] = {"/accept", "/add", "/block", "/burn",     "/file",     "/help", "/invite",
+                                 "/poll",   "/qr",  "/quit",  "/receipts", "/requests", "/save", "/verify"};
 
 }  // namespace
 
@@ -40,8 +40,8 @@ bool ChatModel::EditKey(const Key& key) {
   InputLine& line = Line();
   switch (key.code) {
     case Key::Code::kText:
-      if (!line.Insert(key.text, mode_ == Mode::kTalk ? chat::kNoteTextMax : kPromptMax) && mode_ == Mode::kTalk) {
-        AddNotice({}, "a message has at most 16,384 bytes: the rest was left out");
+      if (!line.Insert(key.text, mode_ == Mode::kTalk ? chat::kTextMax : kPromptMax) && mode_ == Mode::kTalk) {
+        AddNotice({}, "a message has at most 65,536 bytes: the rest was left out");
       }
       return true;
     case Key::Code::kBackspace:
@@ -80,7 +80,7 @@ ChatActions ChatModel::OnTalkKey(const Key& key) {
     case Key::Code::kEnter:
       return Enter();
     case Key::Code::kNewline:
-      Line().Insert("\n", chat::kNoteTextMax);
+      Line().Insert("\n", chat::kTextMax);
       break;
     case Key::Code::kInterrupt:
       Line().Clear();
@@ -182,7 +182,7 @@ ChatActions ChatModel::Enter() {
 ChatActions ChatModel::Retry() {
   const std::vector<Entry>& entries = OpenThread().entries;
   const auto expired = std::find_if(entries.rbegin(), entries.rend(), [](const Entry& one) {
-    return one.kind == Entry::Kind::kOwn && one.state == chat::DeliveryState::kExpired;
+    return one.kind == Entry::Kind::kOwn && one.state == chat::DeliveryState::kExpired && one.file.empty();
   });
   if (expired == entries.rend() || open_.kind != Kind::kContact) return {};
   return {SendText{open_.key, expired->text}};
@@ -275,7 +275,7 @@ void ChatModel::Complete() {
   if (fitting.empty()) return;
   if (fitting.size() == 1) {
     while (line.cursor() > before.size() - word.size()) line.Backspace();
-    line.Insert(fitting.front() + " ", chat::kNoteTextMax);
+    line.Insert(fitting.front() + " ", chat::kTextMax);
     return;
   }
   AddNotice(open_.kind == Kind::kContact ? std::optional(open_.key) : std::nullopt,

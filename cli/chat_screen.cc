@@ -14,7 +14,7 @@
 #include "absl/time/clock.h"
 #include "base/overloaded.h"
 #include "base/status_macros.h"
-#include "chat/note.h"
+#include "chat/session.h"
 #include "cli/cell_text.h"
 #include "cli/chat_commands.h"
 #include "cli/chat_model.h"
@@ -43,13 +43,13 @@ Edited Edit(const std::string& directory, const std::string& text) {
   const bool written = write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
   if (written && RunShell("exec ${VISUAL:-${EDITOR:-vi}} \"$1\"", path, std::nullopt) == 0) {
     const int again = open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);  // editors put another file in its place
-    absl::StatusOr<std::string> read = again >= 0 ? ReadAll(again, chat::kNoteTextMax) : absl::StatusOr<std::string>(text);
+    absl::StatusOr<std::string> read = again >= 0 ? ReadAll(again, chat::kTextMax) : absl::StatusOr<std::string>(text);
     if (again >= 0) close(again);
     if (read.ok()) edited.text = *read;
     while (!edited.text.empty() && edited.text.back() == '\n') edited.text.pop_back();
   }
   close(fd);
-  if (edited.text.size() > chat::kNoteTextMax) edited.kept = absl::StrCat(path, "-", absl::ToUnixSeconds(absl::Now()));
+  if (edited.text.size() > chat::kTextMax) edited.kept = absl::StrCat(path, "-", absl::ToUnixSeconds(absl::Now()));
   if (!edited.kept.empty() && rename(path.c_str(), edited.kept.c_str()) != 0) edited.kept.clear();
   if (edited.kept.empty()) unlink(path.c_str());
   CursesScreen::RemoveAtEnd("");
@@ -125,7 +125,7 @@ class ChatScreen : public CorrespondenceListener {
     DrawSoon();
   }
   void OnState(const keys::PublicKey& to, const chat::StateChange& change, bool under_way) override {
-    model_.SetState(to, change.id, change.state, change.copies, under_way);
+    model_.SetState(to, change, under_way);
     DrawSoon();
   }
   void OnNotice(const std::optional<keys::PublicKey>& about, const std::string& text) override {
@@ -201,7 +201,7 @@ class ChatScreen : public CorrespondenceListener {
     waiter_->Meanwhile([this, text = edit.text] {
       Edited edited = Edit(context_.home.RuntimeDirectory(), text);
       session_.loop().Post([this, edited = std::move(edited)] {
-        model_.SetDraft(edited.text.substr(0, chat::kNoteTextMax));
+        model_.SetDraft(edited.text.substr(0, chat::kTextMax));
         if (!edited.kept.empty()) model_.AddNotice({}, absl::StrCat("too long for a message; all of it is in ", edited.kept));
         screen_.Resume();
         suspended_ = false;

@@ -73,7 +73,7 @@ class Layout {
                    {PadToCells(texts[i], text_cells_), text_style}};
       const bool ticked = entry.kind == Entry::Kind::kOwn && i + 1 == texts.size();
       const std::string tick = ticked ? TickOf(entry, look_.ascii) : "";
-      const bool bad = entry.state == chat::DeliveryState::kExpired && ticked;
+      const bool bad = entry.state >= chat::DeliveryState::kExpired && ticked;
       line.push_back({std::string(kTickCells - CellWidth(tick), ' ') + tick, bad ? Style::kAlert : Style::kDim});
       lines_.push_back({index, Fit(std::move(line))});
     }
@@ -112,6 +112,7 @@ std::string TickOf(const Entry& own, bool ascii) {
       return ascii ? "+" : "✓";
     case chat::DeliveryState::kDelivered:
       return ascii ? "++" : "✓✓";
+    case chat::DeliveryState::kRefused:
     case chat::DeliveryState::kExpired:
       break;
   }

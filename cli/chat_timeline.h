@@ -34,6 +34,7 @@ struct Entry {
   chat::DeliveryState state = chat::DeliveryState::kQueued;
   uint8_t copies = 0;
   bool under_way = false;
+  std::string file;  // of a file: `text` without its progress
 
   // About how many lines it takes: at least one.
   size_t Lines() const;

@@ -206,7 +206,7 @@ ChatPicture DrawChat(const ChatModel& model) { return Picture(model).Draw(); }
 std::string BoxCount(size_t bytes) {
   if (bytes == 0) return "";
   const size_t boxes = (bytes + chat::kBoxTextMax - 1) / chat::kBoxTextMax, left = boxes * chat::kBoxTextMax - bytes;
-  const std::string room = left <= kRoomToldFrom && bytes < chat::kNoteTextMax ? absl::StrCat(", room for ", left) : "";
+  const std::string room = left <= kRoomToldFrom && bytes < chat::kTextMax ? absl::StrCat(", room for ", left) : "";
   return absl::StrCat(bytes, bytes == 1 ? " byte, " : " bytes, ", boxes, boxes == 1 ? " box" : " boxes", room);
 }
 

@@ -12,6 +12,7 @@
 #include "cli/demo.h"
 #include "cli/doctor.h"
 #include "cli/errors.h"
+#include "cli/file_commands.h"
 #include "cli/grammar.h"
 #include "cli/help.h"
 #include "cli/keys_commands.h"
@@ -84,6 +85,12 @@ absl::Status RunClient(const Invocation& invocation, const Context& context) {
       return RemoveContact(invocation, context);
     case Command::kContactsRequests:
       return ListRequests(invocation, context);
+    case Command::kFilesList:
+      return ListFiles(invocation, context);
+    case Command::kFilesSave:
+      return SaveFile(invocation, context);
+    case Command::kFilesRemove:
+      return RemoveFile(invocation, context);
     case Command::kBackup:
       return BackUp(invocation, context);
     case Command::kRestore:

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/contact_send.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -21,13 +24,56 @@ constexpr absl::Duration kSendRetry = absl::Seconds(2);  // between two rounds o
 
 std::string ShortId(const chat::MessageId& id) { return base::ToHex(base::ByteView(id).first(2)); }
 
+// A file's way, on stderr: a line that is drawn over itself on a terminal, an object at every tenth with --json.
+class Progress {
+ public:
+  explicit Progress(const Context& context)
+      : json_(context.flags.json), bar_(!json_ && !context.flags.quiet && IsTerminal(STDERR_FILENO)) {}
+  ~Progress() {
+    if (drawn_) WriteStderr("\n");
+  }
+
+  void Show(const chat::Outgoing& file) {
+    const int percent = 100 * file.PiecesStored() / file.pieces, step = json_ ? percent / 10 : percent;
+    if ((!json_ && !bar_) || step == last_) return;
+    last_ = step;
+    if (json_) return Say(file);
+    const std::string done(static_cast<size_t>(percent) * kBarCells / 100, '#');
+    WriteStderr(absl::StrCat("\r[", done, std::string(kBarCells - done.size(), '.'), "] ", percent, " %  ", file.PiecesStored(),
+                             " of ", file.pieces, " boxes stored "));
+    drawn_ = true;
+  }
+
+ private:
+  static constexpr size_t kBarCells = 30;
+
+  static void Say(const chat::Outgoing& file) {
+    WriteStderr(JsonObject()
+                    .Add("schema", 1)
+                    .Add("type", "progress")
+                    .Add("id", base::ToHex(file.id))
+                    .Add("stored", int{file.PiecesStored()})
+                    .Add("boxes", int{file.pieces})
+                    .Line());
+  }
+
+  const bool json_, bar_;
+  bool drawn_ = false;
+  int last_ = -1;
+};
+
 // Rounds that only send, until the message is stored or the time is over; between two of them other commands may have the book.
 class Rounds {
  public:
-  Rounds(TalkSession& session, OpenBook& open, const keys::PublicKey& to, const chat::MessageId& id, absl::Duration patience)
-      : session_(session), open_(open), to_(to), id_(id), until_(session.loop().Now() + patience), timer_(session.loop(), [this] {
-          Again();
-        }) {}
+  Rounds(TalkSession& session, OpenBook& open, const keys::PublicKey& to, const chat::MessageId& id, absl::Duration patience,
+         Progress& progress)
+      : session_(session),
+        open_(open),
+        to_(to),
+        id_(id),
+        until_(session.loop().Now() + patience),
+        progress_(progress),
+        timer_(session.loop(), [this] { Again(); }) {}
 
   absl::Status Run() {
     RETURN_IF_ERROR(session_.Run([this] { Again(); }));
@@ -47,16 +93,24 @@ class Rounds {
     session_.exchange().Run(
         // What arrives by this round is for the next poll to show.
         {.book = &open_.book(), .inbox = &open_.inbox(), .read = false, .mark_shown = false},
-        [](const chat::ContactBook::Change&) { return absl::OkStatus(); },
+        [this](const chat::ContactBook::Change&) {
+          const chat::Outgoing* message = Find();
+          if (message != nullptr && message->IsFile()) progress_.Show(*message);
+          return absl::OkStatus();
+        },
         [this](const absl::StatusOr<chat::ExchangeResult>& result) { Judge(result.status()); });
   }
   void Judge(const absl::Status& round) {
-    const chat::Conversation* conversation = open_.book().FindConversation(to_);
-    const chat::Outgoing* message = conversation == nullptr ? nullptr : conversation->outbox().Find(id_);
+    const chat::Outgoing* message = Find();
     const bool waits = message != nullptr && message->state == chat::DeliveryState::kQueued;
-    if (!waits || session_.loop().Now() >= until_) return End(round);
+    const bool advances = waits && message->PiecesStored() > std::exchange(pieces_stored_, message->PiecesStored());
+    if (!waits || (!advances && session_.loop().Now() >= until_)) return End(round);
     open_.Release();
-    timer_.Reset(std::min(until_, session_.loop().Now() + kSendRetry));
+    timer_.Reset(advances ? session_.loop().Now() : std::min(until_, session_.loop().Now() + kSendRetry));
+  }
+  const chat::Outgoing* Find() const {
+    const chat::Conversation* conversation = open_.book().FindConversation(to_);
+    return conversation == nullptr ? nullptr : conversation->outbox().Find(id_);
   }
   void End(const absl::Status& outcome) {
     outcome_ = outcome;
@@ -68,7 +122,9 @@ class Rounds {
   const keys::PublicKey to_;
   const chat::MessageId id_;
   const absl::Time until_;
+  Progress& progress_;
   base::Timer timer_;
+  uint16_t pieces_stored_ = 0;
   absl::Status outcome_;
 };
 
@@ -76,7 +132,9 @@ absl::Status Waits(const chat::Outgoing& message, const chat::Conversation& conv
                    const absl::Status& outcome) {
   const absl::Status explained = outcome.ok() ? outcome : ExplainTalk(outcome);
   CommandError error{.exit = outcome.ok() ? Exit::kTime : ErrorOf(explained).exit};
-  error.what = absl::StrCat("message ", ShortId(message.id), " to ", name, " is kept here and not stored yet");
+  const std::string so_far =
+      message.IsFile() ? absl::StrCat(": ", message.PiecesStored(), " of ", message.pieces, " boxes are") : "";
+  error.what = absl::StrCat("message ", ShortId(message.id), " to ", name, " is kept here and not stored yet", so_far);
   if (!outcome.ok()) {
     error.why = {ErrorOf(explained).what};
   } else if (!conversation.has_session()) {
@@ -98,10 +156,11 @@ absl::StatusOr<absl::Duration> PatienceOf(const TalkFlags& flags) {
 }  // namespace
 
 absl::Status SendToContact(const Invocation& invocation, const Context& context, OpenBook& open, const chat::Contact& contact,
-                           base::Bytes text) {
+                           base::Bytes bytes, std::string file_name) {
   ASSIGN_OR_RETURN(const absl::Duration patience, PatienceOf(invocation.talk));
   const absl::Time start = absl::Now();
-  const auto id = open.book().Send(contact.key, std::move(text), start);
+  const auto id = file_name.empty() ? open.book().Send(contact.key, std::move(bytes), start)
+                                    : open.book().SendFile(contact.key, std::move(file_name), std::move(bytes), start);
   if (absl::IsFailedPrecondition(id.status())) {
     return Fail({.exit = Exit::kIdentity,
                  .what = absl::StrCat("the key of ", contact.name, " has changed since you know it; nothing was sent"),
@@ -111,7 +170,11 @@ absl::Status SendToContact(const Invocation& invocation, const Context& context,
   if (!id.ok()) return Fail({.exit = Exit::kRefused, .what = std::string(id.status().message())});
   RETURN_IF_ERROR(open.Save());
   ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, TalkSession::Open(invocation, context));
-  const absl::Status outcome = Rounds(*session, open, contact.key, *id, patience).Run();
+  absl::Status outcome;
+  {
+    Progress progress(context);
+    outcome = Rounds(*session, open, contact.key, *id, patience, progress).Run();
+  }
   if (open.released()) return outcome;  // the book could not be taken again
   const chat::Conversation* talk = open.book().FindConversation(contact.key);
   const chat::Outgoing* found = talk == nullptr ? nullptr : talk->outbox().Find(*id);
@@ -121,6 +184,9 @@ absl::Status SendToContact(const Invocation& invocation, const Context& context,
   const chat::Conversation& conversation = *talk;
   const chat::Outgoing& message = *found;
   if (message.state == chat::DeliveryState::kQueued) return Waits(message, conversation, contact.name, outcome);
+  if (message.state == chat::DeliveryState::kRefused) {
+    return Fail({.exit = Exit::kRefused, .what = absl::StrCat(contact.name, " has no room for the file")});
+  }
   const absl::Time end = absl::Now();
   if (context.flags.json) {
     return WriteStdout(JsonObject()
@@ -130,7 +196,7 @@ absl::Status SendToContact(const Invocation& invocation, const Context& context,
                            .Add("contact", contact.name)
                            .Add("state", "stored")
                            .Add("copies", int{message.copies})
-                           .Add("boxes", int{message.parts})
+                           .Add("boxes", int{message.IsFile() ? message.pieces : message.parts})
                            .Add("seconds", absl::ToDoubleSeconds(end - start))
                            .Line());
   }

@@ -220,11 +220,11 @@ void Correspondence::TellHistory() {
 void Correspondence::TellStates() {
   for (const auto& [peer, conversation] : open_.book().conversations()) {
     for (const auto& [number, message] : conversation.outbox().messages()) {
-      const Told now{message.state, message.copies, conversation.outbox().UnderWay(message)};
+      const Told now{message.state, message.copies, message.PiecesStored(), conversation.outbox().UnderWay(message)};
       const auto [told, is_new] = told_.try_emplace(message.id, now);
       if (!is_new && told->second == now) continue;
       told->second = now;
-      listener_.OnState(peer, {message.id, message.state, message.copies}, now.under_way);
+      listener_.OnState(peer, chat::StateOf(message), now.under_way);
     }
   }
 }

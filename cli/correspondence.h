@@ -82,6 +82,7 @@ class Correspondence {
   struct Told {
     chat::DeliveryState state = chat::DeliveryState::kQueued;
     uint8_t copies = 0;
+    uint16_t pieces_stored = 0;
     bool under_way = false;
     bool operator==(const Told&) const = default;
   };

@@ -203,7 +203,7 @@ Key CursesScreen::Paste() {
   wint_t code = 0;
   for (int kind = wget_wch(stdscr, &code); kind != ERR; kind = wget_wch(stdscr, &code)) {
     if (kind == KEY_CODE_YES && static_cast<int>(code) == kPasteEnd) break;
-    if (kind != KEY_CODE_YES && key.text.size() <= chat::kNoteTextMax) key.text += code == '\r' ? "\n" : ToUtf8(code);
+    if (kind != KEY_CODE_YES && key.text.size() <= chat::kTextMax) key.text += code == '\r' ? "\n" : ToUtf8(code);
   }
   nodelay(stdscr, TRUE);
   return key;

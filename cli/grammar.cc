@@ -39,6 +39,9 @@ constexpr Name kNames[] = {
     {Command::kContactsBlock, "contacts block"},
     {Command::kContactsRemove, "contacts rm"},
     {Command::kContactsRequests, "contacts requests"},
+    {Command::kFilesList, "files list"},
+    {Command::kFilesSave, "files save"},
+    {Command::kFilesRemove, "files rm"},
     {Command::kBackup, "backup"},
     {Command::kRestore, "restore"},
     {Command::kKeysNew, "keys new"},
@@ -73,10 +76,28 @@ const std::vector<RootOption>& RootOptions() {
       {"--unsafe-log", {Command::kNode, Command::kRelay, Command::kUp}},
       {"--bootstrap", {Command::kNode, Command::kRelay, Command::kSend, Command::kPoll, Command::kChat, Command::kDoctor}},
       {"--network",
-       {Command::kNode, Command::kRelay, Command::kSend, Command::kPoll, Command::kChat, Command::kInvite, Command::kAccept,
-        Command::kContactsAdd, Command::kContactsList, Command::kContactsShow, Command::kContactsVerify, Command::kContactsRename,
-        Command::kContactsReceipts, Command::kContactsBlock, Command::kContactsRemove, Command::kContactsRequests,
-        Command::kBackup, Command::kRestore, Command::kDoctor}},
+       {Command::kNode,
+        Command::kRelay,
+        Command::kSend,
+        Command::kPoll,
+        Command::kChat,
+        Command::kInvite,
+        Command::kAccept,
+        Command::kContactsAdd,
+        Command::kContactsList,
+        Command::kContactsShow,
+        Command::kContactsVerify,
+        Command::kContactsRename,
+        Command::kContactsReceipts,
+        Command::kContactsBlock,
+        Command::kContactsRemove,
+        Command::kContactsRequests,
+        Command::kFilesList,
+        Command::kFilesSave,
+        Command::kFilesRemove,
+        Command::kBackup,
+        Command::kRestore,
+        Command::kDoctor}},
       {"--node",
        {Command::kSend, Command::kPoll, Command::kChat, Command::kStatus, Command::kTop, Command::kRingShow, Command::kRingLookup,
         Command::kDhtPut, Command::kDhtGet, Command::kHealth, Command::kDoctor}},
@@ -101,6 +122,9 @@ const std::vector<RootOption>& RootOptions() {
         Command::kContactsBlock,
         Command::kContactsRemove,
         Command::kContactsRequests,
+        Command::kFilesList,
+        Command::kFilesSave,
+        Command::kFilesRemove,
         Command::kBackup,
         Command::kRestore}},
   };
@@ -197,6 +221,7 @@ class Grammar {
     send.add_flag("--reply", flags.reply);
     send.add_flag("--now", flags.now);
     Value(send, "--wait", flags.wait);
+    Value(send, "--file", flags.file);
     AddPassphrase(send, flags.passphrase_fd, flags.passphrase_file);
     for (const char* name : {"poll", "recv", "receive"}) {
       CLI::App& poll = Add(app_, name, Command::kPoll);
@@ -237,6 +262,10 @@ class Grammar {
       Person(contacts, "rm", Command::kContactsRemove, "NAME").add_flag("-y,--yes", flags.yes);
       Person(contacts, "requests", Command::kContactsRequests);
     }
+    CLI::App& files = Group("files");
+    Person(files, "list", Command::kFilesList);
+    Value(Person(files, "save", Command::kFilesSave, "ID"), "--to", flags.to);
+    Person(files, "rm", Command::kFilesRemove, "ID");
     Person(app_, "backup", Command::kBackup, "FILE").add_flag("--no-passphrase", flags.no_passphrase);
     CLI::App& restore = Person(app_, "restore", Command::kRestore, "FILE");
     Value(restore, "--name", flags.name);

@@ -35,6 +35,9 @@ enum class Command {
   kContactsBlock,
   kContactsRemove,
   kContactsRequests,
+  kFilesList,
+  kFilesSave,
+  kFilesRemove,
   kBackup,
   kRestore,
   kKeysNew,
@@ -82,11 +85,12 @@ struct TalkFlags {
   bool line = false, ascii = false;  // of chat
   std::string profile;
   std::string exec;  // of poll
+  std::string file;  // of send
   std::string passphrase_fd, passphrase_file;
 };
 struct PeopleFlags {
   std::string first, second;  // NAME, ADDRESS, CODE or FILE, as the command says
-  std::string name, expires;
+  std::string name, expires, to;
   bool qr = false, accept_new = false, yes = false, no_passphrase = false;
   std::string passphrase_fd, passphrase_file;
 };

@@ -28,13 +28,14 @@ Run      node      full node: stores and relays (the default command)
          relay     ring and circuits only; stores nothing, holds no personal keys
          demo      a small network in one process: see it work
          up        keeps a local network running on ports 10001 and up
-Talk     send      NAME|ADDRESS [-m TEXT | < stdin]
+Talk     send      NAME|ADDRESS [-m TEXT | < stdin | --file FILE]
          poll      [--watch] [--wait 30s]
          chat      [NAME] [--line]                     on the whole screen
          invite    a one-time code for somebody you know
          accept    CODE
 People   keys      new|list|show|export|import|rm
          contacts  add|list|show|verify|rename|receipts|block|rm|requests
+         files     list|save|rm    what contacts have sent
          backup    FILE, restore FILE
 Look     status    this node in one screen; top: again every second
          ring      show|lookup POINT
@@ -110,10 +111,11 @@ options
   --port PORT            port of the first; the others follow (10001)
   --unsafe-log           whole addresses and ids in the log; warns
 )"},
-    {Command::kSend, "send", R"(usage: bulbil send NAME|ADDRESS [-m TEXT | < stdin] [--sign]
+    {Command::kSend, "send", R"(usage: bulbil send NAME|ADDRESS [-m TEXT | < stdin | --file FILE] [--sign]
 
-To a contact: a message of your conversation, up to 16,384 bytes. It is kept here until it is stored, and the keys that sealed it
-are gone once it was read. To an ADDRESS, or with --anon or --sign: a note, which says who you are only with --sign.
+To a contact: a message of your conversation, up to 65,536 bytes, or a file of up to 8 MiB. It is kept here until it is stored,
+and the keys that sealed it are gone once it was read; what is left of a file goes out with the next send, poll or chat. To an
+ADDRESS, or with --anon or --sign: a note of up to 16,384 bytes, which says who you are only with --sign.
 
   echo "hello" | bulbil send bob
   bulbil send bulb1... < letter.txt
@@ -121,6 +123,7 @@ are gone once it was read. To an ADDRESS, or with --anon or --sign: a note, whic
 
 options
   -m, --message TEXT     the text; others on this machine can see it in the process list: better stdin
+  --file FILE            this file, with its name; to a contact only. Its progress is on stderr
   --sign                 put your address and signature inside the seal; cannot be denied later
   --anon                 no sender at all (the default)
   --reply                a one-conversation reply key; not available yet
@@ -196,6 +199,26 @@ Shows eight words and a number that both of you see alike. Compare them over ano
 options
   --accept-new           the contact has a new key: take it in place of the old one
   -y, --yes              they were compared: do not ask
+)"},
+    {Command::kFilesList, "files list", R"(usage: bulbil files list
+
+Files that contacts have sent, and how much of each is here. They lie sealed in the book, at most 64 MiB of one contact and 256 MiB
+of all: what is beyond it is refused, which is told, until you remove some.
+
+options
+)"},
+    {Command::kFilesSave, "files save", R"(usage: bulbil files save ID [--to DIR]
+
+Writes a file that came into a folder, 0600, under its name made safe, and never over another one. Its path goes to stdout.
+
+options
+  --to DIR               the folder (the working directory)
+)"},
+    {Command::kFilesRemove, "files rm", R"(usage: bulbil files rm ID
+
+Forgets a file that came: it is gone from the book, and its room is free.
+
+options
 )"},
     {Command::kContactsRename, "contacts rename", R"(usage: bulbil contacts rename NAME NEW
 
@@ -366,6 +389,9 @@ std::string SharedOptions(Command command) {
     case Command::kContactsBlock:
     case Command::kContactsRemove:
     case Command::kContactsRequests:
+    case Command::kFilesList:
+    case Command::kFilesSave:
+    case Command::kFilesRemove:
     case Command::kBackup:
     case Command::kRestore:
       return absl::StrCat(kPassphrase,

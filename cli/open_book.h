@@ -44,7 +44,7 @@ class OpenBook {
 
   // Reads the book anew: handshakes that a poll has kept are opened.
   absl::Status Reload();
-  // All that the conversation with somebody left here, both ways.
+  // All that the conversation with somebody left here, both ways; files that came go with the next Save.
   absl::Status EraseHistory(const keys::PublicKey& peer);
   // Puts on disk what changed. Messages and notices of the change are not shown: use it where none can come.
   absl::Status Save();

@@ -44,6 +44,8 @@ const char* StateWord(chat::DeliveryState state) {
       return "stored";
     case chat::DeliveryState::kDelivered:
       return "delivered";
+    case chat::DeliveryState::kRefused:
+      return "refused";
     case chat::DeliveryState::kExpired:
       break;
   }
@@ -65,6 +67,8 @@ const char* NoticeWord(chat::BookNotice::Kind kind) {
       return "invite_taken";
     case Kind::kUnreadable:
       return "request_unreadable";
+    case Kind::kNoRoom:
+      return "file_refused";
     case Kind::kTooManyRequests:
       break;
   }
@@ -111,6 +115,7 @@ const char* StateMark(chat::DeliveryState state) {
       return "✓";
     case chat::DeliveryState::kDelivered:
       return "✓✓";
+    case chat::DeliveryState::kRefused:
     case chat::DeliveryState::kExpired:
       break;
   }
@@ -118,6 +123,9 @@ const char* StateMark(chat::DeliveryState state) {
 }
 
 std::string StateText(const chat::StateChange& change) {
+  if (change.state == chat::DeliveryState::kQueued && change.pieces > 0) {
+    return absl::StrCat("a file, ", change.stored, " of ", change.pieces, " boxes stored");
+  }
   if (change.state != chat::DeliveryState::kStored) return StateWord(change.state);
   return absl::StrCat("stored on ", change.copies);
 }
@@ -131,8 +139,7 @@ std::string OutgoingText(const chat::Outbox& outbox, absl::Time now, absl::TimeZ
   for (const auto& [number, message] : messages) {
     if (at++ < skip) continue;
     absl::StrAppend(&text, "  ", StateMark(message.state), " ", base::ToHex(base::ByteView(message.id).first(2)), "  ",
-                    absl::FormatTime("%Y-%m-%d %H:%M", message.queued_at, zone), "  ",
-                    StateText({message.id, message.state, message.copies}),
+                    absl::FormatTime("%Y-%m-%d %H:%M", message.queued_at, zone), "  ", StateText(chat::StateOf(message)),
                     !message.Final() && message.expiry != absl::InfiniteFuture() && message.expiry > now
                         ? absl::StrCat(", until ", absl::FormatTime("%Y-%m-%d", message.expiry, zone))
                         : "",
@@ -158,6 +165,8 @@ std::string NoticeText(const chat::BookNotice& notice, const std::string& who) {
       return absl::StrCat("  a stranger writes: ", name, "   see: bulbil contacts requests\n");
     case Kind::kInviteTaken:
       return absl::StrCat("  ", name, " accepted your invite\n");
+    case Kind::kNoRoom:
+      return absl::StrCat("! a file of ", name, " was refused: no room. See: bulbil files list\n");
     case Kind::kUnreadable:
       return "! somebody's request could not be opened: its key was used up. The sender tries again by itself\n";
     case Kind::kTooManyRequests:

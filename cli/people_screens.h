@@ -17,7 +17,7 @@ std::string ContactJson(const chat::Contact& contact, const chat::Conversation* 
 std::string RequestLine(const keys::PublicKey& key, const std::string& tag);
 std::string RequestJson(const keys::PublicKey& key, const std::string& tag);
 
-// "queued", "stored on 3", "delivered", "expired"; and the mark before it: · ✓ ✓✓ ✗.
+// "queued", "a file, 12 of 60 boxes stored", "stored on 3", "delivered", "expired", "refused"; and the mark before it: · ✓ ✓✓ ✗.
 std::string StateText(const chat::StateChange& change);
 const char* StateMark(chat::DeliveryState state);
 // The last messages to a contact, a line each, without their text.

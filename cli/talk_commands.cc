@@ -15,6 +15,7 @@
 #include "cli/chat_screen.h"
 #include "cli/contact_send.h"
 #include "cli/errors.h"
+#include "cli/file_commands.h"
 #include "cli/identities.h"
 #include "cli/open_book.h"
 #include "cli/poll_loop.h"
@@ -38,6 +39,11 @@ absl::Status CheckSendFlags(const TalkFlags& flags) {
                  .fix = {"let the reader answer to your address:  --sign", "or say nothing of yourself:             --anon"}});
   }
   if (flags.sign && flags.anonymous) return Fail({.exit = Exit::kUsage, .what = "--sign and --anon exclude each other"});
+  if (!flags.file.empty() && (flags.message || flags.sign || flags.anonymous)) {
+    return Fail({.exit = Exit::kUsage,
+                 .what = "a file goes alone, to a contact: without -m, --sign or --anon",
+                 .fix = {"bulbil send bob --file map.png"}});
+  }
   if (flags.to.empty()) {
     return Fail({.exit = Exit::kUsage, .what = "send to whom?", .fix = {"bulbil send bulb1... < letter.txt"}});
   }
@@ -68,20 +74,21 @@ absl::StatusOr<keys::PublicKey> Recipient(const std::string& text) {
 }
 
 // -m, else stdin byte for byte; a person at the keyboard is told how to end it.
-absl::StatusOr<base::Bytes> NoteText(const TalkFlags& flags, const Context& context) {
+absl::StatusOr<base::Bytes> NoteText(const TalkFlags& flags, size_t size_max, const Context& context) {
   std::string text = flags.message.value_or("");
   if (!flags.message) {
     if (IsTerminal(STDIN_FILENO)) {
       if (context.flags.no_input) return Fail({.exit = Exit::kUsage, .what = "no text", .fix = {"bulbil send ADDRESS < FILE"}});
       WriteStderr("Type the message; Ctrl-D on an empty line sends it. Your shell will not remember this text.\n");
     }
-    ASSIGN_OR_RETURN(text, ReadAll(STDIN_FILENO, chat::kNoteTextMax));
+    ASSIGN_OR_RETURN(text, ReadAll(STDIN_FILENO, size_max));
   }
   if (text.empty()) return Fail({.exit = Exit::kUsage, .what = "the message is empty; nothing was sent"});
-  if (text.size() > chat::kNoteTextMax) {
+  if (text.size() > size_max) {
     return Fail({.exit = Exit::kRefused,
-                 .what = absl::StrCat("the message is longer than ", ShownCount(chat::kNoteTextMax), " bytes; nothing was sent"),
-                 .fix = {absl::StrCat("send it in pieces:  split -b ", chat::kNoteTextMax, " FILE")}});
+                 .what = absl::StrCat("the message is longer than ", ShownCount(size_max), " bytes; nothing was sent"),
+                 .fix = {size_max == chat::kTextMax ? std::string("send it as a file:  bulbil send NAME --file FILE")
+                                                    : absl::StrCat("send it in pieces:  split -b ", size_max, " FILE")}});
   }
   return base::ToBytes(base::AsBytes(text));
 }
@@ -139,9 +146,15 @@ absl::Status SendNote(const Invocation& invocation, const Context& context) {
   if (to_contact && !flags.sign && !flags.anonymous) {
     ASSIGN_OR_RETURN(const auto open, BookFor(invocation, context));
     ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(flags.to));
-    ASSIGN_OR_RETURN(base::Bytes text, NoteText(flags, context));
+    if (!flags.file.empty()) {
+      ASSIGN_OR_RETURN(FileToSend file, ReadFileToSend(flags.file));
+      return SendToContact(invocation, context, *open, contact, std::move(file.bytes), std::move(file.name));
+    }
+    ASSIGN_OR_RETURN(base::Bytes text, NoteText(flags, chat::kTextMax, context));
     return SendToContact(invocation, context, *open, contact, std::move(text));
   }
+  if (!flags.file.empty())
+    return Fail({.exit = Exit::kUsage, .what = "files go to contacts only", .fix = {"bulbil contacts add NAME ADDRESS"}});
   if (!flags.wait.empty()) {
     return Fail({.exit = Exit::kUsage, .what = "--wait is for messages to a contact: a note is sent once, and tells at once"});
   }
@@ -149,7 +162,7 @@ absl::Status SendNote(const Invocation& invocation, const Context& context) {
   ASSIGN_OR_RETURN(request.recipient, to_contact ? AddressOfContact(invocation, context) : Recipient(flags.to));
   ASSIGN_OR_RETURN(const std::optional<keys::LoadedKey> signer, Signer(flags, context));
   if (signer) request.signer = &signer->key;
-  ASSIGN_OR_RETURN(request.text, NoteText(flags, context));
+  ASSIGN_OR_RETURN(request.text, NoteText(flags, chat::kNoteTextMax, context));
   const absl::Time start = absl::Now();
   ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, TalkSession::Open(invocation, context));
   ASSIGN_OR_RETURN(const chat::SendResult result, SendAndWait(*session, request, context));

@@ -13,7 +13,8 @@
 
 namespace cli {
 
-// The text is -m or stdin, byte for byte, 1 to chat::kNoteTextMax bytes. Without --sign no identity is looked at or made.
+// The text is -m or stdin, byte for byte, 1 to chat::kNoteTextMax bytes, to a contact chat::kTextMax; or --file. Without --sign
+// no identity is looked at or made.
 absl::Status SendNote(const Invocation& invocation, const Context& context);
 
 // Prints every new message once, made safe for a terminal (in JSON too), then a summary. kTime if --wait saw nothing.

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/terminal_text.h"
 #include "cli/json.h"
+#include "cli/received_files.h"
 #include "cli/values.h"
 #include "keys/address.h"
 
@@ -100,14 +101,14 @@ std::string MessageText(const chat::Message& message, absl::Time now, absl::Time
   if (safe.removed > 0) {
     absl::StrAppend(&text, "    ⚠ ", Plural(safe.removed, "unsafe character", "unsafe characters"), " removed\n");
   }
-  std::string body = safe.text;
+  std::string body = message.file ? FileMessageText(message) : safe.text;
   while (!body.empty() && body.back() == '\n') body.pop_back();
   return absl::StrCat(text, "    ", absl::StrReplaceAll(body, {{"\n", "\n    "}}), "\n\n");
 }
 
 std::string MessageJson(const chat::Message& message, const std::string& mailbox, const Sender& sender) {
-  return JsonObject()
-      .Add("schema", 1)
+  JsonObject json;
+  json.Add("schema", 1)
       .Add("type", "message")
       .Add("id", IdOf(message.id))
       .Add("mailbox", mailbox)
@@ -120,8 +121,11 @@ std::string MessageJson(const chat::Message& message, const std::string& mailbox
       .Add("sent_hour", absl::FormatTime("%Y-%m-%dT%H:%MZ", HourTime(message.sent_hour), absl::UTCTimeZone()))
       .Add("received", UtcText(message.received))
       .Add("reply", "")
-      .Add("text", base::SanitizeForTerminal(message.text).text)
-      .Line();
+      .Add("text", base::SanitizeForTerminal(message.text).text);
+  if (message.file) {
+    json.Add("file", base::SanitizeForTerminal(base::AsBytes(message.file->name)).text).Add("size", message.file->size);
+  }
+  return json.Line();
 }
 
 std::string SummaryText(const chat::PollResult& result, const std::string& mailbox) {

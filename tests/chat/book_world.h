@@ -180,6 +180,11 @@ class CuttableStore : public chat::InboxStore {
   }
   absl::StatusOr<base::Bytes> Get(base::ByteView name) const override { return inner_.Get(name); }
   void Clear() { inner_ = {}; }
+  size_t Count(char first) const {
+    size_t count = 0;
+    EXPECT_OK(inner_.ForEach(static_cast<uint8_t>(first), [&](base::ByteView, base::ByteView) { ++count; }));
+    return count;
+  }
 
   int64_t writes_left = -1;  // -1: no end
 
@@ -193,6 +198,8 @@ class Person {
     keys::PublicKey from;
     std::string text;
     bool late = false;
+    chat::NoteId id{};
+    std::optional<chat::FileInfo> file;
   };
 
   Person(LossyStore& store, uint64_t seed)
@@ -230,6 +237,15 @@ class Person {
     const absl::Status saved = Save(wall_now);
     return saved.ok() ? id : absl::StatusOr<chat::MessageId>(saved);
   }
+
+  absl::StatusOr<chat::MessageId> SendFile(const keys::PublicKey& to, const std::string& name, const base::Bytes& bytes,
+                                           absl::Time wall_now) {
+    auto id = book_->SendFile(to, name, bytes, wall_now);
+    if (!id.ok()) return id;
+    const absl::Status saved = Save(wall_now);
+    return saved.ok() ? id : absl::StatusOr<chat::MessageId>(saved);
+  }
+  absl::StatusOr<base::Bytes> ReadFile(const Shown& one) { return inbox_.ReadFile(one.from, one.id, *one.file); }
 
   // Lists the door, then one round of reading and everything that is due. Not OK if the disk was cut off: dead until Restart.
   absl::Status Run(absl::Time wall_now, bool with_door = true) {
@@ -283,7 +299,8 @@ class Person {
     // Between printing and noting that it was printed a crash shows it again (inbox.h); here that instant does not exist.
     if (messages.empty() || !inbox_.Apply(done).ok()) return;
     for (const chat::Message& message : messages) {
-      shown.push_back({message.from.value_or(keys::PublicKey{}), base::ToString(message.text), message.late});
+      shown.push_back(
+          {message.from.value_or(keys::PublicKey{}), base::ToString(message.text), message.late, message.id, message.file});
     }
   }
   void Carry(const chat::BookTask& task, absl::Time wall_now) {

@@ -83,7 +83,7 @@ TEST_F(ChatModelTest, DrawsWhatWasSaidWithTimesNamesAndTicks) {
   model_.AddMessage(yesterday, false);
   const chat::Message own = Own(bob_, "Understood.");
   model_.AddMessage(own, false);
-  model_.SetState(bob_, own.id, chat::DeliveryState::kStored, 3, false);
+  model_.SetState(bob_, {own.id, chat::DeliveryState::kStored, 3}, false);
   const std::vector<std::string> rows = Rows();
   EXPECT_TRUE(absl::StartsWith(rows[0], "┌ contacts ──────┬ bob ✔ verified ──")) << rows[0];
   EXPECT_TRUE(absl::StartsWith(rows[1], "│▸bob ✔          │ ── yesterday ──")) << rows[1];
@@ -99,7 +99,7 @@ TEST_F(ChatModelTest, TicksSayWhatIsKnown) {
   const chat::Message own = Own(bob_, "hello");
   model_.AddMessage(own, false);
   const auto tick = [&](chat::DeliveryState state, bool under_way = false) {
-    model_.SetState(bob_, own.id, state, 2, under_way);
+    model_.SetState(bob_, {own.id, state, 2}, under_way);
     return TickOf(model_.OpenThread().entries.front(), false) + TickOf(model_.OpenThread().entries.front(), true);
   };
   EXPECT_EQ(tick(chat::DeliveryState::kQueued), "·.");
@@ -262,7 +262,7 @@ TEST_F(ChatModelTest, QuitAsksOnceWhileSomethingIsNotStored) {
   EXPECT_TRUE(Shows("1 message is not stored yet"));
   EXPECT_TRUE(std::holds_alternative<QuitChat>(Press(Code::kQuit)[0]));
   Press(Code::kUp);
-  model_.SetState(bob_, own.id, chat::DeliveryState::kStored, 2, false);
+  model_.SetState(bob_, {own.id, chat::DeliveryState::kStored, 2}, false);
   EXPECT_TRUE(std::holds_alternative<QuitChat>(Press(Code::kQuit)[0]));
 }
 

@@ -70,6 +70,32 @@ def talk(alice, bob):
     check("✔" in alice.local("contacts", "list").decode(), "verified")
 
 
+def files(alice, bob):
+    """A file of many boxes: sent, listed, saved under a safe name and never over another, removed."""
+    content = os.urandom(40000)
+    path = os.path.join(alice.home, "my map.png")
+    with open(path, "wb") as file:
+        file.write(content)
+    sent = json.loads(alice.network("send", "bob", "--file", path, "--json"))
+    check(sent["state"] == "stored" and sent["boxes"] == 25, sent)
+    came = [event for event in bob.poll() if event["type"] == "message"]
+    check([(event["file"], event["size"]) for event in came] == [("my map.png", 40000)], came)
+    tag = came[0]["id"][:8]
+    check(json.loads(bob.local("files", "list", "--json"))["pieces_here"] == 25, "all here")
+    for name in ["my map.png", "my map-1.png"]:
+        saved = bob.local("files", "save", tag, "--to", bob.home).decode().strip()
+        check(saved == os.path.join(bob.home, name), saved)
+        with open(saved, "rb") as file:
+            check(file.read() == content, "the same bytes")
+    bob.local("files", "rm", tag)
+    check(bob.local("files", "list") == b"no files\n", "gone")
+    bob.local("files", "save", tag, expect=3)
+    with open(path, "ab") as file:
+        file.truncate((8 << 20) + 1)
+    alice.network("send", "bob", "--file", path, expect=7)
+    alice.network("send", bob.address, "--file", path, expect=2)
+
+
 def receipts(alice, bob):
     bob.local("contacts", "receipts", "alice", "on")
     alice.send("bob", "seen?")
@@ -185,6 +211,7 @@ def main():
         healthy(cluster)
         alice, bob = Person(cluster, "alice"), Person(cluster, "bob")
         talk(alice, bob)
+        files(alice, bob)
         receipts(alice, bob)
         executes(alice, bob)
         bot_of_the_docs(alice, bob)

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "chat/contact_entries.h"
+
+#include "base/byte_reader.h"
+
+namespace chat {
+
+base::Bytes EncodeContact(const Contact& contact) {
+  base::ByteWriter out;
+  out.Append(contact.key.view()).U8(contact.verified ? 1 : 0).U8(contact.acknowledge ? 1 : 0).U8(contact.changed_key ? 1 : 0);
+  out.Append(contact.changed_key.value_or(keys::PublicKey{}).view()).Append(base::AsBytes(contact.name));
+  return out.Take();
+}
+
+absl::StatusOr<Contact> DecodeContact(base::ByteView bytes) {
+  base::ByteReader in(bytes);
+  Contact contact;
+  contact.key.bytes = in.Array<32>();
+  contact.verified = in.U8() == 1;
+  contact.acknowledge = in.U8() == 1;
+  const bool changed = in.U8() == 1;
+  const keys::PublicKey other{in.Array<32>()};
+  if (changed) contact.changed_key = other;
+  contact.name = base::ToString(in.Rest());
+  if (!in.ok()) return absl::DataLossError("damaged contact");
+  return contact;
+}
+
+}  // namespace chat
