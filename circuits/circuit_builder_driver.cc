@@ -40,6 +40,7 @@ CircuitBuilder::CircuitBuilder(const overlay::Network& network, std::optional<ke
 // Their descriptors are put where the walk looks for them: the directory may have made room with them meanwhile.
 std::vector<Peer> CircuitBuilder::PooledPeers() {
   std::vector<Peer> peers;
+  for (const keys::PublicKey& liar : book_.Caught(loop_.WallNow())) pool_.Remove(liar);
   for (const RelayPool::Relay& relay : pool_.relays()) {
     peers.push_back(relay.descriptor.ToPeer(network_));
     if (!book_.FindAny(peers.back().node_key, loop_.WallNow()).has_value()) {
@@ -63,6 +64,8 @@ TableWalk::Options CircuitBuilder::OptionsFor(const Request& request) {
     options.rules.shun.insert(request.last->node_key);
   }
   if (own_key_.has_value()) options.rules.never.insert(*own_key_);
+  const NodeKeys caught = book_.Caught(loop_.WallNow());
+  options.rules.never.insert(caught.begin(), caught.end());
   if (const RoutingTable* covering = view_.Covering(loop_.Now())) {
     options.choices = covering->Members();
     options.is_ring = true;

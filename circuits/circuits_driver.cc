@@ -33,8 +33,11 @@ CircuitsDriver::CircuitsDriver(CircuitsOptions options, base::EventLoop& loop, o
       keep_timer_(loop, [this] { KeepRelays(); }),
       timer_(loop, [this] { Apply(relay_.OnTick(loop_.Now())); }) {
   links_.SetListener(this);
+  view_.on_table = [this](const overlay::RoutingTable& table) { directory_.convictions().Observe(table, loop_.WallNow()); };
   if (!options_.keep_relays) return;
   RestoreRelays();
+  reports_.emplace(loop_, own_, builder_, start_, rng_);
+  directory_.convictions().on_found = [this](const overlay::Contradiction& found) { reports_->Add(found); };
   filler_.emplace(options_.network, options_.own_key, loop_, own_, builder_, start_, view_, book_, pool_, rng_);
   keep_timer_.Reset(loop_.Now() + kFirstGuardLook);
 }
@@ -62,7 +65,10 @@ void CircuitsDriver::KeepRelays() {
   options_.keep_relays(std::move(now));
 }
 
-CircuitsDriver::~CircuitsDriver() { links_.SetListener(nullptr); }
+CircuitsDriver::~CircuitsDriver() {
+  links_.SetListener(nullptr);
+  directory_.convictions().on_found = nullptr;
+}
 
 Relay::Options CircuitsDriver::RelayOptions() {
   return {.network = options_.network,
@@ -158,7 +164,14 @@ void CircuitsDriver::Do(CheckTarget& action) {
                   wall_now = loop_.WallNow()] { *result = overlay::DecodeDescriptor(network, descriptor, wall_now); },
                  [this, result, circuit = action.circuit, alive = std::weak_ptr(alive_)] {
                    if (alive.expired()) return;
-                   if (result->ok()) directory_.Keep(**result);
+                   if (result->ok()) {
+                     const overlay::Convictions& convictions = directory_.convictions();
+                     if (convictions.IsConvicted((*result)->node_key, loop_.WallNow())) {
+                       *result = absl::PermissionDeniedError("convicted");
+                     } else {
+                       directory_.Keep(**result);
+                     }
+                   }
                    Apply(relay_.OnTarget(circuit, *result, loop_.Now()));
                  });
 }

@@ -10,6 +10,7 @@
 
 #include "base/event_loop.h"
 #include "circuits/circuit_operations_driver.h"
+#include "circuits/contradiction_reports_driver.h"
 #include "circuits/endpoint.h"
 #include "circuits/pool_filler_driver.h"
 #include "circuits/relay.h"
@@ -32,7 +33,8 @@ struct CircuitsOptions {
 
   std::vector<std::string> bootstrap;  // of a client; tried in turn
 
-  // Guards and pool over restarts, for a process that runs for long; it fills the pool in the background. Empty: neither.
+  // Guards and pool over restarts, for a process that runs for long; it fills the pool in the background, and reports members whose
+  // tables contradict each other. Empty: none of these.
   base::Bytes kept_relays;                        // what keep_relays was last given; empty at the first start
   std::function<void(base::Bytes)> keep_relays;  // after the first guard and every kKeepRelaysEvery, if changed; to be sealed
 };
@@ -96,6 +98,7 @@ class CircuitsDriver : private overlay::LinkListener {
   CircuitBuilder builder_;
   StartTables start_;
   CircuitOperations operations_;
+  std::optional<ContradictionReports> reports_;
   std::optional<PoolFiller> filler_;
   base::Bytes kept_;
   base::Timer keep_timer_;

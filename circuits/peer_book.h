@@ -35,6 +35,8 @@ class PeerBook {
   bool Distrust(const keys::PublicKey& node_key, absl::Time now);
   // And the distrusted.
   NodeKeys Blamed(absl::Time now) const;
+  // Who contradicts itself (overlay/convictions.h): never a hop.
+  NodeKeys Caught(absl::Time wall_now) const { return directory_.convictions().Caught(wall_now); }
 
  private:
   struct BlamedNode {

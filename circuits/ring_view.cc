@@ -46,6 +46,7 @@ std::optional<std::vector<Peer>> ResponsibleBy(const overlay::Network& network, 
 }
 
 RingView::Seen& RingView::Keep(const RoutingTable& table, absl::Time now) {
+  if (on_table) on_table(table);
   const auto held = tables_.find(table.owner.point);
   if (held != tables_.end()) {
     Seen& seen = held->second;

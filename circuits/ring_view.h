@@ -12,6 +12,7 @@
 // Bounded: kTablesMax tables, kMetMax nodes met; the oldest goes.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -40,7 +41,10 @@ class RingView {
   // A verified table, seen now.
   void Add(const overlay::RoutingTable& table, absl::Time now);
   // One that the density forbids: it counts for that and nothing else, for if the ring has changed, such tables will show it.
-  void AddDoubted(const overlay::RoutingTable& table, absl::Time now) { density_.Add(table, now); }
+  void AddDoubted(const overlay::RoutingTable& table, absl::Time now) {
+    if (on_table) on_table(table);
+    density_.Add(table, now);
+  }
   // One to begin at. `trusted`: the own node's, or of an address that the user named.
   void AddStart(const overlay::RoutingTable& table, bool trusted, absl::Time now);
   // A node proved its key to this client: on a link, or as a hop.
@@ -56,6 +60,8 @@ class RingView {
   // Owner and replicas of the point; nothing if it has to be looked up.
   std::optional<std::vector<overlay::Peer>> Responsible(const overlay::NodeId& point, absl::Time now) const;
   const RingDensity& density() const { return density_; }
+
+  std::function<void(const overlay::RoutingTable&)> on_table;  // every one that is added
 
  private:
   struct Seen {

@@ -17,12 +17,14 @@
 #include "cli/help.h"
 #include "cli/process_use.h"
 #include "cli/relay_file.h"
+#include "cli/tables_mark.h"
 #include "dht/dht_driver.h"
 #include "dht/memory_record_store.h"
 #include "dht/rocksdb_record_store.h"
 #include "keys/key_store.h"
 #include "keys/onion_key_file.h"
 #include "keys/system_rng.h"
+#include "overlay/contradiction_gossip_driver.h"
 #include "overlay/grpc_client.h"
 #include "overlay/grpc_event_loop.h"
 #include "overlay/grpc_link.h"
@@ -103,7 +105,8 @@ struct LocalNode::Parts {
         links(loop, rng, &directory, {.node = overlay::GrpcLinks::OwnNode{identity, [this] { return OwnDescriptor(); }}}),
         kinds(MakeKinds(from.network)),
         store(std::move(opened)),
-        relay_file(from.directory, node_key) {}
+        relay_file(from.directory, node_key),
+        tables_mark(from.directory) {}
 
   base::Bytes OwnDescriptor() const { return ring ? ring->descriptor().encoded : base::Bytes(); }
   absl::Status Listen();
@@ -127,10 +130,13 @@ struct LocalNode::Parts {
   dht::RecordKinds kinds;
   std::unique_ptr<dht::RecordStore> store;
   const RelayFile relay_file;
+  const TablesMark tables_mark;
   std::unique_ptr<overlay::RingDriver> ring;
+  std::unique_ptr<overlay::ContradictionGossip> gossip;
   std::unique_ptr<dht::DhtDriver> dht;
   std::unique_ptr<DhtPlaceStore> places;
   std::unique_ptr<chat::MailboxEndpoint> mailbox;
+  std::unique_ptr<circuits::ReportEndpoint> endpoint;
   std::unique_ptr<circuits::CircuitsDriver> circuits;
   std::unique_ptr<ControlService> control;
   uint16_t port = 0;
@@ -183,7 +189,7 @@ circuits::CircuitsOptions LocalNode::Parts::CircuitsOptions() {
               options.network, client, [this] { return OwnDescriptor(); }, loop),
           .ready_circuits = options.role == overlay::Role::kStoring ? kReadyCircuits : 0,
           .own_key = node_key.public_key(),
-          .endpoint = mailbox.get(),
+          .endpoint = endpoint.get(),
           .own_descriptor = [this] { return OwnDescriptor(); },
           .own_table =
               [this](uint8_t index) {
@@ -215,8 +221,17 @@ void LocalNode::Parts::BuildDrivers() {
                                    .role = options.role,
                                    .address = advertised,
                                    .onion_keys = std::exchange(kept_onion_keys, {}),
-                                   .keep_onion_keys = [this](const keys::OnionKeys& kept) { KeepOnionKeys(kept); }},
+                                   .keep_onion_keys = [this](const keys::OnionKeys& kept) { KeepOnionKeys(kept); },
+                                   .tables_until = tables_mark.Load(),
+                                   .keep_tables_until =
+                                       [this](absl::Time until) {
+                                         loop.RunSlow([mark = tables_mark, until, &rng = rng] { mark.Save(until, rng); }, [] {});
+                                       }},
       node_key, loop, *server, client, directory, rng);
+  gossip = std::make_unique<overlay::ContradictionGossip>(
+      options.network, node_key.public_key(),
+      [this] { return ring->IsMember() ? ring->table().Members() : std::vector<overlay::Peer>{}; }, loop, *server, client,
+      directory, rng);
   dht::ReplicatorOptions store_options{.network = options.network};
   store_options.bytes_max = options.store_bytes_max.value_or(store_options.bytes_max);
   dht = std::make_unique<dht::DhtDriver>(std::move(store_options), node_key, kinds, *store, loop, rng, *server, client,
@@ -228,6 +243,8 @@ void LocalNode::Parts::BuildDrivers() {
   if (options.role == overlay::Role::kStoring) {
     places = std::make_unique<DhtPlaceStore>(*dht, loop);
     mailbox = std::make_unique<chat::MailboxEndpoint>(loop, *places, kinds, options.network.name, node_key.public_key());
+    endpoint =
+        std::make_unique<circuits::ReportEndpoint>(*mailbox, [this](base::ByteView proof) { gossip->HearFromCircuit(proof); });
   }
   circuits = std::make_unique<circuits::CircuitsDriver>(CircuitsOptions(), loop, links, directory, rng);
   links.ServeOn(*server);
@@ -320,6 +337,7 @@ void LocalNode::FillStatus(bulbil::v1::StatusReply& status) const {
   if (ring.IsAlone()) pointers.add_successors(parts.advertised);
   if (ring.predecessor()) pointers.set_predecessor(ring.predecessor()->address);
   pointers.set_fingers(static_cast<uint32_t>(ring.table().fingers.size()));
+  pointers.set_convicted(static_cast<uint32_t>(parts.directory.convictions().CountConvicted(parts.loop.WallNow())));
 
   const dht::ReplicatorStats store = parts.dht->stats();
   bulbil::v1::StoreStatus& records = *status.mutable_store();

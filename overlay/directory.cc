@@ -12,6 +12,7 @@ namespace overlay {
 absl::StatusOr<Descriptor> Directory::Add(base::ByteView encoded, absl::Time wall_now) {
   if (const Descriptor* held = FindEncoded(encoded, wall_now)) return *held;
   ASSIGN_OR_RETURN(Descriptor descriptor, DecodeDescriptor(network_, encoded, wall_now));
+  if (convictions_.IsConvicted(descriptor.node_key, wall_now)) return absl::PermissionDeniedError("convicted");
   return Keep(std::move(descriptor));
 }
 
@@ -20,6 +21,7 @@ absl::StatusOr<Descriptor> Directory::AddOf(const keys::PublicKey& node_key, bas
   if (held != nullptr && held->node_key == node_key) return *held;
   ASSIGN_OR_RETURN(Descriptor descriptor, DecodeDescriptor(network_, encoded, wall_now));
   if (descriptor.node_key != node_key) return absl::UnauthenticatedError("the descriptor of somebody else");
+  if (convictions_.IsConvicted(node_key, wall_now)) return absl::PermissionDeniedError("convicted");
   return Keep(std::move(descriptor));
 }
 
@@ -45,7 +47,8 @@ void Directory::MakeRoom() {
 
 const Descriptor* Directory::Find(const keys::PublicKey& node_key, absl::Time wall_now) const {
   const auto found = by_key_.find(node_key);
-  return found == by_key_.end() || found->second.expires <= wall_now ? nullptr : &found->second;
+  const bool is_held = found != by_key_.end() && found->second.expires > wall_now;
+  return is_held && !convictions_.IsConvicted(node_key, wall_now) ? &found->second : nullptr;
 }
 
 const Descriptor* Directory::FindEncoded(base::ByteView encoded, absl::Time wall_now) const {

@@ -2,7 +2,9 @@
 // overlay/directory.h — verified descriptors by node key, the newest of each, forgotten when they expire.
 //
 // Bounded: beyond the capacity the one that expires first goes. Anybody can show descriptors of fresh keys, which all expire later
-// than those held, so what a node lives by (its neighbours and fingers) is protected from them. Not thread-safe: one event loop.
+// than those held, so what a node lives by (its neighbours and fingers) is protected from them.
+// Who is convicted (convictions.h) has no descriptor here: it is nobody, on links, in calls and as a hop.
+// Not thread-safe: one event loop.
 #pragma once
 
 #include <optional>
@@ -10,6 +12,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
+#include "overlay/convictions.h"
 #include "overlay/descriptor.h"
 
 namespace overlay {
@@ -18,9 +21,9 @@ inline constexpr size_t kDirectoryMax = 4096;  // about 500 bytes each
 
 class Directory {
  public:
-  explicit Directory(const Network& network, size_t capacity = kDirectoryMax) : network_(network), capacity_(capacity) {}
+  explicit Directory(const Network& network, size_t capacity = kDirectoryMax) : network_(network), capacity_(capacity), convictions_(network) {}
 
-  // Decodes and keeps it, if it is newer than what is held. Returns the one now held for that key.
+  // Decodes and keeps it, if it is newer than what is held. Returns the one now held for that key. PermissionDenied: convicted.
   absl::StatusOr<Descriptor> Add(base::ByteView encoded, absl::Time wall_now);
   // As Add, for one that has to be of this key (else Unauthenticated). The very one that is held costs no check of a signature.
   absl::StatusOr<Descriptor> AddOf(const keys::PublicKey& node_key, base::ByteView encoded, absl::Time wall_now);
@@ -33,12 +36,15 @@ class Directory {
   bool IsProtected(const keys::PublicKey& node_key) const { return protected_.contains(node_key); }
   const Descriptor* Find(const keys::PublicKey& node_key, absl::Time wall_now) const;
   size_t size() const { return by_key_.size(); }
+  Convictions& convictions() { return convictions_; }
+  const Convictions& convictions() const { return convictions_; }
 
  private:
   void MakeRoom();
 
   const Network network_;
   const size_t capacity_;
+  Convictions convictions_;
   absl::flat_hash_set<keys::PublicKey> protected_;
   absl::flat_hash_map<keys::PublicKey, Descriptor> by_key_;
 };

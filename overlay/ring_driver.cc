@@ -32,7 +32,12 @@ RingDriver::RingDriver(Options options, const keys::SigningKey& node_key, base::
       meet_timer_(loop, [this] { MeetBootstrap(); }),
       deadline_timer_(loop, [this] { CheckJoinDeadline(); }) {
   CHECK(options_.network.virtual_nodes >= 1 && options_.network.virtual_nodes <= kVirtualNodesMax);
-  for (size_t index = 0; index < nodes_.size(); ++index) nodes_[index].ring = MakeRing(index);
+  // If the file was lost, earlier tables were still issued before now, unless the clock went back too.
+  tables_until_ = std::max(options_.tables_until, absl::FromUnixSeconds(absl::ToUnixSeconds(loop_.WallNow())));
+  for (size_t index = 0; index < nodes_.size(); ++index) {
+    nodes_[index].ring = MakeRing(index);
+    nodes_[index].table_issued = tables_until_;
+  }
   Renew();
   Serve(server);
 }
@@ -161,6 +166,9 @@ void RingDriver::OnDoubt(const keys::PublicKey& process) {
 void RingDriver::Post(size_t index, overlay::Call call) {
   const Asker asker = {index, nodes_[index].life};
   if (call.to.node_key == node_key_.public_key()) return PostHere(asker, std::move(call));
+  if (directory_.convictions().IsConvicted(call.to.node_key, loop_.WallNow())) {
+    return Later([this, asker, call = std::move(call)] { OnReply(asker, call, absl::UnavailableError("convicted")); });
+  }
   ++open_calls_;
   const absl::Time deadline = loop_.Now() + call.timeout;
   Ask(asker, std::move(call), deadline, /*introduced=*/false);
@@ -316,7 +324,8 @@ void RingDriver::MeetBootstrap() {
 
 void RingDriver::OnMet(const absl::StatusOr<Descriptor>& met, size_t of) {
   --meeting_;
-  if (met.ok() && met->node_key != node_key_.public_key()) {
+  const bool is_other = met.ok() && met->node_key != node_key_.public_key();
+  if (is_other && !directory_.convictions().IsConvicted(met->node_key, loop_.WallNow())) {
     directory_.Keep(*met);
     const std::vector<Peer> contact = {met->ToPeer(options_.network)};
     Ring& ring = *nodes_[0].ring;

@@ -5,11 +5,13 @@
 // grpc.health.v1 Check and Watch: SERVING exactly while a member (service "" or "bulbil.v1.Ring"; "bulbil.v1.Ring/i" asks for
 // virtual node i).
 // Keeps the own descriptor signed (renewed at half its life; onion keys rotate, the previous one stays usable), the routing table
-// signed (anew when it changed or at half its life), and in the directory the descriptors of everybody in the table, because
-// relays and clients ask this node for them, and a relay looks nothing up for a client (protocol.md 6).
+// signed (anew when it changed, but not within kTableSpacing, or at half its life; its times only ever go up, see contradiction.h),
+// and in the directory the descriptors of everybody in the table, because relays and clients ask this node for them, and a relay
+// looks nothing up for a client (protocol.md 6).
 // A network of v virtual nodes has one core for each. The first one leads: it creates, joins, founds and loses the ring for the
 // process, as if it were the only one. The others join one after another once it has a successor of another process, through that
 // successor, and are dropped when it is detached. What they ask of each other stays in this process.
+// Who is convicted is not asked, as if it did not answer, and not answered, being unknown (directory.h): so it is nobody's neighbour.
 // The processes of successor and predecessor are watched while a member (health_watch_driver.h).
 // All calls and callbacks on the loop's thread; a callback is never made from inside the call that asked.
 #pragma once
@@ -35,6 +37,8 @@ inline constexpr absl::Duration kDescribeEvery = absl::Seconds(60);     // a nod
 inline constexpr absl::Duration kDescribeAgain = absl::Seconds(5);      // to one that failed to describe itself
 inline constexpr absl::Duration kMeetPause = absl::Seconds(1);          // between rounds over the bootstrap addresses, while outside
 inline constexpr absl::Duration kMeetPauseMember = absl::Seconds(30);   // and as a member, looking for another ring
+inline constexpr absl::Duration kTableSpacing = absl::Seconds(1);       // so that times, whole seconds, do not outrun the clock
+inline constexpr absl::Duration kTablesAhead = absl::Seconds(10);       // keep_tables_until is told ahead of need: disks rest
 inline constexpr absl::Duration kLeaveGrace = absl::Seconds(1);         // for the neighbours to hear of it
 
 class RingDriver {
@@ -46,6 +50,9 @@ class RingDriver {
     base::Bytes admission{};
     keys::OnionKeys onion_keys{};                                         // kept from an earlier run; may be none, or too old
     std::function<void(const keys::OnionKeys&)> keep_onion_keys = nullptr;  // told of new ones, from the constructor on
+    // No table of an earlier run was issued later than this; and told before one is, from Create or Join on.
+    absl::Time tables_until = absl::UnixEpoch();
+    std::function<void(absl::Time)> keep_tables_until = nullptr;
   };
 
   // Registers its methods. Everything referred to must outlive the driver; no server may call it once it is gone.
@@ -80,7 +87,7 @@ class RingDriver {
   // Each of them; index < virtual_nodes().
   size_t virtual_nodes() const { return nodes_.size(); }
   const Ring& virtual_node(size_t index) const { return *nodes_[index].ring; }
-  // Signed; good until the next call for that index. Of a non-member it names nobody but us.
+  // Signed, up to kTableSpacing behind; good until the next call for that index. A non-member's is not, and names nobody but us.
   const RoutingTable& table(size_t index = 0) const;
   const Descriptor& descriptor() const { return descriptor_; }
   std::span<const keys::X25519KeyPair> onion_keys() const { return onion_keys_.pairs; }  // the current one first, then the previous
@@ -91,6 +98,8 @@ class RingDriver {
     std::unique_ptr<Ring> ring;
     uint32_t life = 0;  // one more with every new ring: answers to the one before count for nothing
     RoutingTable table;
+    absl::Time table_issued;  // of the last one signed; before the first: no earlier one was later
+    absl::Time table_signed = absl::InfinitePast();  // the same on the steady clock
     std::optional<Peer> traced_successor, traced_predecessor;
   };
   // Which ring asked; and a call of it.
@@ -122,6 +131,7 @@ class RingDriver {
 
   // What it answers.
   void Serve(RpcServer& server);
+  void SignTableOf(size_t index) const;
   void OnRingRequest(const Caller& caller, std::string_view method, const std::string& request, const RpcResponder& respond);
   void OnDescribe(const Caller& caller, const std::string& request, const RpcResponder& respond);
   void OnTable(const std::string& request, const RpcResponder& respond);
@@ -185,6 +195,7 @@ class RingDriver {
   };
   std::vector<HealthWatcher> health_watchers_;
   size_t open_calls_ = 0;
+  mutable absl::Time tables_until_;  // what keep_tables_until was last told
   std::function<void()> leave_done_;
   std::shared_ptr<char> alive_ = std::make_shared<char>();  // what callbacks in flight hold weakly
 };

@@ -126,20 +126,32 @@ const RoutingTable& RingDriver::table(size_t index) const {
   RoutingTable& held = nodes_[index].table;
   RoutingTable now;
   now.owner = ring.self();
-  if (ring.IsMember()) {
-    now.fingers = ring.fingers().Distinct();
-    now.successors = ring.FarSuccessors();
-    now.predecessors = ring.FarPredecessors();
-  }
+  if (!ring.IsMember()) return held = std::move(now);
+  now.fingers = ring.fingers().Distinct();
+  now.successors = ring.FarSuccessors();
+  now.predecessors = ring.FarPredecessors();
   if (now.fingers.size() > kTableFingersMax) now.fingers.erase(now.fingers.begin(), now.fingers.end() - kTableFingersMax);
   const bool same = SameFingers(now.fingers, held.fingers) && SamePeers(now.successors, held.successors) &&
                     SamePeers(now.predecessors, held.predecessors);
-  const bool young = !held.encoded.empty() && loop_.WallNow() < held.issued + options_.network.table_lifetime / 2;
-  if (!same || !young) {
-    held = std::move(now);
-    SignTable(options_.network, node_key_, held, loop_.WallNow());
-  }
+  const absl::Duration age = loop_.Now() - nodes_[index].table_signed;
+  const absl::Duration half = options_.network.table_lifetime / 2;
+  const bool young = age < half && loop_.WallNow() < held.issued + half;
+  const bool serves = !held.encoded.empty() && (age < kTableSpacing || (same && young));
+  if (serves) return held;
+  held = std::move(now);
+  SignTableOf(index);
   return held;
+}
+
+// Later than all before it, by any clock; and where these times have got to is kept before one goes out.
+void RingDriver::SignTableOf(size_t index) const {
+  VirtualNode& node = nodes_[index];
+  SignTable(options_.network, node_key_, node.table, loop_.WallNow(), node.table_issued);
+  node.table_issued = node.table.issued;
+  node.table_signed = loop_.Now();
+  if (node.table_issued <= tables_until_) return;
+  tables_until_ = node.table_issued + kTablesAhead;
+  if (options_.keep_tables_until) options_.keep_tables_until(tables_until_);
 }
 
 // --- What is known of others ---

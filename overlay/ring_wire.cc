@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/overloaded.h"
 #include "base/status_macros.h"
+#include "overlay/contradiction.h"
 #include "overlay/routing_table.h"
 #include "proto/health.pb.h"
 #include "proto/overlay.pb.h"
@@ -292,6 +293,40 @@ std::string EncodeTableReply(base::ByteView table) {
 absl::StatusOr<base::Bytes> DecodeTableReply(const std::string& bytes) {
   ASSIGN_OR_RETURN(const auto message, Parse<v1::TableReply>(bytes));
   return base::ToBytes(base::AsBytes(message.table()));
+}
+
+std::string EncodeContradictions(const ContradictionsQuestion& question) {
+  v1::ContradictionsRequest message;
+  message.set_proof(base::ToString(question.proof));
+  message.set_asks(question.after.has_value());
+  if (question.after && *question.after != keys::PublicKey{}) message.set_after(base::ToString(question.after->view()));
+  return message.SerializeAsString();
+}
+
+absl::StatusOr<ContradictionsQuestion> DecodeContradictions(const std::string& bytes) {
+  ASSIGN_OR_RETURN(const auto message, Parse<v1::ContradictionsRequest>(bytes));
+  if (message.proof().size() > kContradictionMax) return absl::InvalidArgumentError("contradiction too long");
+  ContradictionsQuestion question = {base::ToBytes(base::AsBytes(message.proof())), std::nullopt};
+  if (!message.asks()) return question;
+  question.after.emplace();
+  if (message.after().empty()) return question;
+  if (message.after().size() != question.after->bytes.size()) return absl::InvalidArgumentError("no node key");
+  std::copy(message.after().begin(), message.after().end(), question.after->bytes.begin());
+  return question;
+}
+
+std::string EncodeContradictionsReply(const std::vector<base::Bytes>& proofs) {
+  v1::ContradictionsReply message;
+  for (const base::Bytes& proof : proofs) message.add_proofs(base::ToString(proof));
+  return message.SerializeAsString();
+}
+
+absl::StatusOr<std::vector<base::Bytes>> DecodeContradictionsReply(const std::string& bytes) {
+  ASSIGN_OR_RETURN(const auto message, Parse<v1::ContradictionsReply>(bytes));
+  if (message.proofs_size() > kProofsPerReply) return absl::InvalidArgumentError("too many proofs");
+  std::vector<base::Bytes> proofs;
+  for (const std::string& proof : message.proofs()) proofs.push_back(base::ToBytes(base::AsBytes(proof)));
+  return proofs;
 }
 
 }  // namespace overlay

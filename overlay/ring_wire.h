@@ -15,6 +15,7 @@ namespace overlay {
 
 inline constexpr char kMethodDescribe[] = "/bulbil.v1.Overlay/Describe";
 inline constexpr char kMethodTable[] = "/bulbil.v1.Overlay/Table";
+inline constexpr char kMethodContradictions[] = "/bulbil.v1.Overlay/Contradictions";
 inline constexpr char kMethodState[] = "/bulbil.v1.Ring/State";
 inline constexpr char kMethodRectify[] = "/bulbil.v1.Ring/Rectify";
 inline constexpr char kMethodNextHop[] = "/bulbil.v1.Ring/NextHop";
@@ -58,5 +59,16 @@ std::string EncodeTableQuestion(uint8_t index);
 absl::StatusOr<uint8_t> DecodeTableQuestion(const std::string& bytes);
 std::string EncodeTableReply(base::ByteView table);
 absl::StatusOr<base::Bytes> DecodeTableReply(const std::string& bytes);
+
+inline constexpr int kProofsPerReply = 32;  // below 1 KiB each
+
+struct ContradictionsQuestion {
+  base::Bytes proof;                     // may be empty
+  std::optional<keys::PublicKey> after;  // asks for proofs about the keys above it
+};
+std::string EncodeContradictions(const ContradictionsQuestion& question);
+absl::StatusOr<ContradictionsQuestion> DecodeContradictions(const std::string& bytes);
+std::string EncodeContradictionsReply(const std::vector<base::Bytes>& proofs);
+absl::StatusOr<std::vector<base::Bytes>> DecodeContradictionsReply(const std::string& bytes);
 
 }  // namespace overlay

@@ -7,12 +7,13 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "keys/hash.h"
 #include "overlay/signed_record.h"
 
 namespace overlay {
 namespace {
 
-constexpr char kLabel[] = "table";
+constexpr char kLabel[] = "table", kListsLabel[] = "table-lists";
 
 void WritePeers(const std::vector<Peer>& peers, base::ByteWriter& writer) {
   writer.U8(static_cast<uint8_t>(peers.size()));
@@ -40,6 +41,28 @@ absl::StatusOr<std::vector<Finger>> ReadFingers(const Network& network, base::By
     fingers.push_back({exponent, std::move(peer)});
   }
   return fingers;
+}
+
+void WriteHead(const Network& network, const RoutingTable& table, base::ByteWriter& writer) {
+  WriteRecordHead(network, writer);
+  EncodePeer(table.owner, writer);
+  for (const absl::Time time : {table.after, table.issued, table.expires}) {
+    writer.U64(static_cast<uint64_t>(absl::ToUnixSeconds(time)));
+  }
+}
+
+// Into a RoutingTable or a TableHead.
+template <class Head>
+absl::Status ReadHead(const Network& network, base::ByteReader& reader, Head& head) {
+  RETURN_IF_ERROR(ReadRecordHead(network, reader));
+  ASSIGN_OR_RETURN(head.owner, DecodePeer(network, reader));
+  for (absl::Time* time : {&head.after, &head.issued, &head.expires}) {
+    const uint64_t seconds = reader.U64();
+    if (seconds > INT32_MAX * 16ll) return absl::InvalidArgumentError("table of a wrong shape");
+    *time = absl::FromUnixSeconds(static_cast<int64_t>(seconds));
+  }
+  if (!reader.ok() || head.after >= head.issued) return absl::InvalidArgumentError("table of a wrong shape");
+  return absl::OkStatus();
 }
 
 // Nearest first, distinct processes, never the owner. Ring order is checked in the direction given.
@@ -94,51 +117,67 @@ std::vector<Peer> RoutingTable::Members() const {
   return members;
 }
 
-void SignTable(const Network& network, const keys::SigningKey& node_key, RoutingTable& table, absl::Time wall_now) {
+void SignTable(const Network& network, const keys::SigningKey& node_key, RoutingTable& table, absl::Time wall_now,
+               absl::Time last) {
   CHECK(table.successors.size() <= kTableNeighbours && table.predecessors.size() <= kTableNeighbours);
   CHECK(table.fingers.size() <= kTableFingersMax);
-  const int64_t issued = absl::ToUnixSeconds(wall_now);
-  const int64_t expires = issued + absl::ToInt64Seconds(network.table_lifetime);
-  table.issued = absl::FromUnixSeconds(issued);
-  table.expires = absl::FromUnixSeconds(expires);
-  base::ByteWriter writer;
-  WriteRecordHead(network, writer);
-  EncodePeer(table.owner, writer);
-  writer.U64(static_cast<uint64_t>(issued)).U64(static_cast<uint64_t>(expires));
-  writer.U8(static_cast<uint8_t>(table.fingers.size()));
+  const absl::Time now = absl::FromUnixSeconds(absl::ToUnixSeconds(wall_now));
+  table.issued = last == absl::InfinitePast() ? now : std::max(now, last + absl::Seconds(1));
+  table.after = last == absl::InfinitePast() ? now - absl::Seconds(1) : last;
+  table.expires = table.issued + network.table_lifetime;
+  base::ByteWriter head, lists;
+  WriteHead(network, table, head);
+  lists.U8(static_cast<uint8_t>(table.fingers.size()));
   for (const Finger& finger : table.fingers) {
-    writer.U8(finger.exponent);
-    EncodePeer(finger.peer, writer);
+    lists.U8(finger.exponent);
+    EncodePeer(finger.peer, lists);
   }
-  WritePeers(table.successors, writer);
-  WritePeers(table.predecessors, writer);
-  table.encoded = SignRecord(kLabel, node_key, std::move(writer));
+  WritePeers(table.successors, lists);
+  WritePeers(table.predecessors, lists);
+  base::ByteWriter whole;
+  whole.Append(head.bytes()).Append(lists.bytes());
+  head.Append(keys::Hash(kListsLabel, {lists.bytes()}));
+  table.head = SignRecord(kLabel, node_key, std::move(head));
+  table.encoded = whole.Append(base::ByteView(table.head).last(sizeof(keys::Signature))).Take();
 }
 
 absl::StatusOr<RoutingTable> DecodeTable(const Network& network, base::ByteView bytes, absl::Time wall_now) {
   if (bytes.size() > kTableMax) return absl::InvalidArgumentError(absl::StrCat("table of ", bytes.size(), " bytes"));
   base::ByteReader reader(bytes);
-  RETURN_IF_ERROR(ReadRecordHead(network, reader));
   RoutingTable table;
-  ASSIGN_OR_RETURN(table.owner, DecodePeer(network, reader));
-  const uint64_t issued = reader.U64(), expires = reader.U64();
+  RETURN_IF_ERROR(ReadHead(network, reader, table));
+  const size_t head_size = bytes.size() - reader.left();
   ASSIGN_OR_RETURN(table.fingers, ReadFingers(network, reader));
   ASSIGN_OR_RETURN(table.successors, ReadPeers(network, reader));
   ASSIGN_OR_RETURN(table.predecessors, ReadPeers(network, reader));
-  reader.Take(sizeof(keys::Signature));
-  if (!reader.Done() || issued > INT32_MAX * 16ll || expires > INT32_MAX * 16ll) {
-    return absl::InvalidArgumentError("table of a wrong shape");
-  }
+  const base::ByteView lists = bytes.subspan(head_size, bytes.size() - reader.left() - head_size);
+  const base::ByteView signature = reader.Take(sizeof(keys::Signature));
+  if (!reader.Done()) return absl::InvalidArgumentError("table of a wrong shape");
   if (!AreNeighbours(table.owner, table.successors, /*clockwise=*/true) ||
       !AreNeighbours(table.owner, table.predecessors, /*clockwise=*/false) || !AreFingers(table.owner, table.fingers)) {
     return absl::InvalidArgumentError("table out of order");
   }
-  table.issued = absl::FromUnixSeconds(static_cast<int64_t>(issued));
-  table.expires = absl::FromUnixSeconds(static_cast<int64_t>(expires));
   RETURN_IF_ERROR(CheckLifetime(network.table_lifetime, table.issued, table.expires, wall_now));
-  RETURN_IF_ERROR(VerifyRecord(kLabel, table.owner.node_key, bytes));
+  base::ByteWriter head;
+  head.Append(bytes.first(head_size)).Append(keys::Hash(kListsLabel, {lists})).Append(signature);
+  table.head = head.Take();
+  RETURN_IF_ERROR(VerifyRecord(kLabel, table.owner.node_key, table.head));
   table.encoded = base::ToBytes(bytes);
   return table;
+}
+
+TableHead HeadOf(const RoutingTable& table) { return {table.owner, table.after, table.issued, table.expires, table.head}; }
+
+absl::StatusOr<TableHead> DecodeTableHead(const Network& network, base::ByteView bytes) {
+  if (bytes.size() > kTableHeadMax) return absl::InvalidArgumentError("head of a table too long");
+  base::ByteReader reader(bytes);
+  TableHead head;
+  RETURN_IF_ERROR(ReadHead(network, reader, head));
+  reader.Take(sizeof(keys::Digest) + sizeof(keys::Signature));
+  if (!reader.Done()) return absl::InvalidArgumentError("head of a table of a wrong length");
+  RETURN_IF_ERROR(VerifyRecord(kLabel, head.owner.node_key, bytes));
+  head.encoded = base::ToBytes(bytes);
+  return head;
 }
 
 std::vector<Peer> VirtualNodesOf(const Network& network, const std::vector<Peer>& peers) {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // overlay/routing_table.h — what a virtual node signs about its pointers: fingers, 16 successors, 16 predecessors.
 //
-//   version 2 ‖ len 1 network ‖ owner (EncodePeer) ‖ issued 8 ‖ expires 8
-//   ‖ count 1 ‖ fingers, each: exponent 1 ‖ peer     (distinct successors of point + 2^exponent, exponents rising)
-//   ‖ count 1 ‖ successors   ‖ count 1 ‖ predecessors (nearest first, distinct processes, without the owner)
-//   ‖ signature 64 over H("table", all before)
+//   head:  version 2 ‖ len 1 network ‖ owner (EncodePeer) ‖ after 8 ‖ issued 8 ‖ expires 8
+//   lists: count 1 ‖ fingers, each: exponent 1 ‖ peer     (distinct successors of point + 2^exponent, exponents rising)
+//          ‖ count 1 ‖ successors   ‖ count 1 ‖ predecessors (nearest first, distinct processes, without the owner)
+//   table: head ‖ lists ‖ signature 64 over H("table", head ‖ H("table-lists", lists))
 // At most kTableMax bytes; fetched through a circuit it is several cells long (circuits/relay_cell.h).
+// `after` is when the owner signed its table before this one: by signing it says that with times in (after, issued] this is its
+// only one (contradiction.h).
 #pragma once
 
 #include <vector>
@@ -20,18 +22,27 @@ namespace overlay {
 inline constexpr size_t kTableNeighbours = 16;
 inline constexpr size_t kTableFingersMax = 64;
 inline constexpr size_t kTableMax = 24 * 1024;
+inline constexpr size_t kTableHeadMax = 640;  // a network's name of up to 255 bytes, a peer of 228
 
 struct Finger {
   uint8_t exponent;
   Peer peer;
 };
 
+// All that the signature is over: what somebody signed can be shown without the lists.
+struct TableHead {
+  Peer owner;
+  absl::Time after, issued, expires;
+  base::Bytes encoded;  // head ‖ H("table-lists", lists) ‖ signature
+};
+
 struct RoutingTable {
   Peer owner;
-  absl::Time issued, expires;
+  absl::Time after, issued, expires;
   std::vector<Finger> fingers;
   std::vector<Peer> successors, predecessors;
   base::Bytes encoded;
+  base::Bytes head;  // TableHead::encoded
 
   // True if the lists close around the ring, so that owner, successors and predecessors are all of its members.
   bool CoversRing() const;
@@ -39,9 +50,16 @@ struct RoutingTable {
   std::vector<Peer> Members() const;
 };
 
-void SignTable(const Network& network, const keys::SigningKey& node_key, RoutingTable& table, absl::Time wall_now);
+// `last`: when the table before was issued; this one is later whatever the clock says. Without one it speaks of its own second
+// only.
+void SignTable(const Network& network, const keys::SigningKey& node_key, RoutingTable& table, absl::Time wall_now,
+               absl::Time last = absl::InfinitePast());
 // As DecodeDescriptor. Order, distinctness and each finger's being at or after its ideal point are checked too.
 absl::StatusOr<RoutingTable> DecodeTable(const Network& network, base::ByteView bytes, absl::Time wall_now);
+
+TableHead HeadOf(const RoutingTable& table);
+// Shape and signature; what its times are worth is for the caller to judge. Errors as DecodeDescriptor.
+absl::StatusOr<TableHead> DecodeTableHead(const Network& network, base::ByteView bytes);
 
 // All v virtual nodes of each process named: anybody can compute them, whether or not they stand on the ring just now.
 std::vector<Peer> VirtualNodesOf(const Network& network, const std::vector<Peer>& peers);

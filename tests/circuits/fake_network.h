@@ -95,6 +95,15 @@ class FakeNetwork {
   Operations& operations(size_t i) { return members_[i]->driver->operations(); }
   CircuitsStats stats(size_t i) const { return members_[i]->driver->stats(); }
   const keys::PublicKey& node_key(size_t i) const { return members_[i]->descriptor.node_key; }
+  overlay::Convictions& convictions(size_t i) { return members_[i]->directory.convictions(); }
+  const overlay::RoutingTable& table(size_t i) const { return members_[i]->table; }
+  // Another table of that node for the time of its own.
+  overlay::RoutingTable SecondTable(size_t i) {
+    overlay::RoutingTable second = members_[i]->table;
+    second.fingers.clear();
+    overlay::SignTable(network, members_[i]->signing_key, second, second.issued);
+    return second;
+  }
   size_t IndexOf(const keys::PublicKey& node_key) const {
     for (size_t i = 0; i < members_.size(); ++i) {
       if (members_[i]->descriptor.node_key == node_key) return i;
@@ -120,6 +129,8 @@ class FakeNetwork {
   // Which node's endpoint got the last request.
   size_t last_asked = 0;
   bool endpoints_answer = true;
+  // What came to a node's endpoint as a report.
+  std::function<void(size_t node, base::ByteView proof)> on_report = [](size_t, base::ByteView) {};
 
   struct Outcome {
     absl::StatusOr<OpenedOperation> opened = absl::UnknownError("not called back");
@@ -204,6 +215,7 @@ class FakeNetwork {
     std::map<keys::PublicKey, absl::Time> heard{};
     FakeLinks links;
     EchoEndpoint endpoint;
+    ReportEndpoint reports{endpoint, [this](base::ByteView proof) { endpoint.net->on_report(endpoint.self, proof); }};
     std::unique_ptr<CircuitsDriver> driver;
   };
 
@@ -237,7 +249,7 @@ class FakeNetwork {
         .ready_circuits = member.ready_circuits};
     if (member.is_node) {
       options.own_key = member.descriptor.node_key;
-      if (member.role == overlay::Role::kStoring) options.endpoint = &member.endpoint;
+      if (member.role == overlay::Role::kStoring) options.endpoint = &member.reports;
       options.own_descriptor = [&member] { return member.descriptor.encoded; };
       options.own_table = [&member](uint8_t index) { return index == 0 && member.has_table ? &member.table : nullptr; };
       options.onion_keys = [&member] { return std::span<const keys::X25519KeyPair>(&member.onion_key, 1); };
@@ -267,7 +279,8 @@ class FakeNetwork {
       if (!table.fingers.empty() && table.fingers.back().peer == peer) table.fingers.pop_back();  // its greatest exponent counts
       table.fingers.push_back({static_cast<uint8_t>(exponent), peer});
     }
-    overlay::SignTable(network, member.signing_key, table, loop.WallNow());
+    overlay::SignTable(network, member.signing_key, table, loop.WallNow(),
+                       member.has_table ? member.table.issued : absl::InfinitePast());
     member.table = std::move(table);
     member.has_table = true;
   }

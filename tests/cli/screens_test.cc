@@ -78,7 +78,7 @@ TEST(StatusJson, HasWhatScriptsRelyOnEvenWhenEmpty) {
       "\"listening\":\"\","
       "\"advertised\":\"\",\"ring\":{\"point\":\"\",\"size_estimate\":0,\"complete\":false,\"successors\":[],\"predecessor\":"
       "\"\","
-      "\"fingers\":0,\"virtual_nodes\":0,\"points\":[]},\"store\":{\"records\":0,\"bytes\":0,\"replicas\":0,\"records_owned\":0,"
+      "\"fingers\":0,\"virtual_nodes\":0,\"points\":[],\"convicted\":0},\"store\":{\"records\":0,\"bytes\":0,\"replicas\":0,\"records_owned\":0,"
       "\"state\":\"\",\"repaired\":0,"
       "\"misplaced\":0,\"repairing\":0},\"circuits\":{\"own\":0,\"relayed\":0,\"links\":0,\"cells_relayed\":0,\"built\":0,"
       "\"failed\":0,\"ready\":0,\"queued\":0,\"pool\":0,\"networks\":0},"

@@ -19,6 +19,7 @@
 #include "keys/address.h"
 #include "keys/certificate.h"
 #include "overlay/cell.h"
+#include "overlay/contradiction.h"
 #include "overlay/descriptor.h"
 #include "overlay/link_frame.h"
 #include "overlay/routing_table.h"
@@ -72,6 +73,20 @@ std::vector<Bytes> ValidTable() {
   table.predecessors = table.successors;
   overlay::SignTable(kNetwork, Key(), table, kNow);
   return {alone, table.encoded};
+}
+
+void RunContradiction(ByteView bytes) {
+  (void)overlay::AccusedBy(kNetwork, bytes);
+  const auto decoded = overlay::DecodeContradiction(kNetwork, bytes, kNow);
+  if (decoded.ok()) CHECK(Same(decoded->encoded, bytes) && overlay::AccusedBy(kNetwork, bytes) == decoded->signer());
+}
+std::vector<Bytes> ValidContradiction() {
+  overlay::RoutingTable one, other;
+  one.owner = other.owner = overlay::MakePeer(kNetwork, Key().public_key(), 0, overlay::Role::kStoring, "127.0.0.1:1");
+  one.successors = {overlay::MakePeer(kNetwork, keys::PublicKey{{1}}, 0, overlay::Role::kRelay, "127.0.0.1:2")};
+  overlay::SignTable(kNetwork, Key(), one, kNow);
+  overlay::SignTable(kNetwork, Key(), other, kNow);
+  return {overlay::MakeContradiction(overlay::HeadOf(one), overlay::HeadOf(other)).encoded};
 }
 
 void RunPeer(ByteView bytes) {
@@ -379,6 +394,7 @@ const std::vector<Target>& Targets() {
   static const std::vector<Target> targets = {
       {"descriptor", RunDescriptor, ValidDescriptor},
       {"table", RunTable, ValidTable},
+      {"contradiction", RunContradiction, ValidContradiction},
       {"peer", RunPeer, ValidPeer},
       {"cell", RunCell, ValidCell},
       {"frame", RunFrame, ValidFrame},

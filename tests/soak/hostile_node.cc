@@ -26,7 +26,8 @@
 #undef Distrust
 
 namespace overlay {
-void SignTableOfTheProgram(const Network& network, const keys::SigningKey& node_key, RoutingTable& table, absl::Time wall_now);
+void SignTableOfTheProgram(const Network& network, const keys::SigningKey& node_key, RoutingTable& table, absl::Time wall_now,
+                           absl::Time last);
 }
 
 namespace soak {
@@ -108,13 +109,13 @@ Gang* TheGang() {
 
 namespace overlay {
 
-void SignTable(const Network& network, const keys::SigningKey& node_key, RoutingTable& table, absl::Time wall_now) {
+void SignTable(const Network& network, const keys::SigningKey& node_key, RoutingTable& table, absl::Time wall_now, absl::Time last) {
   if (soak::Gang* gang = soak::TheGang()) {
     gang->Tell(table);
     gang->Read(network);
     table = gang->Bend(table);
   }
-  SignTableOfTheProgram(network, node_key, table, wall_now);
+  SignTableOfTheProgram(network, node_key, table, wall_now, last);
 }
 
 }  // namespace overlay

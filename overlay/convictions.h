@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// overlay/convictions.h — who was caught signing tables that contradict each other (contradiction.h), and what was signed lately.
+//
+// Two sorts of knowledge, kept apart. *Convicted*: the proof came from others, so acting on it shows nothing. *Caught*:
+// convicted, or found out by this process itself. A liar may show a table to one asker only, through a circuit, and watch who
+// acts on it: so what this process found out moves nothing but its own choice of relays until the proof comes back from others
+// (circuits/contradiction_reports_driver.h sends it there).
+// Bounded: kConvictedMax proofs, and kWatchedMax points with kHeadsPerPoint heads each. Keys are free in `local`, so anybody can
+// have any number of keys convicted. What is said of nodes that this one knows makes room for itself; the rest does not.
+// Not thread-safe: one event loop.
+#pragma once
+
+#include <functional>
+#include <map>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "overlay/contradiction.h"
+
+namespace overlay {
+
+inline constexpr size_t kConvictedMax = 1024;  // below 1 KiB each
+inline constexpr size_t kWatchedMax = 512, kHeadsPerPoint = 4;
+
+class Convictions {
+ public:
+  explicit Convictions(const Network& network) : network_(network) {}
+
+  // A table that verified just now. If it contradicts one seen before, and its signer is not caught yet, on_found is told.
+  void Observe(const RoutingTable& table, absl::Time wall_now);
+  // From others. `is_known`: its signer is a node that this one knows. OK: news. AlreadyExists, before any signature is looked
+  // at: convicted. ResourceExhausted: no room for a stranger. Else as DecodeContradiction.
+  absl::Status Hear(base::ByteView encoded, bool is_known, absl::Time wall_now);
+
+  bool IsConvicted(const keys::PublicKey& node_key, absl::Time wall_now) const;
+  bool IsCaught(const keys::PublicKey& node_key, absl::Time wall_now) const;
+  absl::flat_hash_set<keys::PublicKey> Caught(absl::Time wall_now) const;
+  size_t CountConvicted(absl::Time wall_now) const;
+  // Up to `count` proofs that came from others, of signers above `cursor`, in the order of their keys.
+  std::vector<base::Bytes> ProofsAfter(const keys::PublicKey& cursor, size_t count, absl::Time wall_now) const;
+
+  std::function<void(const Contradiction&)> on_found;
+
+ private:
+  struct Entry {
+    base::Bytes proof;
+    absl::Time until;
+    bool heard;  // from others
+    bool is_known;
+  };
+  struct Watched {
+    std::vector<TableHead> heads;
+    absl::Time seen;
+  };
+  bool MakeRoom(bool is_known, absl::Time wall_now);
+  Watched& WatchedAt(const NodeId& point, absl::Time wall_now);
+
+  const Network network_;
+  std::map<keys::PublicKey, Entry> entries_;
+  absl::flat_hash_map<NodeId, Watched> watched_;
+};
+
+}  // namespace overlay

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole ring drivers and their gossip: honest nodes are never convicted, whatever happens to them; a liar loses its place.
+#include "overlay/contradiction_gossip_driver.h"
+
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "overlay/ring_driver.h"
+#include "overlay/ring_wire.h"
+#include "tests/overlay/memory_rpc.h"
+#include "tests/support/seeded_rng.h"
+#include "tests/support/status_matchers.h"
+
+namespace overlay {
+namespace {
+
+// The loop of one machine: its own wall clock on everybody's steady time.
+class MachineLoop : public base::EventLoop {
+ public:
+  explicit MachineLoop(support::ManualLoop& loop) : loop_(loop) {}
+  absl::Time Now() const override { return loop_.Now(); }
+  absl::Time WallNow() const override { return loop_.Now() + error; }
+  void Post(Task task) override { loop_.Post(std::move(task)); }
+  TimerId At(absl::Time when, Task task) override { return loop_.At(when, std::move(task)); }
+  void Cancel(TimerId timer) override { loop_.Cancel(timer); }
+  void RunSlow(Task work, Task done) override { loop_.RunSlow(std::move(work), std::move(done)); }
+
+  absl::Duration error;
+
+ private:
+  support::ManualLoop& loop_;
+};
+
+// A machine with a key and a disk, and its node while that runs.
+struct Machine {
+  Machine(MemoryNet& in, base::Rng& from, int port, const Network& on)
+      : net(in),
+        rng(from),
+        network(on),
+        key(keys::SigningKey::Generate(from)),
+        address(absl::StrCat("127.0.0.1:", port)),
+        loop(in.loop) {}
+
+  struct Node {
+    explicit Node(Machine& m)
+        : server(m.net, m.address, m.key.public_key()),
+          client(m.net, m.key.public_key()),
+          directory(m.network),
+          ring({.network = m.network,
+                .address = m.address,
+                .tables_until = m.disk,
+                .keep_tables_until =
+                    [&m](absl::Time until) {
+                      if (m.disk_works) m.disk = until;
+                    }},
+               m.key, m.loop, server, client, directory, m.rng),
+          gossip(
+              m.network, m.key.public_key(), [this] { return ring.IsMember() ? ring.table().Members() : std::vector<Peer>{}; },
+              m.loop, server, client, directory, m.rng) {}
+
+    MemoryServer server;
+    MemoryClient client;
+    Directory directory;
+    RingDriver ring;
+    ContradictionGossip gossip;
+  };
+  void Start() {
+    node.reset();
+    node = std::make_unique<Node>(*this);
+    const int bootstrap = address == "127.0.0.1:10001" ? 10002 : 10001;
+    node->ring.Join({{absl::StrCat("127.0.0.1:", bootstrap), std::nullopt}}, absl::Hours(100), [](const absl::Status&) {});
+  }
+  // What it would show now, of every virtual node.
+  void Collect() {
+    for (size_t i = 0; node != nullptr && i < node->ring.virtual_nodes(); ++i) {
+      if (!node->ring.virtual_node(i).IsMember()) continue;
+      const RoutingTable& table = node->ring.table(i);
+      if (shown.empty() || shown.back().encoded != table.head) shown.push_back(HeadOf(table));
+    }
+  }
+  int Contradictions() const {
+    int count = 0;
+    for (size_t i = 0; i < shown.size(); ++i) {
+      for (size_t j = 0; j < i; ++j) count += Contradict(shown[i], shown[j]) ? 1 : 0;
+    }
+    return count;
+  }
+
+  MemoryNet& net;
+  base::Rng& rng;
+  const Network network;
+  const keys::SigningKey key;
+  const std::string address;
+  MachineLoop loop;
+  absl::Time disk = absl::UnixEpoch();
+  bool disk_works = true;
+  std::vector<TableHead> shown;  // everything it ever signed, a table that was shown twice maybe twice
+  std::unique_ptr<Node> node;
+};
+
+class ContradictionGossipTest : public testing::Test {
+ protected:
+  void Grow(size_t count) {
+    for (size_t i = 0; i < count; ++i) Add();
+    machines_[0]->node->ring.Create();
+    for (size_t i = 1; i < count; ++i) machines_[i]->Start();
+    loop_.RunFor(absl::Minutes(2));
+    for (const auto& machine : machines_) EXPECT_GE(machine->node->ring.successors().size(), std::min<size_t>(count - 1, 8));
+  }
+  Machine& Add() {
+    machines_.push_back(std::make_unique<Machine>(net_, rng_, 10001 + static_cast<int>(machines_.size()), network_));
+    machines_.back()->node = std::make_unique<Machine::Node>(*machines_.back());
+    return *machines_.back();
+  }
+  size_t Convicted(const Machine& machine) {
+    size_t count = 0;
+    for (const auto& other : machines_) {
+      if (other->node != nullptr &&
+          other->node->directory.convictions().IsConvicted(machine.key.public_key(), other->loop.WallNow())) {
+        ++count;
+      }
+    }
+    return count;
+  }
+  // From now on it shows every second asker another table, for the same time.
+  void MakeLiar(Machine& machine) {
+    machine.node->server.handlers[kMethodTable] = [this, &machine, asked = 0](const Caller&, const std::string&,
+                                                                              const RpcResponder& respond) mutable {
+      RoutingTable table = machine.node->ring.table();
+      if (++asked % 2 == 0) {
+        table.fingers.clear();
+        table.successors.resize(1);
+        SignTable(network_, machine.key, table, table.issued, table.after);
+      }
+      respond(EncodeTableReply(table.encoded));
+    };
+  }
+  // Hours of honest life: nodes die and come back under their keys at once or later, clocks are set forth and back.
+  void LiveThrough(int rounds, bool disks_work) {
+    for (int round = 0; round < rounds; ++round) {
+      Machine& machine = *machines_[1 + rng_.Below(machines_.size() - 1)];
+      machine.disk_works = disks_work;
+      switch (rng_.Below(4)) {
+        case 0:
+          if (machine.node == nullptr) {
+            machine.Start();
+          } else {
+            machine.node.reset();
+          }
+          break;
+        case 1:  // a crash and a new start within the second
+          machine.node.reset();
+          machine.Start();
+          break;
+        case 2:  // the clock is set, by up to twenty minutes either way
+          machine.loop.error = absl::Seconds(static_cast<int>(rng_.Below(2400)) - 1200);
+          break;
+        case 3:  // both
+          machine.node.reset();
+          machine.loop.error = -absl::Seconds(static_cast<int>(rng_.Below(1200)));
+          machine.Start();
+          break;
+      }
+      for (int i = 0; i < 40; ++i) {
+        loop_.RunFor(absl::Milliseconds(100 + static_cast<int>(rng_.Below(2000))));
+        for (const auto& each : machines_) each->Collect();
+      }
+    }
+  }
+  int Contradictions() const {
+    int count = 0;
+    for (const auto& machine : machines_) count += machine->Contradictions();
+    return count;
+  }
+  size_t Shown() const {
+    size_t count = 0;
+    for (const auto& machine : machines_) count += machine->shown.size();
+    return count;
+  }
+
+  support::ManualLoop loop_;
+  MemoryNet net_{loop_};
+  support::SeededRng rng_{3};
+  Network network_;
+  std::vector<std::unique_ptr<Machine>> machines_;
+};
+
+TEST_F(ContradictionGossipTest, HonestNodesNeverContradictThemselves) {
+  network_.virtual_nodes = 2;
+  Grow(8);
+  LiveThrough(60, /*disks_work=*/true);
+  EXPECT_GT(Shown(), 2000u);
+  EXPECT_EQ(Contradictions(), 0);
+  for (const auto& machine : machines_) {
+    if (machine->node == nullptr) continue;
+    EXPECT_TRUE(machine->node->directory.convictions().Caught(machine->loop.WallNow()).empty());
+  }
+}
+
+TEST_F(ContradictionGossipTest, WithoutItsDiskANodeWhoseClockGoesBackWouldContradictItself) {
+  Grow(8);
+  LiveThrough(60, /*disks_work=*/false);
+  EXPECT_GT(Contradictions(), 0);
+}
+
+TEST_F(ContradictionGossipTest, AProofReachesEverybodyAndTheLiarLosesItsPlace) {
+  Grow(12);
+  Machine& liar = *machines_[7];
+  std::vector<base::Bytes> found;
+  for (const auto& machine : machines_) {
+    machine->node->directory.convictions().on_found = [&](const Contradiction& proof) { found.push_back(proof.encoded); };
+  }
+  MakeLiar(liar);
+  loop_.RunFor(absl::Minutes(20));
+  ASSERT_FALSE(found.empty()) << "who looks twice sees both";
+  EXPECT_EQ(Convicted(liar), 0u) << "who found it keeps still";
+  machines_[2]->node->gossip.HearFromCircuit(found[0]);
+  loop_.RunFor(absl::Minutes(1));
+  EXPECT_GE(Convicted(liar), 11u);
+  for (const auto& machine : machines_) {
+    if (machine.get() == &liar) continue;
+    EXPECT_EQ(machine->node->ring.successors().size(), 8u);
+    for (const Peer& peer : machine->node->ring.table().Members()) EXPECT_NE(peer.node_key, liar.key.public_key());
+  }
+  EXPECT_FALSE(liar.node->ring.IsMember());
+  // A newcomer asks; and the liar does not come back under this key.
+  Machine& newcomer = Add();
+  newcomer.Start();
+  liar.node.reset();
+  liar.Start();
+  loop_.RunFor(absl::Minutes(2));
+  EXPECT_TRUE(newcomer.node->directory.convictions().IsConvicted(liar.key.public_key(), loop_.WallNow()));
+  EXPECT_TRUE(newcomer.node->ring.IsMember());
+  EXPECT_FALSE(liar.node->ring.IsMember());
+}
+
+TEST_F(ContradictionGossipTest, NobodyCanBeConvictedByWhatOthersSign) {
+  Grow(6);
+  const Machine& victim = *machines_[3];
+  const keys::SigningKey forger = keys::SigningKey::Generate(rng_);
+  RoutingTable forged = victim.node->ring.table();
+  forged.successors.clear();
+  SignTable(network_, forger, forged, forged.issued, forged.after);
+  const TableHead truth = HeadOf(victim.node->ring.table());
+  const base::Bytes proof = MakeContradiction(truth, HeadOf(forged)).encoded;
+  for (const auto& machine : machines_) machine->node->gossip.HearFromCircuit(proof);
+  loop_.RunFor(absl::Minutes(1));
+  EXPECT_EQ(Convicted(victim), 0u);
+}
+
+TEST_F(ContradictionGossipTest, OneSourceIsHeardSoOftenAMinuteAndAStrangerNever) {
+  Grow(3);
+  const auto proof = [&] {
+    const keys::SigningKey key = keys::SigningKey::Generate(rng_);
+    RoutingTable one, other;
+    one.owner = other.owner = MakePeer(network_, key.public_key(), 0, Role::kStoring, "127.0.0.1:1");
+    one.successors = {MakePeer(network_, keys::PublicKey{{1}}, 0, Role::kStoring, "127.0.0.1:2")};
+    SignTable(network_, key, one, loop_.WallNow());
+    SignTable(network_, key, other, loop_.WallNow());
+    return MakeContradiction(HeadOf(one), HeadOf(other)).encoded;
+  };
+  const auto tell = [&](RpcClient& client, int count) {
+    for (int i = 0; i < count; ++i) {
+      client.Call({machines_[0]->address, std::nullopt}, kMethodContradictions, EncodeContradictions({proof(), std::nullopt}),
+                  absl::Seconds(1), [](const auto&) {});
+    }
+    loop_.RunFor(absl::Milliseconds(100));
+    return machines_[0]->node->directory.convictions().CountConvicted(loop_.WallNow());
+  };
+  MemoryClient stranger(net_, keys::PublicKey{{9}});
+  EXPECT_EQ(tell(stranger, 10), 0u);
+  EXPECT_EQ(tell(machines_[1]->node->client, 3 * kProofsPerSource), static_cast<size_t>(kProofsPerSource));
+  EXPECT_EQ(tell(machines_[2]->node->client, 5), static_cast<size_t>(kProofsPerSource) + 5) << "that cost others nothing";
+  loop_.RunFor(absl::Minutes(2));
+  EXPECT_EQ(machines_[2]->node->directory.convictions().CountConvicted(loop_.WallNow()),
+            static_cast<size_t>(kProofsPerSource) + 5)
+      << "passed on, within the bounds of each";
+}
+
+}  // namespace
+}  // namespace overlay

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "overlay/contradiction.h"
+
+#include <gtest/gtest.h>
+
+#include "overlay/convictions.h"
+#include "tests/support/seeded_rng.h"
+#include "tests/support/status_matchers.h"
+
+namespace overlay {
+namespace {
+
+const absl::Time kNow = absl::FromUnixSeconds(1'795'000'000);
+
+class ContradictionTest : public testing::Test {
+ protected:
+  // A table of that signer with one successor, of which there are as many as numbers.
+  RoutingTable Table(const keys::SigningKey& key, int after, int issued, uint8_t successor, uint8_t index = 0) {
+    RoutingTable table;
+    table.owner = MakePeer(network_, key.public_key(), index, Role::kStoring, "127.0.0.1:1");
+    table.successors = {MakePeer(network_, keys::PublicKey{{successor}}, 0, Role::kStoring, "127.0.0.1:2")};
+    SignTable(network_, key, table, kNow + absl::Seconds(issued), kNow + absl::Seconds(after));
+    return table;
+  }
+  RoutingTable Table(int after, int issued, uint8_t successor) { return Table(key_, after, issued, successor); }
+  base::Bytes Proof(const keys::SigningKey& key, int issued = 0) {
+    return MakeContradiction(HeadOf(Table(key, issued - 1, issued, 1)), HeadOf(Table(key, issued - 1, issued, 2))).encoded;
+  }
+
+  support::SeededRng rng_{5};
+  Network network_ = [] {
+    Network network;
+    network.virtual_nodes = 2;
+    return network;
+  }();
+  const keys::SigningKey key_ = keys::SigningKey::Generate(rng_);
+};
+
+TEST_F(ContradictionTest, IsTwoTablesWhoseSpansMeetAndNothingElse) {
+  const auto contradict = [&](const RoutingTable& a, const RoutingTable& b) {
+    const bool forth = Contradict(HeadOf(a), HeadOf(b));
+    EXPECT_EQ(forth, Contradict(HeadOf(b), HeadOf(a)));
+    return forth;
+  };
+  const RoutingTable table = Table(10, 20, 1);
+  EXPECT_FALSE(contradict(table, table));
+  EXPECT_FALSE(contradict(table, Table(10, 20, 1))) << "the same content, signed again";
+  EXPECT_TRUE(contradict(table, Table(10, 20, 2)));
+  EXPECT_FALSE(contradict(table, Table(20, 30, 2))) << "the next one";
+  EXPECT_FALSE(contradict(table, Table(0, 10, 2))) << "the one before";
+  EXPECT_FALSE(contradict(table, Table(25, 30, 2))) << "a later one";
+  EXPECT_TRUE(contradict(table, Table(12, 13, 2)));
+  EXPECT_TRUE(contradict(table, Table(19, 30, 2)));
+  EXPECT_TRUE(contradict(table, Table(0, 11, 2)));
+  EXPECT_TRUE(contradict(table, Table(0, 40, 2)));
+  EXPECT_TRUE(contradict(table, Table(0, 40, 1))) << "one content, two histories";
+  EXPECT_FALSE(contradict(table, Table(key_, 10, 20, 2, /*index=*/1))) << "another virtual node";
+  EXPECT_FALSE(contradict(table, Table(keys::SigningKey::Generate(rng_), 10, 20, 2)));
+}
+
+TEST_F(ContradictionTest, TimesOnlyGoUpWhateverTheClockSays) {
+  RoutingTable table = Table(10, 20, 1);
+  SignTable(network_, key_, table, kNow - absl::Hours(5), table.issued);
+  EXPECT_EQ(table.after, kNow + absl::Seconds(20));
+  EXPECT_EQ(table.issued, kNow + absl::Seconds(21));
+  EXPECT_EQ(table.expires, table.issued + network_.table_lifetime);
+}
+
+TEST_F(ContradictionTest, ComesBackAsItWasMadeAndIsRefusedWithAByteChangedOrCut) {
+  const Contradiction made = MakeContradiction(HeadOf(Table(0, 10, 1)), HeadOf(Table(5, 8, 2)));
+  EXPECT_EQ(made.second.issued, kNow + absl::Seconds(10));
+  EXPECT_LE(made.encoded.size(), kContradictionMax);
+  ASSERT_OK_AND_ASSIGN(const Contradiction read, DecodeContradiction(network_, made.encoded, kNow));
+  EXPECT_EQ(read.signer(), key_.public_key());
+  EXPECT_EQ(read.encoded, made.encoded);
+  EXPECT_EQ(AccusedBy(network_, made.encoded), key_.public_key());
+  for (size_t i = 0; i < made.encoded.size(); ++i) {
+    base::Bytes changed = made.encoded;
+    changed[i] ^= static_cast<uint8_t>(1 + rng_.Below(255));
+    EXPECT_FALSE(DecodeContradiction(network_, changed, kNow).ok()) << i;
+    EXPECT_FALSE(DecodeContradiction(network_, base::ByteView(made.encoded).first(i), kNow).ok()) << i;
+    (void)AccusedBy(network_, base::ByteView(made.encoded).first(i));
+  }
+}
+
+TEST_F(ContradictionTest, WhatIsNoneIsRefusedThoughSigned) {
+  const auto decode = [&](const RoutingTable& a, const RoutingTable& b, absl::Time now = kNow) {
+    return DecodeContradiction(network_, base::ByteWriter().Long(a.head).Long(b.head).Take(), now).status();
+  };
+  const RoutingTable a = Table(0, 10, 1), b = Table(0, 11, 2);
+  EXPECT_OK(decode(a, b));
+  EXPECT_STATUS(decode(b, a), kInvalidArgument) << "one encoding of each";
+  EXPECT_STATUS(decode(a, a), kInvalidArgument);
+  EXPECT_STATUS(decode(a, Table(10, 20, 2)), kInvalidArgument);
+  EXPECT_STATUS(decode(a, b, kNow + kConvictionFor + absl::Seconds(11)), kUnavailable);
+  EXPECT_STATUS(decode(a, b, kNow - absl::Minutes(61)), kInvalidArgument) << "from the future";
+  Network other = network_;
+  other.name = "other";
+  EXPECT_STATUS(DecodeContradiction(other, MakeContradiction(HeadOf(a), HeadOf(b)).encoded, kNow), kFailedPrecondition);
+}
+
+TEST_F(ContradictionTest, WhatIsFoundIsCaughtAndConvictedOnlyWhenOthersSayIt) {
+  Convictions convictions(network_);
+  std::vector<base::Bytes> found;
+  convictions.on_found = [&](const Contradiction& contradiction) { found.push_back(contradiction.encoded); };
+  for (int i = 0; i < 10; ++i) convictions.Observe(Table(10 * i, 10 * i + 10, static_cast<uint8_t>(i % 3)), kNow);
+  EXPECT_TRUE(found.empty());
+  convictions.Observe(Table(88, 89, 7), kNow);
+  ASSERT_EQ(found.size(), 1u);
+  convictions.Observe(Table(86, 87, 8), kNow);
+  EXPECT_EQ(found.size(), 1u) << "once";
+  EXPECT_TRUE(convictions.IsCaught(key_.public_key(), kNow));
+  EXPECT_FALSE(convictions.IsConvicted(key_.public_key(), kNow));
+  EXPECT_TRUE(convictions.ProofsAfter({}, 10, kNow).empty()) << "nobody can ask for what was found here";
+  EXPECT_OK(convictions.Hear(found[0], true, kNow));
+  EXPECT_TRUE(convictions.IsConvicted(key_.public_key(), kNow));
+  EXPECT_STATUS(convictions.Hear(found[0], true, kNow), kAlreadyExists);
+  EXPECT_EQ(convictions.ProofsAfter({}, 10, kNow), found);
+  EXPECT_TRUE(convictions.ProofsAfter(key_.public_key(), 10, kNow).empty());
+  const absl::Time later = kNow + kConvictionFor + absl::Minutes(2);
+  EXPECT_FALSE(convictions.IsCaught(key_.public_key(), later));
+  EXPECT_EQ(convictions.CountConvicted(later), 0u);
+}
+
+TEST_F(ContradictionTest, AFloodOfStrangersDoesNotPushOutWhoIsKnown) {
+  Convictions convictions(network_);
+  const keys::SigningKey known = keys::SigningKey::Generate(rng_), later = keys::SigningKey::Generate(rng_);
+  EXPECT_OK(convictions.Hear(Proof(known), true, kNow));
+  for (size_t i = 1; i < kConvictedMax; ++i) EXPECT_OK(convictions.Hear(Proof(keys::SigningKey::Generate(rng_)), false, kNow));
+  EXPECT_STATUS(convictions.Hear(Proof(keys::SigningKey::Generate(rng_)), false, kNow), kResourceExhausted);
+  EXPECT_OK(convictions.Hear(Proof(later), true, kNow));
+  EXPECT_TRUE(convictions.IsConvicted(known.public_key(), kNow));
+  EXPECT_TRUE(convictions.IsConvicted(later.public_key(), kNow));
+  EXPECT_EQ(convictions.CountConvicted(kNow), kConvictedMax);
+  EXPECT_OK(convictions.Hear(Proof(keys::SigningKey::Generate(rng_), 700'000), false, kNow + absl::Seconds(700'000)))
+      << "those of last week made room";
+}
+
+TEST_F(ContradictionTest, OnlySoManyPointsAndTablesOfEachAreWatched) {
+  Convictions convictions(network_);
+  const RoutingTable old = Table(0, 10, 1);
+  convictions.Observe(old, kNow);
+  for (size_t i = 1; i <= kHeadsPerPoint; ++i) {
+    const int issued = static_cast<int>(10 * i);
+    convictions.Observe(Table(issued, issued + 10, 1), kNow);
+  }
+  convictions.Observe(Table(5, 6, 2), kNow);
+  EXPECT_FALSE(convictions.IsCaught(key_.public_key(), kNow)) << "the oldest is forgotten";
+  convictions.Observe(Table(45, 46, 2), kNow);
+  EXPECT_TRUE(convictions.IsCaught(key_.public_key(), kNow));
+  const keys::SigningKey other = keys::SigningKey::Generate(rng_);
+  convictions.Observe(Table(other, 0, 10, 1), kNow);
+  for (size_t i = 0; i < kWatchedMax; ++i)
+    convictions.Observe(Table(keys::SigningKey::Generate(rng_), 0, 10, 1), kNow + absl::Seconds(1));
+  convictions.Observe(Table(other, 0, 10, 2), kNow);
+  EXPECT_FALSE(convictions.IsCaught(other.public_key(), kNow));
+}
+
+}  // namespace
+}  // namespace overlay
