@@ -12,7 +12,8 @@ bytes there and back. All by turns in one run, the median over all messages of a
 
 They do not do the same. toxcore shows both ends' addresses to each other and needs both online; the onion service has to be
 online; ours leaves each text with storing nodes, so the other may be offline, nobody sees who is there, and reading follows a clock of
-its own, which is most of the time. Writes build/reports/chat-bench.json; what could not be measured is absent, and said so.
+its own, which is most of the time. Writes build/reports/chat-bench.json after each round; what could
+not be measured is absent, and said so.
 """
 import argparse
 import json
@@ -140,6 +141,19 @@ def rivals_here(options, folder):
     return found
 
 
+def write(times):
+    report = {"messages": len(times["enter_to_screen"]), "load": os.getloadavg()[2]}
+    for who, values in times.items():
+        report[f"{who}_ms_median"] = statistics.median(values)
+        report[f"{who}_ms_p99"] = percentile(values, 0.99)
+        if who != "enter_to_screen":
+            report[f"{who}_ratio"] = statistics.median(times["enter_to_screen"]) / report[f"{who}_ms_median"]
+    print(json.dumps(report, indent=1))
+    os.makedirs("build/reports", exist_ok=True)
+    with open("build/reports/chat-bench.json", "w", encoding="utf-8") as file:
+        json.dump(report, file, indent=1)
+
+
 def measure(options):
     folder = tempfile.mkdtemp(prefix="bulbil-chat-bench-")
     parts = {}
@@ -153,7 +167,7 @@ def measure(options):
             for who, part in parts.items():
                 times[who] += part.take(options.messages)
             say(f"chat, round {number + 1}, medians in ms:", {who: round(statistics.median(all_), 1) for who, all_ in times.items()})
-        return times
+            write(times)
     finally:
         for part in parts.values():
             part.stop()
@@ -164,7 +178,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--messages", type=int, default=40)
+    parser.add_argument("--messages", type=int, default=15)
     parser.add_argument("--profile", default="fast")
     parser.add_argument("--without-tox", action="store_true")
     parser.add_argument("--without-tor", action="store_true")
@@ -174,17 +188,7 @@ def main():
     if os.environ.get("BULBIL_OWN_LOOPBACK"):
         tornet.lo_up(1500)
 
-    times = measure(options)
-    report = {"messages": len(times["enter_to_screen"]), "load_before": os.getloadavg()[2]}
-    for who, values in times.items():
-        report[f"{who}_ms_median"] = statistics.median(values)
-        report[f"{who}_ms_p99"] = percentile(values, 0.99)
-        if who != "enter_to_screen":
-            report[f"{who}_ratio"] = statistics.median(times["enter_to_screen"]) / report[f"{who}_ms_median"]
-    print(json.dumps(report, indent=1))
-    os.makedirs("build/reports", exist_ok=True)
-    with open("build/reports/chat-bench.json", "w", encoding="utf-8") as file:
-        json.dump(report, file, indent=1)
+    measure(options)
 
 
 if __name__ == "__main__":

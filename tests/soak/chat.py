@@ -5,8 +5,9 @@
 
 usage: chat.py BUILD_FOLDER [--messages N] [--pairs N...] [--minutes M] [--profile low|normal|fast] [--seed S] [--quick]
 Each pair of people exchanges its share of N messages each way (2,000 for the two; the ten pairs of twenty share them). Three of the
-sixteen nodes drop what they hold: their stores are wiped each time they are killed. Half-way one of each pair loses the machine and
-goes on with a backup on another. At the end nobody is killed any more, and what is on its way has time to arrive.
+sixteen nodes drop what they hold: their stores are wiped each time they are killed, which is half of all kills and more. Half-way one
+of each pair loses the machine and goes on with a backup on another. At the end nobody is killed any more, and what is on its way has
+time to arrive.
 
 A text counts once the client echoed it or told its state. lost_silently: never heard by the other one, and nobody was told;
 duplicates_seen: printed twice on one machine, but for a print that a kill cut off from its note (shown_again_after_kill);
@@ -116,7 +117,10 @@ class Trouble:
                 self._start(node)
         if now >= self.next and len(self.down) < DOWN_MAX:
             self.next = now + self.chooser.expovariate(1 / NODE_KILL_MEAN)
-            self._kill(self.chooser.choice([node for node in self.cluster.nodes if node not in self.down]), now)
+            here = self.droppers if self.chooser.random() < 0.5 else self.cluster.nodes
+            up = [node for node in self.cluster.nodes if node in here and node not in self.down]
+            if up:
+                self._kill(self.chooser.choice(up), now)
 
     def _kill(self, node, now):
         node.kill()
