@@ -19,6 +19,7 @@
 #include "chat/envelope.h"
 #include "chat/tombstone.h"
 #include "dht/record.h"
+#include "keys/work_memory.h"
 
 namespace chat {
 
@@ -37,10 +38,15 @@ class EnvelopeKind : public dht::RecordKind {
   // A client's envelope must be for yesterday's, today's or tomorrow's door; a replica's for any door not expired.
   absl::Status Acceptable(const dht::Record& record, dht::Source source, absl::Time wall_now) const override;
   dht::Admission Admit(const dht::Record& record, dht::Source source, const dht::PlaceView& place) const override;
+  // A stamp that was not looked at yet: half a millisecond.
+  bool IsSlow(const dht::Record& record) const override;
 
  private:
+  bool ProvesEffort(const Envelope& envelope, const dht::RecordId& id) const;
+
   const StampCheck stamp_check_;
   const uint32_t least_effort_;
+  mutable keys::WorkMemory stamps_;
 };
 
 class TombstoneKind : public dht::RecordKind {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dht/dht_driver.h"
 
+#include <span>
 #include <utility>
 
 #include "base/overloaded.h"
@@ -16,12 +17,25 @@ namespace {
 // A pending question of this process's own user, or of another process.
 using Answer = std::function<void(absl::StatusOr<DhtReply>)>;
 
+// The records that a message brings.
+std::span<const Record> RecordsOf(const DhtRequest& request) {
+  if (const auto* puts = std::get_if<PutRequest>(&request)) return puts->records;
+  if (const auto* copies = std::get_if<ReplicateRequest>(&request)) return copies->records;
+  return {};
+}
+std::span<const Record> RecordsOf(const DhtReply& reply) {
+  if (const auto* fetched = std::get_if<FetchReply>(&reply)) return fetched->records;
+  if (const auto* reconciled = std::get_if<ReconcileReply>(&reply)) return reconciled->records;
+  return {};
+}
+
 }  // namespace
 
 struct DhtDriver::Impl : std::enable_shared_from_this<Impl> {
-  Impl(ReplicatorOptions options, const keys::SigningKey& node_key, const RecordKinds& kinds, RecordStore& store_in,
+  Impl(ReplicatorOptions options, const keys::SigningKey& node_key, const RecordKinds& kinds_in, RecordStore& store_in,
        base::EventLoop& loop_in, base::Rng& rng, overlay::RpcClient& client_in, DhtPorts ports_in)
       : network(options.network),
+        kinds(kinds_in),
         store(store_in),
         loop(loop_in),
         client(client_in),
@@ -30,6 +44,8 @@ struct DhtDriver::Impl : std::enable_shared_from_this<Impl> {
         timer(loop_in, [this] { Run([this](const Moment& moment) { return core.OnTick(moment); }); }) {}
 
   void Serve(overlay::RpcServer& server);
+  void OnRequest(const overlay::Caller& caller, DhtRequest request, overlay::RpcResponder respond);
+  void Judge(std::span<const Record> records, base::EventLoop::Task then);
   RequestId Register(Answer answer);
   // Gives an event to the core, does what it wants, and waits for its next tick.
   template <typename Event>
@@ -47,6 +63,7 @@ struct DhtDriver::Impl : std::enable_shared_from_this<Impl> {
   void ClearSuspectOnWorker();
 
   const overlay::Network network;
+  const RecordKinds& kinds;
   RecordStore& store;
   base::EventLoop& loop;
   overlay::RpcClient& client;
@@ -69,14 +86,39 @@ void DhtDriver::Impl::Serve(overlay::RpcServer& server) {
       if (self == nullptr || self->stopped) return respond(absl::UnavailableError("store is closed"));
       absl::StatusOr<DhtRequest> request = DecodeDhtRequest(method, bytes);
       if (!request.ok()) return respond(request.status());
-      const RequestId id = self->Register([respond = std::move(respond)](absl::StatusOr<DhtReply> reply) {
-        respond(reply.ok() ? absl::StatusOr<std::string>(EncodeDhtReply(*reply)) : reply.status());
-      });
-      const DhtCaller who{caller.tls_key, caller.is_local ? std::vector<Peer>{} : self->ports.peers_of(caller.tls_key)};
-      self->Run([&](const Moment& moment) { return self->core.OnRequest(id, who, *std::move(request), moment); });
+      self->OnRequest(caller, *std::move(request), std::move(respond));
     };
     server.Handle(std::string(kDhtMethods[method]), overlay::Access::kAnyone, std::move(handler));
   }
+}
+
+void DhtDriver::Impl::OnRequest(const overlay::Caller& caller, DhtRequest request, overlay::RpcResponder respond) {
+  const DhtCaller who{caller.tls_key, caller.is_local ? std::vector<Peer>{} : ports.peers_of(caller.tls_key)};
+  auto message = std::make_shared<DhtRequest>(std::move(request));
+  auto give = [weak = weak_from_this(), who, message, respond = std::move(respond)] {
+    const auto self = weak.lock();
+    if (self == nullptr || self->stopped) return respond(absl::UnavailableError("store is closed"));
+    const RequestId id = self->Register([respond](absl::StatusOr<DhtReply> reply) {
+      respond(reply.ok() ? absl::StatusOr<std::string>(EncodeDhtReply(*reply)) : reply.status());
+    });
+    self->Run([&](const Moment& moment) { return self->core.OnRequest(id, who, std::move(*message), moment); });
+  };
+  const bool is_node = !who.peers.empty() || !core.replicas().Neighbours(who.node_key).empty();
+  Judge(is_node ? RecordsOf(*message) : std::span<const Record>(), std::move(give));
+}
+
+// Lets a worker look at those records first that take long to judge; for the core they are brief then.
+void DhtDriver::Impl::Judge(std::span<const Record> records, base::EventLoop::Task then) {
+  std::vector<Record> slow;
+  for (const Record& record : records) {
+    if (kinds.IsSlow(record)) slow.push_back(record);
+  }
+  if (slow.empty()) return then();
+  loop.RunSlow(
+      [&kinds = kinds, slow = std::move(slow), wall_now = loop.WallNow()] {
+        for (const Record& record : slow) kinds.Check(record, Source::kReplica, wall_now).IgnoreError();
+      },
+      std::move(then));
 }
 
 RequestId DhtDriver::Impl::Register(Answer answer) {
@@ -126,7 +168,12 @@ void DhtDriver::Impl::Ask(const Call& call, bool may_introduce) {
 
 void DhtDriver::Impl::OnAnswer(const Call& call, size_t method, bool may_introduce, absl::StatusOr<overlay::RpcAnswer> answer) {
   if (stopped) return;
-  if (answer.ok()) return Reply(call.id, DecodeDhtReply(network, method, answer->message));
+  if (answer.ok()) {
+    auto reply = std::make_shared<absl::StatusOr<DhtReply>>(DecodeDhtReply(network, method, answer->message));
+    return Judge(reply->ok() ? RecordsOf(**reply) : std::span<const Record>(), [weak = weak_from_this(), id = call.id, reply] {
+      if (const auto self = weak.lock()) self->Reply(id, std::move(*reply));
+    });
+  }
   // The other side does not know this node's descriptor yet: show it, and ask once more.
   if (may_introduce && absl::IsPermissionDenied(answer.status()) && ports.introduce) {
     return ports.introduce(call.to, [weak = weak_from_this(), call](const absl::Status& status) {

@@ -28,13 +28,16 @@ enum class PutResult {
 struct PutRequest {  // copies for this replica, judged as clients' puts; the asker makes the others
   std::vector<Record> records;
 };
-struct ReplicateReply {
+struct ReplicateRequest {  // copies between replicas
+  std::vector<Record> records;
+};
+struct CopyReply {
   PutResult result = PutResult::kUnknown;
   std::optional<Receipt> receipt = {};  // with kStored
   uint32_t detail = 0;
 };
-struct CopiesReply {  // to PutRequest: of its records, in their order
-  std::vector<ReplicateReply> copies;
+struct CopiesReply {  // to both: of the records, in their order
+  std::vector<CopyReply> copies;
 };
 struct PutReply {  // to who put a record at this node; never on the wire
   PutResult result = PutResult::kUnknown;
@@ -49,9 +52,6 @@ struct GetReply {
   std::optional<Record> record;
   bool complete = false;  // false: too few replicas answered to call it absent
   std::vector<overlay::Peer> responsible;
-};
-struct ReplicateRequest {
-  Record record;
 };
 struct FetchRequest {  // this replica's own copies
   std::vector<RecordName> names;
@@ -106,11 +106,10 @@ struct ReconcileReply {
 
 using DhtRequest =
     std::variant<PutRequest, GetRequest, ReplicateRequest, FetchRequest, DigestRequest, NamesRequest, ReconcileRequest>;
-using DhtReply = std::variant<CopiesReply, GetReply, ReplicateReply, FetchReply, DigestReply, NamesReply, ReconcileReply,
-                              PutReply>;  // in the same order, but for the last;  // in the same order
+using DhtReply = std::variant<CopiesReply, GetReply, FetchReply, DigestReply, NamesReply, ReconcileReply, PutReply>;
 
 // Bounds of a message (overlay::kRpcMessageMax is 128 KiB).
-inline constexpr size_t kPutRecordsMax = 64;          // and kFetchBytesMax
+inline constexpr size_t kPutRecordsMax = 64;          // of Put and Replicate, at least one; and kFetchBytesMax
 inline constexpr size_t kFetchNamesMax = 512;         // 65 bytes each
 inline constexpr size_t kFetchBytesMax = 112 * 1024;  // records of one answer, but for a first one that is larger
 inline constexpr size_t kNamesPageMax = 1024;         // 73 bytes each

@@ -98,21 +98,16 @@ absl::StatusOr<PutResult> DecodeResult(int result) {
   return static_cast<PutResult>(result);
 }
 
-absl::StatusOr<DhtRequest> DecodePutRequest(const std::string& bytes) {
-  ASSIGN_OR_RETURN(const pb::PutRequest message, Parse<pb::PutRequest>(bytes));
+template <typename Request>
+absl::StatusOr<DhtRequest> DecodeCopiesRequest(const std::string& bytes) {
+  ASSIGN_OR_RETURN(const pb::CopiesRequest message, Parse<pb::CopiesRequest>(bytes));
   if (message.records().empty() || static_cast<size_t>(message.records_size()) > kPutRecordsMax) return Malformed();
-  PutRequest request;
+  Request request;
   for (const std::string& encoded : message.records()) {
     ASSIGN_OR_RETURN(Record record, DecodeRecord(base::AsBytes(encoded)));
     request.records.push_back(std::move(record));
   }
   return request;
-}
-
-absl::StatusOr<DhtRequest> DecodeReplicateRequest(const std::string& bytes) {
-  ASSIGN_OR_RETURN(const pb::ReplicateRequest message, Parse<pb::ReplicateRequest>(bytes));
-  ASSIGN_OR_RETURN(Record record, DecodeRecord(base::AsBytes(message.record())));
-  return ReplicateRequest{std::move(record)};
 }
 
 absl::StatusOr<DhtRequest> DecodeGetRequest(const std::string& bytes) {
@@ -173,8 +168,8 @@ absl::StatusOr<DhtReply> DecodeGetReply(const overlay::Network& network, const s
   return reply;
 }
 
-absl::StatusOr<ReplicateReply> ToCopy(const pb::ReplicateReply& message) {
-  ReplicateReply reply{.detail = message.detail()};
+absl::StatusOr<CopyReply> ToCopy(const pb::CopyReply& message) {
+  CopyReply reply{.detail = message.detail()};
   ASSIGN_OR_RETURN(reply.result, DecodeResult(message.result()));
   if (!message.receipt().empty()) {
     ASSIGN_OR_RETURN(reply.receipt, DecodeReceipt(base::AsBytes(message.receipt())));
@@ -182,17 +177,12 @@ absl::StatusOr<ReplicateReply> ToCopy(const pb::ReplicateReply& message) {
   return reply;
 }
 
-absl::StatusOr<DhtReply> DecodeReplicateReply(const std::string& bytes) {
-  ASSIGN_OR_RETURN(const pb::ReplicateReply message, Parse<pb::ReplicateReply>(bytes));
-  return ToCopy(message);
-}
-
 absl::StatusOr<DhtReply> DecodeCopiesReply(const std::string& bytes) {
-  ASSIGN_OR_RETURN(const pb::PutReply message, Parse<pb::PutReply>(bytes));
+  ASSIGN_OR_RETURN(const pb::CopiesReply message, Parse<pb::CopiesReply>(bytes));
   if (static_cast<size_t>(message.copies_size()) > kPutRecordsMax) return Malformed();
   CopiesReply reply;
-  for (const pb::ReplicateReply& encoded : message.copies()) {
-    ASSIGN_OR_RETURN(ReplicateReply copy, ToCopy(encoded));
+  for (const pb::CopyReply& encoded : message.copies()) {
+    ASSIGN_OR_RETURN(CopyReply copy, ToCopy(encoded));
     reply.copies.push_back(std::move(copy));
   }
   return reply;
@@ -258,16 +248,13 @@ absl::StatusOr<DhtReply> DecodeReconcileReply(const std::string& bytes) {
   return reply;
 }
 
-std::string Encode(const PutRequest& m) {
-  pb::PutRequest message;
-  for (const Record& record : m.records) message.add_records(Text(EncodeRecord(record)));
+std::string EncodeCopies(const std::vector<Record>& records) {
+  pb::CopiesRequest message;
+  for (const Record& record : records) message.add_records(Text(EncodeRecord(record)));
   return message.SerializeAsString();
 }
-std::string Encode(const ReplicateRequest& m) {
-  pb::ReplicateRequest message;
-  message.set_record(Text(EncodeRecord(m.record)));
-  return message.SerializeAsString();
-}
+std::string Encode(const PutRequest& m) { return EncodeCopies(m.records); }
+std::string Encode(const ReplicateRequest& m) { return EncodeCopies(m.records); }
 std::string Encode(const GetRequest& m) {
   pb::GetRequest message;
   message.set_name(Text(EncodeRecordName(m.name)));
@@ -298,17 +285,16 @@ std::string Encode(const GetReply& m) {
   EncodePeers(m.responsible, message.mutable_responsible());
   return message.SerializeAsString();
 }
-pb::ReplicateReply ToMessage(const ReplicateReply& m) {
-  pb::ReplicateReply message;
+pb::CopyReply ToMessage(const CopyReply& m) {
+  pb::CopyReply message;
   message.set_result(static_cast<pb::PutResult>(m.result));
   if (m.receipt) message.set_receipt(Text(EncodeReceipt(*m.receipt)));
   message.set_detail(m.detail);
   return message;
 }
-std::string Encode(const ReplicateReply& m) { return ToMessage(m).SerializeAsString(); }
 std::string Encode(const CopiesReply& m) {
-  pb::PutReply message;
-  for (const ReplicateReply& copy : m.copies) *message.add_copies() = ToMessage(copy);
+  pb::CopiesReply message;
+  for (const CopyReply& copy : m.copies) *message.add_copies() = ToMessage(copy);
   return message.SerializeAsString();
 }
 std::string Encode(const PutReply&) { return {}; }  // stays in this process
@@ -368,11 +354,11 @@ std::string EncodeDhtReply(const DhtReply& reply) {
 absl::StatusOr<DhtRequest> DecodeDhtRequest(size_t method, const std::string& bytes) {
   switch (method) {
     case 0:
-      return DecodePutRequest(bytes);
+      return DecodeCopiesRequest<PutRequest>(bytes);
     case 1:
       return DecodeGetRequest(bytes);
     case 2:
-      return DecodeReplicateRequest(bytes);
+      return DecodeCopiesRequest<ReplicateRequest>(bytes);
     case 3:
       return DecodeFetchRequest(bytes);
     case 4:
@@ -389,11 +375,10 @@ absl::StatusOr<DhtRequest> DecodeDhtRequest(size_t method, const std::string& by
 absl::StatusOr<DhtReply> DecodeDhtReply(const overlay::Network& network, size_t method, const std::string& bytes) {
   switch (method) {
     case 0:
+    case 2:
       return DecodeCopiesReply(bytes);
     case 1:
       return DecodeGetReply(network, bytes);
-    case 2:
-      return DecodeReplicateReply(bytes);
     case 3:
       return DecodeFetchReply(bytes);
     case 4:

@@ -19,7 +19,6 @@ inline constexpr std::string_view kDhtMethods[] = {"/bulbil.v1.Dht/Put",      "/
                                                    "/bulbil.v1.Dht/Fetch",    "/bulbil.v1.Dht/Digest", "/bulbil.v1.Dht/Names",
                                                    "/bulbil.v1.Dht/Reconcile"};
 static_assert(std::size(kDhtMethods) == std::variant_size_v<DhtRequest>);
-static_assert(std::variant_size_v<DhtRequest> + 1 == std::variant_size_v<DhtReply>);  // PutReply stays here
 
 std::string EncodeDhtRequest(const DhtRequest& request);
 std::string EncodeDhtReply(const DhtReply& reply);

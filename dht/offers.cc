@@ -107,7 +107,7 @@ void Offers::OfferTo(uint64_t id, const std::vector<Peer>& takers, bool is_far) 
     auto handle = [this, id, taker, is_far](const absl::StatusOr<DhtReply>& reply, const Moment& moment) {
       const auto found = offers_.find(id);
       if (found == offers_.end()) return;
-      const std::optional<ReplicateReply> answer = CopyAnswer(reply);
+      const std::optional<CopyReply> answer = CopyAnswer(reply);
       pass_is_vain_ &= !answer || (is_far && answer->result == PutResult::kNotResponsible);
       const Record& record = found->second.record;
       const bool has_receipt = answer && answer->receipt && answer->receipt->node_key == taker.node_key &&
@@ -117,7 +117,7 @@ void Offers::OfferTo(uint64_t id, const std::vector<Peer>& takers, bool is_far) 
       Answered(id, taker.node_key, has_receipt || is_outranked, moment);
     };
     // Far away this node is nobody's neighbour: there it comes like a client's put.
-    out_.Ask(taker, is_far ? DhtRequest(PutRequest{{offer.record}}) : ReplicateRequest{offer.record}, std::move(handle));
+    out_.Ask(taker, is_far ? DhtRequest(PutRequest{{offer.record}}) : ReplicateRequest{{offer.record}}, std::move(handle));
   }
 }
 

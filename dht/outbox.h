@@ -102,11 +102,10 @@ const T* AnswerAs(const absl::StatusOr<DhtReply>& reply) {
   return reply.ok() ? std::get_if<T>(&*reply) : nullptr;
 }
 
-// What a holder says of its one copy, asked by Put or by Replicate; nothing as above.
-inline std::optional<ReplicateReply> CopyAnswer(const absl::StatusOr<DhtReply>& reply) {
-  if (const auto* copy = AnswerAs<ReplicateReply>(reply)) return *copy;
-  const auto* put = AnswerAs<CopiesReply>(reply);
-  return put != nullptr && put->copies.size() == 1 ? std::optional(put->copies.front()) : std::nullopt;
+// What a holder says of its one copy; nothing as above.
+inline std::optional<CopyReply> CopyAnswer(const absl::StatusOr<DhtReply>& reply) {
+  const auto* answer = AnswerAs<CopiesReply>(reply);
+  return answer != nullptr && answer->copies.size() == 1 ? std::optional(answer->copies.front()) : std::nullopt;
 }
 
 }  // namespace dht

@@ -2,6 +2,7 @@
 #include "dht/put_rounds.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace dht {
@@ -22,90 +23,101 @@ void PutRounds::Start(RequestId request, Record record, bool serving, bool pass_
 
 void PutRounds::StartHere(RequestId request, Record record, const Moment& moment) {
   const uint64_t id = out_.NextId();
-  Round round{.request = request, .record = record, .responsible = replicas_.Responsible(record.name.point)};
+  Round round{
+      .request = request, .record = std::make_shared<Record>(record), .responsible = replicas_.Responsible(record.name.point)};
   for (const Peer& peer : round.responsible) round.waiting.insert(peer.node_key);
   round.deadline = round.last_deadline = moment.now + kRoundTimeout;
   rounds_.emplace(id, std::move(round));
   admitter_.Admit(
-      std::move(record), Source::kClient, [this, id](const Moment&) { SendCopies(id); },
+      std::move(record), Source::kClient, [this, id](const Moment& then) { QueueCopies(id, then); },
       [this, id](const AdmitOutcome& outcome, const Moment& then) { OnLocal(id, outcome, then); }, moment);
 }
 
 void PutRounds::PassOn(RequestId request, Record record, const Moment& moment) {
   const uint64_t id = out_.NextId();
   const overlay::NodeId point = record.name.point;
-  rounds_.emplace(id, Round{.request = request, .record = std::move(record), .is_here = false});
+  rounds_.emplace(id, Round{.request = request, .record = std::make_shared<Record>(std::move(record)), .is_here = false});
   owners_.Find(point, moment, TakeOwners(id));
 }
 
-// The round waits for nothing else meanwhile.
+// The round waits for nothing else meanwhile. Receipts of an earlier try count on: who gave one holds the record, and called
+// itself responsible.
 OwnerFinder::Found PutRounds::TakeOwners(uint64_t id) {
   return [this, id](OwnerTrail trail, const Moment& moment) {
     Round& round = rounds_.at(id);
+    round.remembered = trail.remembered;
+    round.is_stale = round.copies_queued = false;
+    if (trail.owners.empty()) return Finish(id);
     trail.owners.resize(std::min(trail.owners.size(), static_cast<size_t>(network_.replica_count)));
     round.responsible = std::move(trail.owners);
-    round.remembered = trail.remembered;
-    round.is_stale = round.copies_sent = false;
-    round.receipts.clear();
-    round.verified = 0;
-    for (const Peer& peer : round.responsible) round.waiting.insert(peer.node_key);
+    for (const Peer& peer : round.responsible) {
+      const auto is_his = [&](const Receipt& receipt) { return receipt.node_key == peer.node_key; };
+      if (std::none_of(round.receipts.begin(), round.receipts.end(), is_his)) round.waiting.insert(peer.node_key);
+    }
     round.deadline = round.last_deadline = moment.now + kRoundTimeout;
-    if (round.responsible.empty()) return Finish(id);
-    SendCopies(id);
+    QueueCopies(id, moment);
+    Progress(id, moment);
   };
 }
 
-void PutRounds::SendCopies(uint64_t id) {
+void PutRounds::QueueCopies(uint64_t id, const Moment& moment) {
   const auto found = rounds_.find(id);
-  if (found == rounds_.end() || std::exchange(found->second.copies_sent, true)) return;
+  if (found == rounds_.end() || std::exchange(found->second.copies_queued, true)) return;
   const Round& round = found->second;
   for (const Peer& peer : round.responsible) {
-    if (!round.is_here) {
-      Lane& lane = lanes_.try_emplace(peer.node_key).first->second;
-      lane.to = peer;
-      lane.waiting.push_back(id);
-      SendPuts(peer.node_key);
-    } else if (!peer.SameProcess(*replicas_.self())) {
-      auto handle = [this, id, peer](const absl::StatusOr<DhtReply>& reply, const Moment& moment) {
-        OnCopy(id, peer, CopyAnswer(reply), moment);
-      };
-      out_.Ask(peer, ReplicateRequest{round.record}, std::move(handle));
-    }
+    if (peer.node_key == node_key_.public_key() || !round.waiting.contains(peer.node_key)) continue;
+    const LaneKey key(peer.node_key, peer.address, round.is_here);
+    Lane& lane = lanes_.try_emplace(key, Lane{.to = peer, .replicates = round.is_here}).first->second;
+    if (lane.waiting.size() == kCopiesWaitingMax) lane.waiting.pop_front();
+    lane.waiting.push_back({.round = id, .record = round.record, .since = moment.now});
+  }
+  SendWave(moment);
+}
+
+void PutRounds::SendWave(const Moment& moment) {
+  const bool is_quiet = calls_ == 0;
+  for (auto lane = lanes_.begin(); lane != lanes_.end();) {
+    const auto& [key, copies] = *lane;
+    const bool is_due =
+        !copies.is_busy && !copies.waiting.empty() && (is_quiet || copies.waiting.front().since + kGather <= moment.now);
+    if (is_due) SendCopies(key, lane->second, moment);
+    const bool is_over = !copies.is_busy && copies.waiting.empty();
+    lane = is_over ? lanes_.erase(lane) : std::next(lane);
   }
 }
 
-// As many as fit one call, if none is under way.
-void PutRounds::SendPuts(const keys::PublicKey& to) {
-  Lane& lane = lanes_.at(to);
-  if (lane.is_busy) return;
-  PutRequest request;
+// As many as fit one call.
+void PutRounds::SendCopies(const LaneKey& key, Lane& lane, const Moment& moment) {
+  std::vector<Record> records;
   std::vector<uint64_t> ids;
   size_t bytes = 0;
   for (; !lane.waiting.empty() && ids.size() < kPutRecordsMax; lane.waiting.pop_front()) {
-    const auto found = rounds_.find(lane.waiting.front());
-    if (found == rounds_.end() || !found->second.waiting.contains(to)) continue;  // over without it
-    const Record& record = found->second.record;
-    bytes += record.body.size() + kRecordHeaderSize;
+    const Copy& copy = lane.waiting.front();
+    if (copy.since + kRoundTimeout < moment.now) continue;
+    bytes += copy.record->body.size() + kRecordHeaderSize;
     if (bytes > kFetchBytesMax && !ids.empty()) break;
-    ids.push_back(found->first);
-    request.records.push_back(record);
+    ids.push_back(copy.round);
+    records.push_back(*copy.record);
   }
-  if (ids.empty()) {
-    lanes_.erase(to);
-    return;
-  }
+  if (ids.empty()) return;
   lane.is_busy = true;
-  auto handle = [this, peer = lane.to, ids = std::move(ids)](const absl::StatusOr<DhtReply>& reply, const Moment& moment) {
-    OnPuts(peer, ids, AnswerAs<CopiesReply>(reply), moment);
+  ++calls_;
+  auto handle = [this, key, ids = std::move(ids)](const absl::StatusOr<DhtReply>& reply, const Moment& then) {
+    OnCopies(key, ids, AnswerAs<CopiesReply>(reply), then);
   };
-  out_.Ask(lane.to, std::move(request), std::move(handle));
+  if (lane.replicates) return out_.Ask(lane.to, ReplicateRequest{std::move(records)}, std::move(handle));
+  out_.Ask(lane.to, PutRequest{std::move(records)}, std::move(handle));
 }
 
-void PutRounds::OnPuts(const Peer& to, const std::vector<uint64_t>& ids, const CopiesReply* reply, const Moment& moment) {
+void PutRounds::OnCopies(const LaneKey& key, const std::vector<uint64_t>& ids, const CopiesReply* reply, const Moment& moment) {
+  Lane& lane = lanes_.at(key);
   const bool is_whole = reply != nullptr && reply->copies.size() == ids.size();
-  for (size_t i = 0; i < ids.size(); ++i) OnCopy(ids[i], to, is_whole ? std::optional(reply->copies[i]) : std::nullopt, moment);
-  lanes_.at(to.node_key).is_busy = false;
-  SendPuts(to.node_key);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    OnCopy(ids[i], lane.to, is_whole ? std::optional(reply->copies[i]) : std::nullopt, moment);
+  }
+  lane.is_busy = false;
+  --calls_;
+  SendWave(moment);
 }
 
 void PutRounds::OnLocal(uint64_t id, const AdmitOutcome& outcome, const Moment& moment) {
@@ -117,7 +129,7 @@ void PutRounds::OnLocal(uint64_t id, const AdmitOutcome& outcome, const Moment& 
     case AdmitResult::kStored:
     case AdmitResult::kAlready:
       round.receipts.insert(round.receipts.begin(),
-                            SignReceipt(network_.name, node_key_, round.record.name, round.record.expiry));
+                            SignReceipt(network_.name, node_key_, round.record->name, round.record->expiry));
       ++round.verified;
       break;
     case AdmitResult::kFull:
@@ -130,11 +142,11 @@ void PutRounds::OnLocal(uint64_t id, const AdmitOutcome& outcome, const Moment& 
     case AdmitResult::kFailed:
       break;
   }
-  SendCopies(id);  // also when there is no room here: the others may have some
+  QueueCopies(id, moment);  // also when there is no room here: the others may have some
   Progress(id, moment);
 }
 
-void PutRounds::OnCopy(uint64_t id, const Peer& holder, const std::optional<ReplicateReply>& reply, const Moment& moment) {
+void PutRounds::OnCopy(uint64_t id, const Peer& holder, const std::optional<CopyReply>& reply, const Moment& moment) {
   const auto found = rounds_.find(id);
   if (found == rounds_.end()) return;
   Round& round = found->second;
@@ -161,7 +173,7 @@ void PutRounds::Progress(uint64_t id, const Moment& moment) {
 // Leaves the receipts that are good.
 void PutRounds::Verify(Round& round) const {
   const auto is_bad = [&](const Receipt& receipt) {
-    return !VerifyReceipt(network_.name, receipt, round.record.name, round.record.expiry);
+    return !VerifyReceipt(network_.name, receipt, round.record->name, round.record->expiry);
   };
   const auto first = round.receipts.begin() + static_cast<ptrdiff_t>(round.verified);
   round.receipts.erase(std::remove_if(first, round.receipts.end(), is_bad), round.receipts.end());
@@ -174,8 +186,11 @@ void PutRounds::Finish(uint64_t id) {
   if (round.remembered && (round.is_stale || is_short)) {  // the ring may have changed
     round.waiting.clear();
     round.deadline = absl::InfiniteFuture();
-    return owners_.FindAgain(round.record.name.point, TakeOwners(id));
+    return owners_.FindAgain(round.record->name.point, TakeOwners(id));
   }
+  const auto is_responsible = [&](const Receipt& receipt) { return ContainsProcess(round.responsible, receipt.node_key); };
+  std::stable_partition(round.receipts.begin(), round.receipts.end(), is_responsible);
+  round.receipts.resize(std::min(round.receipts.size(), static_cast<size_t>(network_.replica_count)));
   PutReply reply{
       .result = PutResult::kStored, .receipts = std::move(round.receipts), .responsible = std::move(round.responsible)};
   if (reply.receipts.empty()) reply.result = round.without_receipts, reply.detail = round.detail;
@@ -199,11 +214,15 @@ void PutRounds::OnTick(const Moment& moment) {
       Finish(id);
     }
   }
+  SendWave(moment);
 }
 
 absl::Time PutRounds::NextTick() const {
   absl::Time next = absl::InfiniteFuture();
   for (const auto& [id, round] : rounds_) next = std::min(next, round.deadline);
+  for (const auto& [key, lane] : lanes_) {
+    if (!lane.is_busy) next = std::min(next, lane.waiting.front().since + kGather);
+  }
   return next;
 }
 

@@ -19,8 +19,16 @@ absl::Status RangeServer::Spend(const std::vector<overlay::Peer>& caller, const 
   return absl::OkStatus();
 }
 
-bool RangeServer::MayHold(const std::vector<overlay::Peer>& caller, const overlay::NodeId& point) const {
-  return std::any_of(caller.begin(), caller.end(), [&](const overlay::Peer& peer) { return replicas_.MayHold(peer, point); });
+std::vector<overlay::RingRange> RangeServer::ArcsOf(const std::vector<overlay::Peer>& caller) const {
+  std::vector<overlay::RingRange> arcs;
+  for (const overlay::Peer& peer : caller) {
+    if (const auto arc = replicas_.ArcOf(peer)) arcs.push_back(*arc);
+  }
+  return arcs;
+}
+
+bool RangeServer::Contain(const std::vector<overlay::RingRange>& arcs, const overlay::NodeId& point) {
+  return std::any_of(arcs.begin(), arcs.end(), [&](const overlay::RingRange& arc) { return arc.Contains(point); });
 }
 
 bool RangeServer::MayHoldAll(const std::vector<overlay::Peer>& caller, const overlay::RingRange& range) const {
@@ -39,27 +47,42 @@ absl::StatusOr<DhtReply> RangeServer::Digest(const std::vector<overlay::Peer>& c
   return reply;
 }
 
+// Where the arc begins that comes next behind a gap in what the caller may hold, before `last`.
+std::optional<overlay::NodeId> RangeServer::NextArc(const std::vector<overlay::RingRange>& arcs, const overlay::NodeId& gap,
+                                                    const overlay::NodeId& last) {
+  std::optional<overlay::NodeId> next;
+  overlay::NodeId least = overlay::Distance(gap, last);
+  for (const overlay::RingRange& arc : arcs) {
+    if (!(overlay::Distance(gap, arc.after) < least)) continue;
+    least = overlay::Distance(gap, arc.after);
+    next = arc.after;
+  }
+  return next;
+}
+
 absl::StatusOr<DhtReply> RangeServer::Names(const std::vector<overlay::Peer>& caller, const NamesRequest& request,
                                             const Moment& moment) {
   RETURN_IF_ERROR(Spend(caller, moment));
+  const std::vector<overlay::RingRange> arcs = ArcsOf(caller);
   NamesReply reply;
-  const bool may_hold_all = MayHoldAll(caller, request.range);
-  RETURN_IF_ERROR(store_.Scan(request.range, request.cursor, moment.wall_now, [&](const HeldName& held) {
-    if (!may_hold_all && !MayHold(caller, held.name.point)) return true;
-    reply.more = reply.names.size() == kNamesPageMax;
-    if (!reply.more) reply.names.push_back(held);
-    return !reply.more;
-  }));
-  return reply;
-}
-
-// The arc from the first name to the last one, if the caller may hold all of it: names come in the order of the ring, and asking
-// for each of them costs more than reading it.
-std::optional<overlay::RingRange> RangeServer::RangeOf(const std::vector<overlay::Peer>& caller,
-                                                       const std::vector<RecordName>& names) const {
-  if (names.size() < 2 || names.front().point == names.back().point) return std::nullopt;
-  const overlay::RingRange range{.after = names.front().point, .last = names.back().point};
-  return MayHoldAll(caller, range) ? std::optional(range) : std::nullopt;
+  overlay::RingRange rest = request.range;
+  std::optional<RecordName> cursor = request.cursor;
+  while (true) {
+    std::optional<overlay::NodeId> gap;
+    RETURN_IF_ERROR(store_.Scan(rest, cursor, moment.wall_now, [&](const HeldName& held) {
+      if (!Contain(arcs, held.name.point)) {
+        gap = held.name.point;
+        return false;
+      }
+      reply.more = reply.names.size() == kNamesPageMax;
+      if (!reply.more) reply.names.push_back(held);
+      return !reply.more;
+    }));
+    const std::optional<overlay::NodeId> next = gap ? NextArc(arcs, *gap, rest.last) : std::nullopt;
+    if (!next) return reply;
+    rest.after = *next;
+    cursor.reset();
+  }
 }
 
 absl::StatusOr<DhtReply> RangeServer::Fetch(const std::vector<overlay::Peer>& caller, const FetchRequest& request,
@@ -67,10 +90,9 @@ absl::StatusOr<DhtReply> RangeServer::Fetch(const std::vector<overlay::Peer>& ca
   RETURN_IF_ERROR(Spend(caller, moment));
   FetchReply reply;
   size_t bytes = 0;
-  const std::optional<overlay::RingRange> held_by_caller = RangeOf(caller, request.names);
+  const std::vector<overlay::RingRange> arcs = ArcsOf(caller);
   for (const RecordName& name : request.names) {
-    const bool is_inside = held_by_caller && held_by_caller->Contains(name.point);
-    if (!is_inside && !MayHold(caller, name.point)) continue;
+    if (!Contain(arcs, name.point)) continue;
     absl::StatusOr<Record> held = store_.Get(name, moment.wall_now);
     if (absl::IsDataLoss(held.status())) damaged.push_back({.name = name, .expiry = absl::InfinitePast()});
     if (!held.ok()) continue;

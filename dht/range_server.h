@@ -2,7 +2,8 @@
 // dht/range_server.h — answers Digest, Names and Fetch: what a replica tells another of its own copies.
 //
 // Only to a process that may hold the range by verified records (a present holder, or a joiner in front of one), only the
-// overlap, and at a bounded rate per process (protocol.md 3). What is outside the overlap does not exist for the caller.
+// overlap, and at a bounded rate per process (protocol.md 3). What is outside the overlap does not exist for the caller, and is
+// not read for it.
 #pragma once
 
 #include <optional>
@@ -44,8 +45,10 @@ class RangeServer {
     double calls = kRangeCallsBurst;
     absl::Time since;
   };
-  std::optional<overlay::RingRange> RangeOf(const std::vector<overlay::Peer>& caller, const std::vector<RecordName>& names) const;
-  bool MayHold(const std::vector<overlay::Peer>& caller, const overlay::NodeId& point) const;
+  static std::optional<overlay::NodeId> NextArc(const std::vector<overlay::RingRange>& arcs, const overlay::NodeId& gap,
+                                                const overlay::NodeId& last);
+  std::vector<overlay::RingRange> ArcsOf(const std::vector<overlay::Peer>& caller) const;  // what it may hold
+  static bool Contain(const std::vector<overlay::RingRange>& arcs, const overlay::NodeId& point);
 
   const ReplicaSet& replicas_;
   const RecordStore& store_;

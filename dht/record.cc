@@ -115,6 +115,11 @@ absl::Status RecordKinds::Check(const Record& record, Source source, absl::Time 
   return kind->Acceptable(record, source, wall_now);
 }
 
+bool RecordKinds::IsSlow(const Record& record) const {
+  const RecordKind* kind = Find(record.name.kind);
+  return kind != nullptr && record.body.size() <= kRecordBodyMax && kind->IsSlow(record);
+}
+
 Record MakeBlob(base::ByteView body, absl::Time expiry) {
   const keys::Digest hash = keys::Hash("blob", {body});
   return {.name = {.kind = Kind::kBlob, .point = {hash}, .id = hash}, .expiry = expiry, .body = base::ToBytes(body)};

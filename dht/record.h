@@ -95,6 +95,9 @@ class RecordKind {
   // For an acceptable record: what becomes of it at its place. Must be a merge: commutative, associative, idempotent.
   // Unless a kind says otherwise: of the same name the later expiry stays, nothing gives way, and the place holds kBlobsPerPoint.
   virtual Admission Admit(const Record& record, Source source, const PlaceView& place) const;
+  // Whether Acceptable would take long for this record, as to look at a proof of work does: then it should be asked on a worker
+  // first, and is brief when it is asked again (a kind remembers the outcome). From any thread, like Acceptable.
+  virtual bool IsSlow(const Record&) const { return false; }
   // Whether anyone who knows the name may ask for it (Get). Envelopes and tombstones have no GET (protocol.md 7).
   virtual bool AnswersGet() const { return false; }
 };
@@ -107,6 +110,8 @@ class RecordKinds {
   const RecordKind* Find(Kind kind) const;
   // Acceptable() of its kind; InvalidArgument for an unknown one or an oversized body.
   absl::Status Check(const Record& record, Source source, absl::Time wall_now) const;
+  // IsSlow() of its kind; false for what Check refuses at once.
+  bool IsSlow(const Record& record) const;
 
  private:
   absl::flat_hash_map<Kind, std::unique_ptr<RecordKind>> kinds_;

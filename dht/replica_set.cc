@@ -165,22 +165,32 @@ std::optional<NodeId> ReplicaSet::PointOf(uint64_t prefix) const {
   return found;
 }
 
-bool ReplicaSet::MayHold(const Peer& candidate, const NodeId& point) const {
-  if (candidate.role != overlay::Role::kStoring) return false;
-  const NodeId reach = overlay::Distance(point, candidate.point);
-  absl::flat_hash_set<keys::PublicKey> before;
-  for (const Peer& peer : KnownStoring()) {
-    if (!peer.SameProcess(candidate) && overlay::Distance(point, peer.point) < reach) before.insert(peer.node_key);
+std::optional<RingRange> ReplicaSet::ArcOf(const Peer& candidate) const {
+  if (candidate.role != overlay::Role::kStoring) return std::nullopt;
+  std::vector<Peer> before = KnownStoring();
+  std::erase_if(before, [&](const Peer& peer) { return peer.SameProcess(candidate); });
+  std::sort(before.begin(), before.end(), [&](const Peer& a, const Peer& b) {
+    return overlay::Distance(a.point, candidate.point) < overlay::Distance(b.point, candidate.point);
+  });
+  absl::flat_hash_set<keys::PublicKey> others;
+  for (const Peer& peer : before) {
+    others.insert(peer.node_key);
+    if (others.size() == replica_count_) return RingRange{.after = peer.point, .last = candidate.point};
   }
-  return before.size() < replica_count_;
+  return RingRange{.after = candidate.point, .last = candidate.point};
 }
 
-// What a candidate may hold is an arc that ends at it. A range lies inside if both its ends do and it does not go the other way
-// around; who may hold the point behind itself may hold everything.
+bool ReplicaSet::MayHold(const Peer& candidate, const NodeId& point) const {
+  const std::optional<RingRange> arc = ArcOf(candidate);
+  return arc && arc->Contains(point);
+}
+
+// A range lies inside the arc if both its ends do and it does not go the other way around.
 bool ReplicaSet::MayHoldAll(const Peer& candidate, const overlay::RingRange& range) const {
-  if (MayHold(candidate, candidate.point.PlusOne())) return true;
+  const std::optional<RingRange> arc = ArcOf(candidate);
+  if (!arc || arc->IsWholeCircle()) return arc.has_value();
   const NodeId first = range.after.PlusOne();
-  return MayHold(candidate, first) && MayHold(candidate, range.last) &&
+  return arc->Contains(first) && arc->Contains(range.last) &&
          overlay::Distance(range.last, candidate.point) <= overlay::Distance(first, candidate.point);
 }
 

@@ -53,8 +53,10 @@ class ReplicaSet {
   // The point of a storing node known here whose first eight bytes these are; nothing if there is none, or two.
   std::optional<overlay::NodeId> PointOf(uint64_t prefix) const;
 
-  // Would a process standing at candidate.point be among the R holders of `point`, as far as is known here? True for present
-  // holders and for a joiner in front of them (protocol.md 3).
+  // The points that a process standing at candidate.point would hold as one of R, as far as is known here: an arc that ends there.
+  // Nothing for a relay.
+  std::optional<overlay::RingRange> ArcOf(const overlay::Peer& candidate) const;
+  // Does it contain this point? True for present holders and for a joiner in front of them (protocol.md 3).
   bool MayHold(const overlay::Peer& candidate, const overlay::NodeId& point) const;
   // The same for every point of a range.
   bool MayHoldAll(const overlay::Peer& candidate, const overlay::RingRange& range) const;

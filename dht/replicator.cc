@@ -35,10 +35,11 @@ struct Replicator::Impl {
   bool Serving() const { return replicas.IsMember() && replicas.IsStoring() && !offers.leaving(); }
   std::vector<Peer> Verified(const DhtCaller& caller) const;
   bool HasShare(const keys::PublicKey& link, const Record& record, const Moment& moment);
-  void KeepCopy(Record record, Source source, std::function<void(ReplicateReply)> done, const Moment& moment);
-  void Replicate(RequestId request, const std::vector<Peer>& caller, Record record, const Moment& moment);
-  std::optional<PutResult> Refusal(const keys::PublicKey& link, const Record& record, const Moment& moment);
+  using Refusal = std::function<std::optional<PutResult>(const Record&)>;  // why it is not taken here; nothing if it is
+  void KeepCopy(Record record, Source source, std::function<void(CopyReply)> done, const Moment& moment);
+  void TakeCopies(RequestId request, std::vector<Record> records, Source source, const Refusal& refusal, const Moment& moment);
   void TakePuts(RequestId request, const keys::PublicKey& link, std::vector<Record> records, const Moment& moment);
+  void Replicate(RequestId request, const std::vector<Peer>& caller, std::vector<Record> records, const Moment& moment);
   bool TakesCopyFrom(const std::vector<Peer>& caller, const overlay::NodeId& point) const;
   void Fetch(RequestId request, const std::vector<Peer>& caller, const FetchRequest& message, const Moment& moment);
   void Sweep(const Moment& moment);
@@ -167,10 +168,10 @@ bool Replicator::Impl::HasShare(const keys::PublicKey& link, const Record& recor
 }
 
 // Admits the record and says what became of it, with a receipt once it is on disk.
-void Replicator::Impl::KeepCopy(Record record, Source source, std::function<void(ReplicateReply)> done, const Moment& moment) {
+void Replicator::Impl::KeepCopy(Record record, Source source, std::function<void(CopyReply)> done, const Moment& moment) {
   auto admitted = [this, name = record.name, expiry = record.expiry, done = std::move(done)](const AdmitOutcome& outcome,
                                                                                              const Moment&) {
-    ReplicateReply reply{.detail = outcome.detail};
+    CopyReply reply{.detail = outcome.detail};
     switch (outcome.result) {
       case AdmitResult::kStored:
       case AdmitResult::kAlready:
@@ -191,30 +192,9 @@ void Replicator::Impl::KeepCopy(Record record, Source source, std::function<void
   admitter.Admit(std::move(record), source, nullptr, std::move(admitted), moment);
 }
 
-void Replicator::Impl::Replicate(RequestId request, const std::vector<Peer>& caller, Record record, const Moment& moment) {
-  if (!kinds.Check(record, Source::kReplica, moment.wall_now).ok()) {
-    return out.Reply(request, ReplicateReply{.result = PutResult::kRefused});
-  }
-  if (!Serving()) return out.Reply(request, absl::UnavailableError("no member, or leaving"));
-  if (!TakesCopyFrom(caller, record.name.point)) {
-    return out.Reply(request, ReplicateReply{.result = PutResult::kNotResponsible});
-  }
-  KeepCopy(
-      std::move(record), Source::kReplica, [this, request](ReplicateReply reply) { out.Reply(request, std::move(reply)); },
-      moment);
-}
-
-// Why a put of that link is not taken here; nothing if it is.
-std::optional<PutResult> Replicator::Impl::Refusal(const keys::PublicKey& link, const Record& record, const Moment& moment) {
-  if (!kinds.Check(record, Source::kClient, moment.wall_now).ok()) return PutResult::kRefused;
-  if (!Serving() || !replicas.IsResponsible(record.name.point)) return PutResult::kNotResponsible;
-  if (!HasShare(link, record, moment)) return PutResult::kNoSpace;
-  return std::nullopt;
-}
-
 // Answered when all of them are decided.
-void Replicator::Impl::TakePuts(RequestId request, const keys::PublicKey& link, std::vector<Record> records,
-                                const Moment& moment) {
+void Replicator::Impl::TakeCopies(RequestId request, std::vector<Record> records, Source source, const Refusal& refusal,
+                                  const Moment& moment) {
   struct Answers {
     CopiesReply reply;
     size_t open;
@@ -223,16 +203,38 @@ void Replicator::Impl::TakePuts(RequestId request, const keys::PublicKey& link, 
   answers->open = records.size();
   answers->reply.copies.resize(records.size());
   for (size_t i = 0; i < records.size(); ++i) {
-    auto done = [this, request, answers, i](ReplicateReply copy) {
+    auto done = [this, request, answers, i](CopyReply copy) {
       answers->reply.copies[i] = std::move(copy);
       if (--answers->open == 0) out.Reply(request, std::move(answers->reply));
     };
-    if (const std::optional<PutResult> refusal = Refusal(link, records[i], moment)) {
-      done({.result = *refusal});
+    if (const std::optional<PutResult> why = refusal(records[i])) {
+      done({.result = *why});
     } else {
-      KeepCopy(std::move(records[i]), Source::kClient, std::move(done), moment);
+      KeepCopy(std::move(records[i]), source, std::move(done), moment);
     }
   }
+}
+
+void Replicator::Impl::TakePuts(RequestId request, const keys::PublicKey& link, std::vector<Record> records,
+                                const Moment& moment) {
+  const auto refusal = [&](const Record& record) -> std::optional<PutResult> {
+    if (!kinds.Check(record, Source::kClient, moment.wall_now).ok()) return PutResult::kRefused;
+    if (!Serving() || !replicas.IsResponsible(record.name.point)) return PutResult::kNotResponsible;
+    if (!HasShare(link, record, moment)) return PutResult::kNoSpace;
+    return std::nullopt;
+  };
+  TakeCopies(request, std::move(records), Source::kClient, refusal, moment);
+}
+
+void Replicator::Impl::Replicate(RequestId request, const std::vector<Peer>& caller, std::vector<Record> records,
+                                 const Moment& moment) {
+  if (!Serving()) return out.Reply(request, absl::UnavailableError("no member, or leaving"));
+  const auto refusal = [&](const Record& record) -> std::optional<PutResult> {
+    if (!kinds.Check(record, Source::kReplica, moment.wall_now).ok()) return PutResult::kRefused;
+    if (!TakesCopyFrom(caller, record.name.point)) return PutResult::kNotResponsible;
+    return std::nullopt;
+  };
+  TakeCopies(request, std::move(records), Source::kReplica, refusal, moment);
 }
 
 void Replicator::Impl::Fetch(RequestId request, const std::vector<Peer>& caller, const FetchRequest& message,
@@ -302,7 +304,7 @@ DhtActions Replicator::OnRequest(RequestId request, const DhtCaller& caller, Dht
   std::visit(base::Overloaded{
                  [&](PutRequest& m) { impl_->TakePuts(request, caller.node_key, std::move(m.records), moment); },
                  [&](GetRequest& m) { impl_->get_rounds.Start(request, m.name, impl_->Serving(), /*pass_on=*/false, moment); },
-                 [&](ReplicateRequest& m) { impl_->Replicate(request, peers, std::move(m.record), moment); },
+                 [&](ReplicateRequest& m) { impl_->Replicate(request, peers, std::move(m.records), moment); },
                  [&](FetchRequest& m) { impl_->Fetch(request, peers, m, moment); },
                  [&](DigestRequest& m) { impl_->out.Reply(request, impl_->server.Digest(peers, m, impl_->Serving(), moment)); },
                  [&](NamesRequest& m) { impl_->out.Reply(request, impl_->server.Names(peers, m, moment)); },

@@ -4,8 +4,8 @@
 // The four clients are whole nodes in this process, each with its loop, as OpenDHT's are; their users call the store's driver.
 // The others are processes of one node each. Every put is synced on two disks at least when it counts.
 //
-//   store_bench --n 16 --sizes 256 --maxops 1000 --secs 30 [--kill 1] [--keys 600] [--folder DIR]      prints one JSON object
-//   store_bench --role node --folder DIR --boot ADDRESS            a node; prints its address and node key
+//   store_bench --n 16 --sizes 256 --maxops 1000 --secs 30 [--kill 1] [--keys 600] [--at-once 32] [--folder DIR]      prints one
+//   JSON object store_bench --role node --folder DIR --boot ADDRESS            a node; prints its address and node key
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -166,10 +166,10 @@ class Bench {
     for (const size_t size : {256, 1024}) {
       if (words_["--sizes"].find(std::to_string(size)) == std::string::npos) continue;
       std::vector<Key> keys;
-      for (const int at_once : {1, 32}) Report(absl::StrCat("put_", size, "_c", at_once), Puts(size, at_once, most, keys));
+      for (const int at_once : AtOnce()) Report(absl::StrCat("put_", size, "_c", at_once), Puts(size, at_once, most, keys));
       std::shuffle(keys.begin(), keys.end(), rng_);
       std::this_thread::sleep_for(std::chrono::seconds(1));
-      for (const int at_once : {1, 32}) Report(absl::StrCat("get_", size, "_c", at_once), Gets(at_once, most, keys));
+      for (const int at_once : AtOnce()) Report(absl::StrCat("get_", size, "_c", at_once), Gets(at_once, most, keys));
     }
     std::printf("  \"kill_quarter\": %s\n}\n", words_["--kill"] == "1" ? KillQuarter().c_str() : "null");
     std::fflush(stdout);
@@ -186,6 +186,10 @@ class Bench {
 
   size_t Number(const std::string& word) { return std::stoul(words_[word]); }
   size_t Count() { return Number("--n"); }
+  std::vector<int> AtOnce() {
+    if (words_["--at-once"].empty()) return {1, 32};
+    return {static_cast<int>(Number("--at-once"))};
+  }
 
   void StartNodes() {
     for (size_t i = 0; i < kClients; ++i) {
@@ -330,9 +334,9 @@ int RunNode(const std::string& folder, const std::string& boot) {
 
 int main(int count, char** words) {
   keys::InitCrypto();
-  std::map<std::string, std::string> options = {{"--role", "drive"},  {"--n", "16"},    {"--sizes", "256,1024"},
-                                                {"--maxops", "1000"}, {"--secs", "30"}, {"--kill", "0"},
-                                                {"--keys", "600"},    {"--folder", ""}, {"--boot", ""}};
+  std::map<std::string, std::string> options = {
+      {"--role", "drive"}, {"--n", "16"},     {"--sizes", "256,1024"}, {"--maxops", "1000"}, {"--secs", "30"},
+      {"--kill", "0"},     {"--keys", "600"}, {"--folder", ""},        {"--boot", ""},       {"--at-once", ""}};
   for (int i = 1; i + 1 < count; i += 2) options[words[i]] = words[i + 1];
   if (options["--folder"].empty()) return 2;
   if (options["--role"] == "node") return RunNode(options["--folder"], options["--boot"]);

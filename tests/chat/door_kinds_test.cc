@@ -75,6 +75,28 @@ TEST_F(DoorKinds, ClientsMayPutForYesterdayTodayAndTomorrowOnly) {
   }
 }
 
+TEST_F(DoorKinds, AStampIsLookedAtOnce) {
+  int looks = 0;
+  const EnvelopeKind kind([&](const Envelope& envelope) {
+    ++looks;
+    return envelope.effort < 100;
+  });
+  const dht::Record free = EnvelopeRecord(0), good = EnvelopeRecord(7), bad = EnvelopeRecord(200);
+  EXPECT_FALSE(kind.IsSlow(free));
+  for (const dht::Record* record : {&good, &bad}) {
+    EXPECT_TRUE(kind.IsSlow(*record));
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(kind.Acceptable(*record, dht::Source::kClient, noon_).ok(), record == &good);
+    EXPECT_FALSE(kind.IsSlow(*record));
+  }
+  EXPECT_EQ(looks, 2);
+  dht::Record forged = good;  // the same name, other bytes: what is remembered of it does not help
+  forged.body.back() ^= 1;
+  EXPECT_FALSE(kind.Acceptable(forged, dht::Source::kClient, noon_).ok());
+  for (size_t i = 0; i < 2 * keys::kWorkMemoryMax; ++i) EXPECT_OK(kind.Acceptable(EnvelopeRecord(1), dht::Source::kClient, noon_));
+  EXPECT_TRUE(kind.IsSlow(good)) << "forgotten: the memory is bounded";
+  EXPECT_OK(kind.Acceptable(good, dht::Source::kClient, noon_));
+}
+
 TEST_F(DoorKinds, ReplicasTakeEnvelopesUntilTheyExpire) {
   const EnvelopeKind kind(AnyEffort);
   const dht::Record record = EnvelopeRecord(0);

@@ -66,6 +66,38 @@ class MemoryRpc {
   base::EventLoop& loop_;
 };
 
+// A loop that knows whether a worker is at work.
+class WorkerLoop : public support::ManualLoop {
+ public:
+  void RunSlow(Task work, Task done) override {
+    ManualLoop::RunSlow(
+        [this, work = std::move(work)] {
+          on_worker = true;
+          work();
+          on_worker = false;
+        },
+        std::move(done));
+  }
+  bool on_worker = false;
+};
+
+// Records that take long to judge the first time; counts on which thread that was.
+class SlowKind : public RecordKind {
+ public:
+  explicit SlowKind(const WorkerLoop& loop) : loop_(loop) {}
+  absl::Status Acceptable(const Record& record, Source, absl::Time) const override {
+    if (judged_.insert(record.name.id).second) ++(loop_.on_worker ? on_worker : on_loop);
+    return absl::OkStatus();
+  }
+  bool IsSlow(const Record& record) const override { return !judged_.contains(record.name.id); }
+  mutable int on_worker = 0, on_loop = 0;
+  void Forget() const { judged_.clear(); }
+
+ private:
+  const WorkerLoop& loop_;
+  mutable std::set<RecordId> judged_;
+};
+
 class DhtDriverTest : public testing::Test {
  protected:
   struct Node {
@@ -127,9 +159,9 @@ class DhtDriverTest : public testing::Test {
   }
 
   support::SeededRng rng_{3};
-  support::ManualLoop loop_;
+  WorkerLoop loop_;
   const overlay::Network network_ = overlay::Network::Local();
-  const RecordKinds kinds_;
+  RecordKinds kinds_;
   MemoryRpc rpc_{loop_};
   OracleRing ring_;
   std::set<std::pair<keys::PublicKey, keys::PublicKey>> known_;  // (who, whom): descriptors shown
@@ -172,6 +204,39 @@ TEST_F(DhtDriverTest, ShowsItsDescriptorToWhoDoesNotKnowIt) {
   ASSERT_OK(*put);
   EXPECT_EQ((*put)->receipts.size(), 3u);
   EXPECT_EQ(far->introductions, 3) << "once to each holder";
+}
+
+// Proofs of work that come from elsewhere are looked at on workers, in puts, copies and what repair brings.
+TEST_F(DhtDriverTest, WhatTakesLongToJudgeIsJudgedOnAWorker) {
+  auto owned = std::make_unique<SlowKind>(loop_);
+  const SlowKind& kind = *owned;
+  kinds_.Register(Kind::kBox, std::move(owned));
+  StartRing(4);
+  Record record = Blob("slow");
+  record.name.kind = Kind::kBox;
+  std::optional<absl::StatusOr<PutOutcome>> put;
+  Node& outsider = Outsider(record.name.point);
+  outsider.driver->Put(record, [&](absl::StatusOr<PutOutcome> outcome) { put = std::move(outcome); });
+  kind.Forget();  // what the user's own node saw
+  loop_.RunFor(absl::Seconds(1));
+  ASSERT_TRUE(put.has_value());
+  ASSERT_OK(*put);
+  EXPECT_EQ((*put)->receipts.size(), 3u);
+  EXPECT_EQ(kind.on_worker, 1);
+  EXPECT_EQ(kind.on_loop, 1) << "the user's own";
+  kind.Forget();
+  const auto will_hold = [&](const Node& node) {
+    OracleRing with_joiner = ring_;
+    with_joiner.Add(node.peer);
+    return ContainsProcess(with_joiner.Holders(record.name.point), node.key.public_key());
+  };
+  while (!will_hold(*nodes_.back()) || ring_.Has(nodes_.back()->peer)) Add();
+  Node& joiner = *nodes_.back();
+  joiner.driver->PrepareJoin(ring_.Around(joiner.peer, false), [](const absl::Status&) {});
+  loop_.RunFor(absl::Seconds(2));
+  EXPECT_TRUE(joiner.store.Holds(record.name, loop_.WallNow()));
+  EXPECT_EQ(kind.on_worker, 2);
+  EXPECT_EQ(kind.on_loop, 1);
 }
 
 TEST_F(DhtDriverTest, PutHereDoesNotTravel) {

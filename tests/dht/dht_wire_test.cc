@@ -18,24 +18,26 @@ class DhtWireTest : public testing::Test {
   std::vector<DhtRequest> Requests() const {
     return {PutRequest{{record_, record_}},
             GetRequest{record_.name},
-            ReplicateRequest{record_},
+            ReplicateRequest{{record_, record_}},
             FetchRequest{{record_.name, record_.name}},
             DigestRequest{range_},
             NamesRequest{{record_.name.point, record_.name.point}, record_.name},
             ReconcileRequest{1, 2, rng_bytes_, 3, 4, {{5, 6}, {7, 8}}}};
   }
-  std::vector<DhtReply> Replies() const {
+  // By method.
+  std::vector<std::pair<size_t, DhtReply>> Replies() const {
     RangePrint print;
     print.Add(record_.name, record_.expiry);
     const Receipt receipt = SignReceipt("local", key_, record_.name, record_.expiry);
     const overlay::Peer peer = PeerOf(network_, key_);
-    return {CopiesReply{{{PutResult::kStored, receipt, 9}, {PutResult::kFull, std::nullopt, 3}}},
-            GetReply{record_, true, {peer}},
-            ReplicateReply{PutResult::kStored, receipt, 3},
-            FetchReply{{record_}},
-            DigestReply{true, true, print},
-            NamesReply{{{record_.name, record_.expiry}}, true},
-            ReconcileReply{ReconcileState::kRecords, 1, 2, 3, {record_, record_}, 4}};
+    const CopiesReply copies{{{PutResult::kStored, receipt, 9}, {PutResult::kFull, std::nullopt, 3}}};
+    return {{0, copies},
+            {1, GetReply{record_, true, {peer}}},
+            {2, copies},
+            {3, FetchReply{{record_}}},
+            {4, DigestReply{true, true, print}},
+            {5, NamesReply{{{record_.name, record_.expiry}}, true}},
+            {6, ReconcileReply{ReconcileState::kRecords, 1, 2, 3, {record_, record_}, 4}}};
   }
 
   support::SeededRng rng_{5};
@@ -58,9 +60,10 @@ TEST_F(DhtWireTest, EveryRequestSurvivesTheWire) {
 }
 
 TEST_F(DhtWireTest, EveryReplySurvivesTheWire) {
-  for (const DhtReply& reply : Replies()) {
+  for (const auto& [method, reply] : Replies()) {
     const std::string bytes = EncodeDhtReply(reply);
-    ASSERT_OK_AND_ASSIGN(const DhtReply decoded, DecodeDhtReply(network_, reply.index(), bytes));
+    ASSERT_OK_AND_ASSIGN(const DhtReply decoded, DecodeDhtReply(network_, method, bytes));
+    EXPECT_EQ(decoded.index(), reply.index());
     EXPECT_EQ(EncodeDhtReply(decoded), bytes);
   }
   ASSERT_OK_AND_ASSIGN(const DhtReply absent, DecodeDhtReply(network_, 1, EncodeDhtReply(GetReply{})));
@@ -89,11 +92,26 @@ TEST_F(DhtWireTest, TooManyOfAnythingIsRefused) {
   EXPECT_STATUS(DecodeDhtRequest(3, names), kInvalidArgument);
   const std::string page = EncodeDhtReply(NamesReply{std::vector<HeldName>(kNamesPageMax + 1, {record_.name, record_.expiry})});
   EXPECT_STATUS(DecodeDhtReply(network_, 5, page), kInvalidArgument);
-  const std::string copies = EncodeDhtReply(CopiesReply{std::vector<ReplicateReply>(kPutRecordsMax + 1)});
-  EXPECT_STATUS(DecodeDhtReply(network_, 0, copies), kInvalidArgument);
+  const std::string copies = EncodeDhtReply(CopiesReply{std::vector<CopyReply>(kPutRecordsMax + 1)});
   const std::string puts = EncodeDhtRequest(PutRequest{std::vector<Record>(kPutRecordsMax + 1, record_)});
-  EXPECT_STATUS(DecodeDhtRequest(0, puts), kInvalidArgument);
-  EXPECT_STATUS(DecodeDhtRequest(0, EncodeDhtRequest(PutRequest{})), kInvalidArgument) << "no record";
+  for (const size_t method : {0, 2}) {
+    EXPECT_STATUS(DecodeDhtReply(network_, method, copies), kInvalidArgument);
+    EXPECT_STATUS(DecodeDhtRequest(method, puts), kInvalidArgument);
+    EXPECT_STATUS(DecodeDhtRequest(method, EncodeDhtRequest(PutRequest{})), kInvalidArgument) << "no record";
+  }
+}
+
+TEST_F(DhtWireTest, CopiesThatSayNonsenseAreRefused) {
+  const std::string good =
+      EncodeDhtReply(CopiesReply{{{PutResult::kStored, SignReceipt("local", key_, record_.name, record_.expiry)}}});
+  ASSERT_OK(DecodeDhtReply(network_, 0, good));
+  std::string cut = good;  // a receipt of 95 bytes
+  cut.erase(cut.size() - 1);
+  for (const size_t at : {1, 5}) --cut[at];
+  EXPECT_STATUS(DecodeDhtReply(network_, 0, cut), kInvalidArgument);
+  std::string unknown = good;
+  unknown[3] = 6;  // a result that no version knows
+  EXPECT_STATUS(DecodeDhtReply(network_, 0, unknown), kInvalidArgument);
 }
 
 TEST_F(DhtWireTest, EqualRangesCostFortyBytesBothWays) {

@@ -43,6 +43,7 @@ class StoreWorld {
     std::unique_ptr<Replicator> core;
     bool alive = true;
     absl::Duration skew;  // of its wall clock
+    absl::Duration lag;   // of calls to it
     int life = 0;  // answers and ticks of an earlier life are dropped
     absl::Time tick_at = absl::InfiniteFuture();
     std::function<void(absl::Status)> on_joined;
@@ -147,6 +148,11 @@ class StoreWorld {
     return holders;
   }
   int failed_joins() const { return failed_joins_; }
+  // Made so far, by all nodes.
+  template <typename Request>
+  size_t calls_of() const {
+    return calls_[DhtRequest(Request{}).index()];
+  }
 
  private:
   absl::Duration Delay(int least_ms, int most_ms) {
@@ -225,13 +231,14 @@ class StoreWorld {
 
   void Send(Node& from, Call call) {
     Node& to = *by_key_.at(call.to.node_key);
+    ++calls_[call.request.index()];
     auto answered = std::make_shared<bool>(false);
     const auto answer = [this, &from, life = from.life, id = call.id, answered](absl::StatusOr<DhtReply> reply) {
       if (from.life != life || std::exchange(*answered, true)) return;
       Run(from, [&](const Moment& m) { return from.core->OnReply(id, reply, m); });
     };
     At(call.timeout, [answer] { answer(absl::DeadlineExceededError("")); });
-    At(Delay(1, 20), [this, &to, caller = DhtCaller{from.peer.node_key, {from.peer}}, request = call.request, answer] {
+    At(Delay(1, 20) + to.lag, [this, &to, caller = DhtCaller{from.peer.node_key, {from.peer}}, request = call.request, answer] {
       Request(to, caller, request,
               [this, answer](const absl::StatusOr<DhtReply>& reply) { At(Delay(1, 20), [answer, reply] { answer(reply); }); });
     });
@@ -259,6 +266,7 @@ class StoreWorld {
   std::vector<std::unique_ptr<Node>> nodes_;
   std::map<keys::PublicKey, Node*> by_key_;
   int failed_joins_ = 0;
+  std::array<size_t, std::variant_size_v<DhtRequest>> calls_{};
 };
 
 }  // namespace dht
