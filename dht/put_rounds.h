@@ -5,7 +5,7 @@
 // gives its own user's put to all R at once (decisions/0019), each of which keeps a copy as a client's. If they were remembered
 // and one is not responsible, or W receipts do not come, they are looked up, and who gave no receipt is asked once more. Answered
 // when all have answered, or kRoundGrace after W receipts, or after kRoundTimeout with what there is. New, present and deleted
-// ids take the same way and the same time (protocol.md 7). Copies go in waves (decisions/0020): what comes while calls are under
+// ids take the same way and the same time (protocol.md 7). Copies go in waves (decisions/0021): what comes while calls are under
 // way waits until all of those are over, or for kGather, and then goes as one call to each process. A put alone waits for
 // nothing. A copy that still waits when its round is over goes all the same, until kRoundTimeout after it came: a slow holder
 // need not wait for repair. Whose receipt it is the link says: it comes from its signer, whose key TLS pinned. So the signature
