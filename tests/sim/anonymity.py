@@ -258,7 +258,7 @@ def main():
         json.dump([{"nodes": size, "hostile": share, "strategy": strategy[0], "grind": strategy[1],
                     **{key: mean(results, key) for key in results[0]}}
                    for (size, share, strategy), results in table.results.items()], file, indent=1)
-    if options.figures and not missing:
+    if options.figures and None not in report.values():
         draw(report, table, options.figures)
 
 
