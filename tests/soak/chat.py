@@ -3,7 +3,7 @@
 # targets: bulbil store_dump
 """Two people, then twenty, chat over sixteen real nodes while nodes and clients are killed with -9 and started again at random.
 
-usage: chat.py BUILD_FOLDER [--messages N] [--pairs N...] [--minutes M] [--profile low|normal|fast] [--seed S] [--quick]
+usage: chat.py BUILD_FOLDER [--messages N] [--pairs N...] [--spread S] [--minutes M] [--profile low|normal|fast] [--seed S] [--quick]
 Each pair of people exchanges its share of N messages each way (2,000 for the two; the ten pairs of twenty share them). Three of the
 sixteen nodes drop what they hold: their stores are wiped each time they are killed, which is half of all kills and more. Half-way one
 of each pair loses the machine and goes on with a backup on another. At the end nobody is killed any more, and what is on its way has
@@ -13,7 +13,8 @@ A text counts once the client echoed it or told its state. lost_silently: never 
 duplicates_seen: printed twice on one machine, but for a print that a kill cut off from its note (shown_again_after_kill);
 out_of_order: not marked as late, and heard behind a later one; wrong_states: "stored on" what is not 2 or 3, anything after
 "delivered", "expired", or "delivered" before it was seen. Writes build/reports/chat-soak.json, also when something is wrong;
-exits 1 then. With --minutes it stops typing after so long and reports what was reached.
+exits 1 then. The typing is spread over 300 seconds for each number of users, so that enough is killed meanwhile. With --minutes it
+stops typing after so long and reports what was reached.
 """
 import argparse
 import collections
@@ -174,9 +175,10 @@ class Run:
                     self.client_kills += 1
                     pair.due[side] = now + self.chooser.uniform(0.2, 3)
 
-    def _type(self, pair):
-        for side, person in enumerate(pair.people):
-            if person.alive() and len(person.said) < pair.share and person.open() < OPEN_MAX:
+    def _type(self, pair, seconds):
+        due = 1 + pair.share * seconds / self.options.spread
+        for person in pair.people:
+            if person.alive() and len(person.said) < min(pair.share, due) and person.open() < OPEN_MAX:
                 person.type(self.chooser.choice(WORDS))
 
     def talk(self):
@@ -195,7 +197,7 @@ class Run:
                     if pair.heard_all():
                         pair.restore(self.chooser.randrange(2))
                 else:
-                    self._type(pair)
+                    self._type(pair, now - start)
             if now - told > 30:
                 told = now
                 self._tell(now - start)
@@ -260,12 +262,14 @@ def main():
     parser.add_argument("build")
     parser.add_argument("--messages", type=int, default=2000)
     parser.add_argument("--pairs", type=int, nargs="+", default=[1, 10])
+    parser.add_argument("--spread", type=float, default=300)
     parser.add_argument("--minutes", type=float, default=0)
     parser.add_argument("--profile", default="fast")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     messages = 60 if options.quick else options.messages
+    options.spread = 20 if options.quick else options.spread
 
     report, sums = {}, collections.Counter()
     for pairs in options.pairs:
