@@ -5,6 +5,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "base/byte_reader.h"
+#include "overlay/successor_list.h"
 
 namespace dht {
 
@@ -97,7 +98,7 @@ std::vector<RingRange> ReplicaSet::OwnedRanges() const {
 std::vector<RingRange> ReplicaSet::ForeignRanges() const {
   if (!IsMember()) return {};
   std::vector<NodeId> ends;  // between two of them one set of processes is responsible
-  for (const Peer& peer : KnownStoring()) ends.push_back(peer.point);
+  for (const Peer* peer : KnownStoring()) ends.push_back(peer->point);
   if (ends.empty()) return {{.after = self()->point, .last = self()->point}};
   std::sort(ends.begin(), ends.end());
   ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
@@ -142,13 +143,14 @@ std::vector<SharedRange> ReplicaSet::RepairPlan() const {
   return plan;
 }
 
-std::vector<Peer> ReplicaSet::KnownStoring() const {
-  std::vector<Peer> known;
+std::vector<const Peer*> ReplicaSet::KnownStoring() const {
+  std::vector<const Peer*> known;
   for (const Standing* standing : Standings()) {
     const Neighbourhood& neighbourhood = standing->around;
-    if (IsStoring()) known.push_back(neighbourhood.self);
-    known.insert(known.end(), neighbourhood.successors.begin(), neighbourhood.successors.end());
-    known.insert(known.end(), neighbourhood.predecessors.begin(), neighbourhood.predecessors.end());
+    if (IsStoring()) known.push_back(&neighbourhood.self);
+    for (const auto* list : {&neighbourhood.successors, &neighbourhood.predecessors}) {
+      for (const Peer& peer : *list) known.push_back(&peer);
+    }
   }
   return known;
 }
@@ -157,27 +159,33 @@ uint64_t PointPrefix(const NodeId& point) { return base::ByteReader(point.view()
 
 std::optional<NodeId> ReplicaSet::PointOf(uint64_t prefix) const {
   std::optional<NodeId> found;
-  for (const Peer& peer : KnownStoring()) {
-    if (PointPrefix(peer.point) != prefix) continue;
-    if (found && *found != peer.point) return std::nullopt;
-    found = peer.point;
+  for (const Peer* peer : KnownStoring()) {
+    if (PointPrefix(peer->point) != prefix) continue;
+    if (found && *found != peer->point) return std::nullopt;
+    found = peer->point;
   }
   return found;
 }
 
 std::optional<RingRange> ReplicaSet::ArcOf(const Peer& candidate) const {
   if (candidate.role != overlay::Role::kStoring) return std::nullopt;
-  std::vector<Peer> before = KnownStoring();
-  std::erase_if(before, [&](const Peer& peer) { return peer.SameProcess(candidate); });
-  std::sort(before.begin(), before.end(), [&](const Peer& a, const Peer& b) {
-    return overlay::Distance(a.point, candidate.point) < overlay::Distance(b.point, candidate.point);
-  });
-  absl::flat_hash_set<keys::PublicKey> others;
-  for (const Peer& peer : before) {
-    others.insert(peer.node_key);
-    if (others.size() == replica_count_) return RingRange{.after = peer.point, .last = candidate.point};
+  std::vector<const Peer*> before;  // the nearest R processes in front of it, each where it is nearest; nearest first
+  const auto is_nearer = [&](const Peer* a, const Peer* b) {
+    return overlay::Distance(a->point, candidate.point) < overlay::Distance(b->point, candidate.point);
+  };
+  for (const Peer* peer : KnownStoring()) {
+    if (peer->SameProcess(candidate)) continue;
+    const auto known = std::find_if(before.begin(), before.end(), [&](const Peer* other) { return other->SameProcess(*peer); });
+    if (known == before.end()) {
+      before.push_back(peer);
+    } else if (is_nearer(peer, *known)) {
+      *known = peer;
+    }
+    std::sort(before.begin(), before.end(), is_nearer);
+    if (before.size() > replica_count_) before.pop_back();
   }
-  return RingRange{.after = candidate.point, .last = candidate.point};
+  const bool is_whole = before.size() < replica_count_;
+  return RingRange{.after = is_whole ? candidate.point : before.back()->point, .last = candidate.point};
 }
 
 bool ReplicaSet::MayHold(const Peer& candidate, const NodeId& point) const {
@@ -196,9 +204,8 @@ bool ReplicaSet::MayHoldAll(const Peer& candidate, const overlay::RingRange& ran
 
 std::vector<Peer> ReplicaSet::Neighbours(const keys::PublicKey& node_key) const {
   std::vector<Peer> found;
-  for (const Peer& peer : KnownStoring()) {
-    const bool seen = std::any_of(found.begin(), found.end(), [&](const Peer& other) { return other.point == peer.point; });
-    if (peer.node_key == node_key && !seen) found.push_back(peer);
+  for (const Peer* peer : KnownStoring()) {
+    if (peer->node_key == node_key && !overlay::ContainsPoint(found, peer->point)) found.push_back(*peer);
   }
   return found;
 }

@@ -53,8 +53,8 @@ class ReplicaSet {
   // The point of a storing node known here whose first eight bytes these are; nothing if there is none, or two.
   std::optional<overlay::NodeId> PointOf(uint64_t prefix) const;
 
-  // The points that a process standing at candidate.point would hold as one of R, as far as is known here: an arc that ends there.
-  // Nothing for a relay.
+  // The points that a process standing at candidate.point would hold as one of R, as far as is known here: an arc that ends
+  // there. Nothing for a relay.
   std::optional<overlay::RingRange> ArcOf(const overlay::Peer& candidate) const;
   // Does it contain this point? True for present holders and for a joiner in front of them (protocol.md 3).
   bool MayHold(const overlay::Peer& candidate, const overlay::NodeId& point) const;
@@ -69,7 +69,7 @@ class ReplicaSet {
     bool member = false;
   };
   std::vector<const Standing*> Standings() const;
-  std::vector<overlay::Peer> KnownStoring() const;
+  std::vector<const overlay::Peer*> KnownStoring() const;  // a point may come twice
   std::vector<overlay::Peer> NeighboursIn(const overlay::Neighbourhood& neighbourhood, const overlay::RingRange& range) const;
 
   const size_t replica_count_;
