@@ -21,6 +21,22 @@ constexpr size_t kFrameRows = 4;  // two borders, the line between, the status
 
 std::string Safe(const std::string& text) { return base::SanitizeForTerminal(base::AsBytes(text)).text; }
 
+size_t LinesOf(const std::string& text) {
+  constexpr size_t kUsualCells = 80;
+  return 1 + static_cast<size_t>(std::count(text.begin(), text.end(), '\n')) + text.size() / kUsualCells;
+}
+// A screen that lays out tens of thousands of empty lines at every key would stand still.
+std::string FirstLines(std::string text) {
+  size_t end = 0;
+  for (size_t lines = 0; lines < kLinesOfOneMax; ++lines) {
+    end = text.find('\n', end);
+    if (end == std::string::npos) return text;
+    ++end;
+  }
+  text.resize(end);
+  return text + "[more lines than are shown here]";
+}
+
 // All letters of `part`, in their order.
 bool FitsLoosely(const std::string& part, const std::string& whole) {
   const std::string wanted = absl::AsciiStrToLower(part), text = absl::AsciiStrToLower(whole);
@@ -78,7 +94,8 @@ void ChatModel::SetPeople(const std::vector<PersonShown>& people, size_t request
 
 void ChatModel::Add(Thread& thread, const ThreadId& id, Entry entry, bool unseen) {
   const bool theirs = entry.kind == Entry::Kind::kTheirs;
-  thread.lines += entry.Lines();
+  entry.lines = LinesOf(entry.text);
+  thread.lines += entry.lines;
   thread.entries.push_back(std::move(entry));
   if (unseen && theirs) {
     const bool watched = id == open_ && !thread.bottom && page_.empty();
@@ -92,7 +109,7 @@ void ChatModel::Add(Thread& thread, const ThreadId& id, Entry entry, bool unseen
 }
 
 void ChatModel::DropOldest(Thread& thread) {
-  thread.lines -= thread.entries.front().Lines();
+  thread.lines -= thread.entries.front().lines;
   thread.entries.erase(thread.entries.begin());
   if (thread.marker) thread.marker = *thread.marker > 0 ? std::optional<size_t>(*thread.marker - 1) : std::nullopt;
   if (!thread.bottom) return;
@@ -112,7 +129,8 @@ void ChatModel::AddMessage(const chat::Message& message, bool unseen) {
   entry.kind = message.own ? Entry::Kind::kOwn : Entry::Kind::kTheirs;
   entry.id = message.id;
   entry.when = message.received;
-  const base::TerminalText safe = base::SanitizeForTerminal(message.text);
+  base::TerminalText safe = base::SanitizeForTerminal(message.text);
+  safe.text = FirstLines(std::move(safe.text));
   entry.text = safe.removed > 0 ? absl::StrCat("[", safe.removed, " unsafe characters removed] ", safe.text) : safe.text;
   if (message.file) {
     entry.text =

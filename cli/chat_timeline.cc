@@ -98,11 +98,6 @@ class Layout {
 
 }  // namespace
 
-size_t Entry::Lines() const {
-  constexpr size_t kUsualCells = 80;
-  return 1 + static_cast<size_t>(std::count(text.begin(), text.end(), '\n')) + text.size() / kUsualCells;
-}
-
 std::string TickOf(const Entry& own, bool ascii) {
   switch (own.state) {
     case chat::DeliveryState::kQueued:

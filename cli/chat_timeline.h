@@ -20,7 +20,8 @@ namespace cli {
 
 // Of one contact on the screen; older ones stay on disk. Lines: newlines, and what is certain to be broken.
 inline constexpr size_t kEntriesMax = 2000, kLinesMax = 10000;
-inline constexpr size_t kShownNameCells = 12;  // of a name before a text
+inline constexpr size_t kLinesOfOneMax = 2000;  // of one text: what stands behind is not shown
+inline constexpr size_t kShownNameCells = 12;   // of a name before a text
 
 struct Entry {
   enum class Kind { kTheirs, kOwn, kNotice };
@@ -36,8 +37,7 @@ struct Entry {
   bool under_way = false;
   std::string file;  // of a file: `text` without its progress
 
-  // About how many lines it takes: at least one.
-  size_t Lines() const;
+  size_t lines = 1;  // that it took when it was added, about
 
   // The text as wrapped last, for `wrapped_at` cells.
   mutable std::vector<std::string> wrapped;
