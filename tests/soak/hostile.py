@@ -7,11 +7,12 @@ usage: hostile.py BUILD_FOLDER [--nodes N] [--hostile N] [--users N] [--minutes 
 By default 96 processes, 20 of them hostile: the share of 5 in 24. Up to 33 members one table names everybody and there is no pool
 (docs/anonymity.md), so 24 would not show any; --nodes 24 --hostile 5 runs them all the same. The users are honest storing nodes, each
 with an identity that sends and polls over its own node; the other honest ones are relays.
-Hostile nodes (hostile_node.cc) bend fingers and neighbours towards each other, every second one farther than the checks bear, and let no
-circuit go on of which neither the hop before nor the one behind is theirs. All processes are the program but for that; pools are read
-from the sealed files that it keeps (pool_reader.cc).
+Hostile nodes (hostile_node.cc) bend fingers and neighbours towards each other and let no circuit go on of which neither the hop before
+nor the one behind is theirs. A third bends as far as the checks bear, a third farther, a third signs truth and lie by turns. All processes
+are the program but for that; pools are read from the sealed files that it keeps (pool_reader.cc).
 Writes build/reports/hostile.json, one flat object, also when a goal is missed; exits 1 then. hostile_share_in_pools is over all pools;
-the band is three standard deviations of as many independent draws. liars_found: distinct hostile nodes whose table somebody refused.
+the band is three standard deviations of as many independent draws. liars: those of the second and third
+kind; liars_found: hostile nodes whose table some honest node refused, or that it heard convicted of two stories.
 """
 import argparse
 import json
@@ -26,7 +27,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from harness import Cluster, Node, check, wait_until
 
 REPORT = "build/reports/hostile.json"
-REACHES = ["0.95", "1.4"]  # of what the checks bear
+KINDS = [("0.95", False), ("1.4", False), ("0.95", True)]  # how far it bends, of what the checks bear; whether it tells two stories
 ROUND_S = 15               # between two messages of a user
 LAST_POLLS = 4
 
@@ -63,16 +64,18 @@ class Ring:
     def __init__(self, cluster, options):
         self.cluster, self.options = cluster, options
         self.secret = os.path.join(cluster.folder, "friends")
-        self.found = os.path.join(cluster.folder, "distrusted")
+        self.found = os.path.join(cluster.folder, "found")
+        self.stories = os.path.join(cluster.folder, "two-stories")
         os.makedirs(self.secret)
         os.makedirs(self.found)
         self.hostile = []
 
     def start(self, number, role, bootstrap):
         is_hostile = number in self.hostile_numbers
-        environment = {"BULBIL_DISTRUSTED": os.path.join(self.found, f"{'hostile' if is_hostile else 'honest'}-{number}")}
+        environment = {"BULBIL_FOUND": os.path.join(self.found, f"{'hostile' if is_hostile else 'honest'}-{number}")}
         if is_hostile:
-            environment.update(BULBIL_HOSTILE=self.secret, BULBIL_REACH=REACHES[len(self.hostile) % len(REACHES)])
+            reach, tells_two = KINDS[len(self.hostile) % len(KINDS)]
+            environment.update(BULBIL_HOSTILE=self.secret, BULBIL_REACH=reach, BULBIL_STORIES=self.stories if tells_two else "")
         node = Node(self.cluster, role, bootstrap, environment)
         self.cluster.nodes.append(node)
         if is_hostile:
@@ -99,6 +102,8 @@ class Ring:
                 wait_until(f"node {node.port} to be ready", node.ready, 120)
         wait_until("an ideal ring", self.cluster.ring_is_ideal, 180)
         say(f"{nodes} processes are one ring, {len(self.hostile)} hostile")
+        with open(self.stories, "w", encoding="utf-8"):  # not before: who is convicted is out of the ring
+            pass
         return [self.cluster.nodes[number] for number in sorted(users)]
 
 
@@ -149,7 +154,7 @@ def judge(ring, build, nodes, report):
         if name.startswith("honest"):
             with open(os.path.join(ring.found, name), encoding="utf-8") as file:
                 accused |= set(file.read().split())
-    report["liars"] = sum(node.environment["BULBIL_REACH"] == REACHES[1] for node in ring.hostile)
+    report["liars"] = sum(place % len(KINDS) > 0 for place in range(len(hostile)))
     report["liars_found"] = len(accused & hostile)
     report["honest_accused"] = len(accused - hostile)
 
@@ -178,6 +183,7 @@ def main():
         status = [node.status() for node in nodes]
         check(all(status), "a user's node does not answer")
         check(all(one["anonymity"].startswith("weak: ") for one in status), "one network, and not called weak:", status[0]["anonymity"])
+        report["convicted"] = max(one["ring"]["convicted"] for one in status)
         report["circuits_built"] = sum(one["circuits"]["built"] for one in status)
         report["circuits_failed"] = sum(one["circuits"]["failed"] for one in status)
         for node in nodes:

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The whole program with three of its functions replaced, for `./dev soak hostile`. CMakeLists.txt compiles the originals under other
+// The whole program with four of its functions replaced, for `./dev soak hostile`. CMakeLists.txt compiles the originals under other
 // names; everything else is the program as it ships.
 //   SignTable     of a hostile node: signs fingers and neighbours bent towards friends (tests/sim/anonymity_lies.h)
 //   OnTarget      of a hostile node: lets no circuit go on of which neither the hop before nor the one behind is a friend
-//   Distrust      of every node: also writes down whom, for the program shows that to nobody
+//   Distrust, Hear  of every node: also write down who was found to lie, for the program shows that to nobody
 // BULBIL_HOSTILE: a folder; set, the node is hostile. There the friends tell each other what they see of the ring: a file each, named
-// by node key, of the peers in its true table. BULBIL_REACH: how far they bend, 1 is what the checks bear. BULBIL_DISTRUSTED: a file.
+// by node key, of the peers in its true table. BULBIL_REACH: how far they bend, 1 is what the checks bear. BULBIL_STORIES: a file;
+// once it exists, the node signs the truth and the lie by turns, both for the same time. BULBIL_FOUND: a file.
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -13,11 +14,13 @@
 
 #include "absl/time/clock.h"
 #include "keys/identity.h"
-#include "overlay/directory.h"
-#include "overlay/routing_table.h"
+#include "overlay/contradiction.h"
 #include "tests/sim/anonymity_lies.h"
 
 // Each class as its source was compiled, and the member under its own name beside it.
+#define Hear Hear(base::ByteView encoded, bool is_known, absl::Time wall_now); absl::Status HearOfTheProgram
+#include "overlay/convictions.h"
+#undef Hear
 #define OnTarget OnTarget(const absl::StatusOr<overlay::Descriptor>& target); RelayCircuitActions OnTargetOfTheProgram
 #include "circuits/relay_circuit.h"
 #undef OnTarget
@@ -42,6 +45,10 @@ constexpr absl::Duration kReadEvery = absl::Seconds(5);
 std::string Environment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
+}
+
+void WriteFound(const PublicKey& node_key) {
+  std::ofstream(Environment("BULBIL_FOUND"), std::ios::app) << base::ToHex(node_key.view()) << "\n";
 }
 
 class Gang {
@@ -111,11 +118,23 @@ namespace overlay {
 
 void SignTable(const Network& network, const keys::SigningKey& node_key, RoutingTable& table, absl::Time wall_now, absl::Time last) {
   if (soak::Gang* gang = soak::TheGang()) {
+    static const std::string stories = soak::Environment("BULBIL_STORIES");
+    const bool two_stories = !stories.empty() && std::filesystem::exists(stories);
+    static const absl::Time begun = wall_now - absl::Seconds(1);
+    static bool lies = false;
     gang->Tell(table);
     gang->Read(network);
-    table = gang->Bend(table);
+    lies = !two_stories || !lies;
+    if (lies) table = gang->Bend(table);
+    if (two_stories) last = begun;
   }
   SignTableOfTheProgram(network, node_key, table, wall_now, last);
+}
+
+absl::Status Convictions::Hear(base::ByteView encoded, bool is_known, absl::Time wall_now) {
+  const absl::Status heard = HearOfTheProgram(encoded, is_known, wall_now);
+  if (const auto accused = AccusedBy(network_, encoded); heard.ok() && accused) soak::WriteFound(*accused);
+  return heard;
 }
 
 }  // namespace overlay
@@ -132,7 +151,7 @@ RelayCircuitActions RelayCircuit::OnTarget(const absl::StatusOr<overlay::Descrip
 
 bool PeerBook::Distrust(const keys::PublicKey& node_key, absl::Time now) {
   const bool is_news = DistrustOfTheProgram(node_key, now);
-  if (is_news) std::ofstream(soak::Environment("BULBIL_DISTRUSTED"), std::ios::app) << base::ToHex(node_key.view()) << "\n";
+  if (is_news) soak::WriteFound(node_key);
   return is_news;
 }
 
