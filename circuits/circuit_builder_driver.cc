@@ -5,8 +5,8 @@
 
 #include "base/overloaded.h"
 #include "base/status_macros.h"
-#include "circuits/address_prefix.h"
 #include "circuits/table_check.h"
+#include "overlay/address_prefix.h"
 #include "spdlog/spdlog.h"
 
 namespace circuits {
@@ -60,7 +60,7 @@ TableWalk::Options CircuitBuilder::OptionsFor(const Request& request) {
                              .not_last = request.not_last,
                              .last = request.last};
   if (request.last.has_value()) {
-    options.rules.prefixes.insert(PrefixOf(request.last->address));
+    options.rules.prefixes.insert(overlay::PrefixOf(request.last->address));
     options.rules.shun.insert(request.last->node_key);
   }
   if (own_key_.has_value()) options.rules.never.insert(*own_key_);
@@ -90,7 +90,7 @@ void CircuitBuilder::Build(const Request& request, const std::vector<const Routi
   // A kept guard is not chosen by prefix: a relay beside it is no hop of its circuits, and is not worth another guard.
   if (request.last.has_value() &&
       (guard->SameProcess(*request.last) ||
-       (network_.distinct_prefixes && PrefixOf(guard->address) == PrefixOf(request.last->address)))) {
+       (network_.distinct_prefixes && overlay::PrefixOf(guard->address) == overlay::PrefixOf(request.last->address)))) {
     return refuse(absl::UnavailableError("the guard is that relay, or beside it"));
   }
   const std::optional<uint64_t> circuit = own_.New();
@@ -160,6 +160,7 @@ absl::StatusOr<RoutingTable> CircuitBuilder::Accept(const TableFetched& fetched,
   if (fetched.table.empty()) return absl::UnavailableError("the hop has no table");
   ASSIGN_OR_RETURN(RoutingTable table, overlay::DecodeTable(network_, fetched.table, loop_.WallNow()));
   if (table.owner.node_key != hop) return absl::InvalidArgumentError("a hop showed another's table");
+  if (!book_.IsAdmitted(table.owner, loop_.WallNow())) return absl::PermissionDeniedError("a place without work");
   const absl::Time now = loop_.Now();
   if (const std::optional<double> gap = view_.density().MeanGap(now); gap.has_value() && !CheckTable(table, *gap).ok()) {
     view_.AddDoubted(table, now);

@@ -5,7 +5,7 @@
 
 #include "base/byte_reader.h"
 #include "base/byte_writer.h"
-#include "circuits/address_prefix.h"
+#include "overlay/address_prefix.h"
 #include "spdlog/spdlog.h"
 
 namespace circuits {
@@ -160,20 +160,24 @@ void CircuitsDriver::Do(CheckTarget& action) {
     return Apply(relay_.OnTarget(action.circuit, *known, loop_.Now()));
   }
   auto result = std::make_shared<absl::StatusOr<overlay::Descriptor>>(absl::UnknownError(""));
-  loop_.RunBrief([result, network = options_.network, descriptor = std::move(action.descriptor),
-                  wall_now = loop_.WallNow()] { *result = overlay::DecodeDescriptor(network, descriptor, wall_now); },
-                 [this, result, circuit = action.circuit, alive = std::weak_ptr(alive_)] {
-                   if (alive.expired()) return;
-                   if (result->ok()) {
-                     const overlay::Convictions& convictions = directory_.convictions();
-                     if (convictions.IsConvicted((*result)->node_key, loop_.WallNow())) {
-                       *result = absl::PermissionDeniedError("convicted");
-                     } else {
-                       directory_.Keep(**result);
-                     }
-                   }
-                   Apply(relay_.OnTarget(circuit, *result, loop_.Now()));
-                 });
+  const auto check = [result, network = options_.network, descriptor = std::move(action.descriptor), wall_now = loop_.WallNow()] {
+    *result = overlay::DecodeDescriptor(network, descriptor, wall_now);
+    if (!result->ok()) return;
+    const overlay::Descriptor& target = **result;
+    if (!overlay::VerifyAdmission(network, target.node_key, target.address, target.admission)) {
+      *result = absl::PermissionDeniedError("a place without work");
+    }
+  };
+  const auto done = [this, result, circuit = action.circuit, alive = std::weak_ptr(alive_)] {
+    if (alive.expired()) return;
+    if (result->ok() && directory_.convictions().IsConvicted((*result)->node_key, loop_.WallNow())) {
+      *result = absl::PermissionDeniedError("convicted");
+    }
+    if (result->ok()) directory_.Keep(**result);
+    Apply(relay_.OnTarget(circuit, *result, loop_.Now()));
+  };
+  if (options_.network.admission_effort > 0) return loop_.RunSlow(check, done);
+  loop_.RunBrief(check, done);
 }
 
 void CircuitsDriver::Do(Dial& action) {
@@ -191,7 +195,7 @@ void CircuitsDriver::Do(AskEndpoint& action) {
 
 CircuitsStats CircuitsDriver::stats() const {
   std::set<std::string> prefixes;
-  for (const overlay::Peer& peer : view_.Members(loop_.Now())) prefixes.insert(PrefixOf(peer.address));
+  for (const overlay::Peer& peer : view_.Members(loop_.Now())) prefixes.insert(overlay::PrefixOf(peer.address));
   return {.own = own_.size(),
           .ready = operations_.ready(),
           .carried = relay_.circuit_count(),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "circuits/path_selector.h"
 
-#include "circuits/address_prefix.h"
+#include "overlay/address_prefix.h"
 
 namespace circuits {
 namespace {
@@ -10,7 +10,7 @@ using overlay::Peer;
 
 bool Allowed(const Peer& peer, const HopRules& rules, bool shunning) {
   if (rules.never.contains(peer.node_key) || (shunning && rules.shun.contains(peer.node_key))) return false;
-  return !rules.distinct_prefixes || !rules.prefixes.contains(PrefixOf(peer.address));
+  return !rules.distinct_prefixes || !rules.prefixes.contains(overlay::PrefixOf(peer.address));
 }
 
 // One entry for each process, whatever number of virtual nodes it shows.

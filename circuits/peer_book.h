@@ -29,6 +29,9 @@ class PeerBook {
   // Whatever the directory has.
   std::optional<overlay::Descriptor> FindAny(const keys::PublicKey& node_key, absl::Time wall_now) const;
 
+  // Whether the work that the network asks for was done for this peer's place.
+  bool IsAdmitted(const overlay::Peer& peer, absl::Time wall_now) { return directory_.CheckAdmitted(peer, wall_now).ok(); }
+
   void Blame(const keys::PublicKey& node_key, absl::Time now);
   void Absolve(const keys::PublicKey& node_key) { blamed_.erase(node_key); }
   // True if it is news.

@@ -228,9 +228,7 @@ void PoolFiller::AskHopForItself(uint64_t circuit, size_t hop) {
              if (!result.ok()) return;
              for (const base::Bytes& encoded : std::get<DescriptorsFetched>(*result).descriptors) {
                const auto fresh = overlay::DecodeDescriptor(network_, encoded, loop_.WallNow());
-               if (!fresh.ok()) continue;
-               pool_.Renew(*fresh);
-               book_.Add(encoded, loop_.Now(), loop_.WallNow());
+               if (fresh.ok() && book_.Add(encoded, loop_.Now(), loop_.WallNow())) pool_.Renew(*fresh);
              }
              if (hop > 0) return AskHopForItself(circuit, hop - 1);
              own_.Close(circuit);

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "base/overloaded.h"
-#include "circuits/address_prefix.h"
+#include "overlay/address_prefix.h"
 
 namespace circuits {
 namespace {
@@ -290,7 +290,7 @@ bool Relay::AdmitDial(const Carried& carried, const overlay::Descriptor& target,
   const auto source = links_.find(carried.previous_link);
   if (source == links_.end() || !source->second.dials.Take(now)) return false;
   if (prefixes_.size() >= kPrefixesMax) prefixes_.clear();
-  const auto prefix = prefixes_.try_emplace(PrefixOf(target.address), kPrefixDialsPerSecond, kPrefixDialsBurst).first;
+  const auto prefix = prefixes_.try_emplace(overlay::PrefixOf(target.address), kPrefixDialsPerSecond, kPrefixDialsBurst).first;
   return prefix->second.Take(now);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "circuits/table_walk.h"
 
-#include "circuits/address_prefix.h"
+#include "overlay/address_prefix.h"
 #include "circuits/table_check.h"
 
 namespace circuits {
@@ -25,7 +25,7 @@ HopRules TableWalk::GuardRules() const { return options_.rules; }
 WalkStep TableWalk::OnHop(const keys::PublicKey& node_key, const std::string& address, absl::Time now, absl::Time wall_now) {
   path_.push_back(node_key);
   options_.rules.never.insert(node_key);
-  options_.rules.prefixes.insert(PrefixOf(address));
+  options_.rules.prefixes.insert(overlay::PrefixOf(address));
   if (path_.size() == kRelayHops) return WalkReady{};
   if (path_.size() + 1 == kRelayHops && options_.not_last.has_value()) options_.rules.shun.insert(*options_.not_last);
   if (!options_.choices.empty()) return Next(now, wall_now);

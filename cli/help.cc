@@ -69,7 +69,8 @@ options
                          Without it: 10001 creates a ring, every other port joins localhost:10001
   --listen IP:PORT       listen there instead
   --advertise HOST:PORT  what others are told, if it differs
-  --network NAME         the network to be part of (local); NAME+vN: N points each
+  --network NAME         the network to be part of (local); NAME+vN: N points each;
+                         NAME+wN: each place costs N tries of work, 0.5 ms each
   --join-timeout TIME    give up joining after this long (30s)
   --unsafe-log           whole addresses and ids in the log; warns
 )";
@@ -403,7 +404,7 @@ std::string SharedOptions(Command command) {
     case Command::kDoctor:
       return absl::StrCat(command == Command::kDoctor ? "" : kPassphrase,
                           "  --bootstrap HOST:PORT  use no local node: join through this one as a client; may be repeated\n"
-                          "  --network NAME         the network to be part of (local); NAME+vN: N points each\n",
+                          "  --network NAME         the network to be part of (local)\n",
                           kNodeOption);
     case Command::kStatus:
     case Command::kTop:

@@ -220,6 +220,7 @@ void LocalNode::Parts::BuildDrivers() {
       overlay::RingDriver::Options{.network = options.network,
                                    .role = options.role,
                                    .address = advertised,
+                                   .admission = options.admission,
                                    .onion_keys = std::exchange(kept_onion_keys, {}),
                                    .keep_onion_keys = [this](const keys::OnionKeys& kept) { KeepOnionKeys(kept); },
                                    .tables_until = tables_mark.Load(),
@@ -281,6 +282,14 @@ dht::DhtDriver& LocalNode::dht() { return *parts_->dht; }
 uint16_t LocalNode::port() const { return parts_->port; }
 const keys::PublicKey& LocalNode::node_key() const { return parts_->node_key.public_key(); }
 const std::string& LocalNode::advertised() const { return parts_->advertised; }
+
+std::vector<overlay::RpcTarget> LocalNode::Contacts() const {
+  std::vector<overlay::RpcTarget> contacts;
+  for (const overlay::Peer& peer : parts_->ring->table().Members()) {
+    if (peer.node_key != node_key()) contacts.push_back({peer.address, peer.node_key});
+  }
+  return contacts;
+}
 
 void LocalNode::CreateRing() { parts_->ring->Create(); }
 

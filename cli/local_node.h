@@ -34,6 +34,7 @@ struct LocalNodeOptions {
   std::string listen = "127.0.0.1:0";       // "IP:port"; port 0: a free one
   std::string advertise;                    // "IP:port"; empty: what it listens on
   std::string directory;                    // node key and store, owner-only; made if missing
+  base::Bytes admission;                    // what the network asks for a place (overlay/admission.h)
   std::string socket_path;                  // of the control socket; empty: none
   std::optional<uint64_t> store_bytes_max;  // of records; nothing: the store's own bound
   int workers = 0;                          // threads for slow work; 0: by the number of cores
@@ -53,6 +54,8 @@ class LocalNode {
   uint16_t port() const;
   const keys::PublicKey& node_key() const;
   const std::string& advertised() const;
+  // Members it knows, itself excepted: ways back into the ring.
+  std::vector<overlay::RpcTarget> Contacts() const;
 
   // Founds a ring, or joins through the first target that answers; `done` once the node is ready, or DeadlineExceeded.
   void CreateRing();

@@ -12,10 +12,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
+#include "cli/admission_file.h"
 #include "cli/errors.h"
 #include "cli/local_node.h"
 #include "cli/stop_signals.h"
 #include "cli/values.h"
+#include "keys/key_store.h"
+#include "keys/system_rng.h"
+#include "overlay/admission.h"
 #include "proto/control.pb.h"
 
 namespace cli {
@@ -23,6 +27,7 @@ namespace {
 
 constexpr absl::Duration kLeaveMax =
     absl::Seconds(10);  // of the 30 s that a stop may take; others make the copies that are missing then
+constexpr absl::Duration kWorkAhead = absl::Hours(12);      // of an epoch's end, for the next one's work
 constexpr absl::Duration kJoinReminder = absl::Seconds(5);  // a line for whoever waits
 
 uint16_t PortOf(const std::string& address) { return ParsePort(address.substr(address.rfind(':') + 1)).value_or(0); }
@@ -69,18 +74,29 @@ absl::Status ExplainJoin(const absl::Status& status, const NodeOptions& options)
   return status;
 }
 
-// One node in the foreground: from start over ready to stop.
+// One node in the foreground: from start over ready to stop, or to the end of the epoch that its admission is good for.
 class Foreground {
  public:
-  Foreground(const NodeOptions& options, LocalNode& node)
-      : options_(options), node_(node), reminder_(node.loop(), [this] { Remind(); }), stop_([this](int) { OnStopSignal(); }) {}
+  Foreground(const NodeOptions& options, const LocalNodeOptions& local, LocalNode& node)
+      : options_(options),
+        local_(local),
+        node_(node),
+        reminder_(node.loop(), [this] { Remind(); }),
+        work_timer_(node.loop(), [this] { WorkForNextEpoch(); }),
+        epoch_timer_(node.loop(), [this] { OnEpochEnd(); }),
+        stop_([this](int) { OnStopSignal(); }) {}
+  ~Foreground() { *ended_ = true; }
 
   absl::Status Run() {
     spdlog::info("boot: [ 20%] listening on port {}", node_.port());
     node_.loop().Post([this] { Enter(); });
+    if (!local_.admission.empty()) node_.loop().Post([this] { ArmEpoch(); });
     node_.Run();
     return result_;
   }
+  // Ended because its epoch did: ways back into the ring, for the next place.
+  bool ends_epoch() const { return ends_epoch_ && signals_ == 0 && result_.ok(); }
+  const std::vector<overlay::RpcTarget>& contacts() const { return contacts_; }
 
  private:
   void Enter() {
@@ -124,6 +140,34 @@ class Foreground {
     }
   }
 
+  void ArmEpoch() {
+    const absl::Duration left =
+        overlay::AdmissionEnd(options_.network, node_.node_key(), overlay::EpochOf(local_.admission)) - node_.loop().WallNow();
+    epoch_timer_.Reset(node_.loop().Now() + left + absl::Seconds(1));  // surely behind it
+    work_timer_.Reset(node_.loop().Now() + left - std::min(kWorkAhead, options_.network.admission_epoch / 2));
+  }
+
+  // Into the file, where the next start of the node finds it.
+  void WorkForNextEpoch() {
+    node_.loop().RunSlow(
+        [network = options_.network, directory = local_.directory, key = node_.node_key(), address = node_.advertised(),
+         epoch = overlay::EpochOf(local_.admission) + 1, ended = ended_] {
+          keys::SystemRng rng;
+          AdmissionFile(directory).Obtain(network, key, address, epoch, rng, [&] { return ended->load(); }).IgnoreError();
+        },
+        [] {});
+  }
+
+  // In order, as on a stop; each node at a time of its own, so there is no wave.
+  void OnEpochEnd() {
+    if (signals_ > 0) return;
+    spdlog::info("node: its place was good for one epoch; leaving it for the next one");
+    ends_epoch_ = true;
+    contacts_ = node_.Contacts();
+    reminder_.Stop();
+    node_.Leave(kLeaveMax);
+  }
+
   // The first signal leaves the ring, the second ends at once.
   void OnStopSignal() {
     if (++signals_ > 1) return node_.Stop();
@@ -135,9 +179,13 @@ class Foreground {
   }
 
   const NodeOptions& options_;
+  const LocalNodeOptions& local_;
   LocalNode& node_;
-  base::Timer reminder_;
+  base::Timer reminder_, work_timer_, epoch_timer_;
   absl::Status result_;
+  bool ends_epoch_ = false;
+  std::vector<overlay::RpcTarget> contacts_;
+  const std::shared_ptr<std::atomic<bool>> ended_ = std::make_shared<std::atomic<bool>>(false);
   std::atomic<int> signals_ = 0;
   StopSignals stop_;  // last: its thread calls OnStopSignal
 };
@@ -154,6 +202,15 @@ absl::StatusOr<uint16_t> FreePort() {
   if (probe >= 0) close(probe);
   if (!found) return Fail({.exit = Exit::kLocal, .what = "no free port was found", .fix = {"name one:  --port PORT"}});
   return ntohs(address.sin_port);
+}
+
+// This epoch's; done while there is nothing to hand over. Cancelled by a signal, which at the start is not even blocked.
+absl::StatusOr<base::Bytes> Admission(const NodeOptions& options, const LocalNodeOptions& local) {
+  keys::SystemRng rng;
+  ASSIGN_OR_RETURN(const keys::SigningKey key, keys::LoadOrCreateNodeKey(local.directory, rng));
+  const uint32_t epoch = overlay::AdmissionEpoch(options.network, key.public_key(), absl::Now());
+  const std::string& address = local.advertise.empty() ? local.listen : local.advertise;
+  return AdmissionFile(local.directory).Obtain(options.network, key.public_key(), address, epoch, rng, StopSignalWaits);
 }
 
 absl::Status Serve(const NodeOptions& options) {
@@ -173,16 +230,25 @@ absl::Status Serve(const NodeOptions& options) {
   if (SocketAnswers(local.socket_path)) return PortTaken(options);  // before its store says that it is locked
   RETURN_IF_ERROR(EnsurePrivateDirectory(local.directory));
   RETURN_IF_ERROR(EnsurePrivateDirectory(options.home.RuntimeDirectory()));
-  absl::StatusOr<std::unique_ptr<LocalNode>> node = LocalNode::Create(local);
-  if (!node.ok()) return ExplainStart(node.status(), options);
-  return Foreground(options, **node).Run();
+  NodeOptions next = options;
+  for (;;) {
+    absl::StatusOr<base::Bytes> admission = Admission(next, local);
+    if (absl::IsCancelled(admission.status())) return absl::OkStatus();
+    if (!admission.ok()) return ExplainStart(admission.status(), options);
+    local.admission = *std::move(admission);
+    BlockStopSignals();
+    absl::StatusOr<std::unique_ptr<LocalNode>> node = LocalNode::Create(local);
+    if (!node.ok()) return ExplainStart(node.status(), options);
+    Foreground foreground(next, local, **node);
+    const absl::Status result = foreground.Run();
+    if (!foreground.ends_epoch()) return result;
+    next.bootstrap = foreground.contacts();
+    next.bootstrap.insert(next.bootstrap.end(), options.bootstrap.begin(), options.bootstrap.end());
+  }
 }
 
 }  // namespace
 
-int RunNode(const NodeOptions& options) {
-  BlockStopSignals();
-  return Report(Serve(options), options.json);
-}
+int RunNode(const NodeOptions& options) { return Report(Serve(options), options.json); }
 
 }  // namespace cli

@@ -148,25 +148,37 @@ absl::StatusOr<std::vector<overlay::RpcTarget>> NodeBootstrap(const Invocation& 
 
 constexpr char kNetworkLetters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
 constexpr size_t kNetworkNameMax = 32;
-constexpr char kVirtualNodesMark[] = "+v";  // part of the name: nodes that disagree on v are of different networks
+constexpr uint32_t kAdmissionEffortMax = 1'000'000;  // ten minutes of a core
+
+// What NAME+vN and NAME+wN add to a name; parts of it: nodes that disagree on them are of different networks.
+bool ReadMark(std::string_view mark, int64_t least, int64_t most, std::string& name, int64_t& value) {
+  const size_t at = name.rfind(mark);
+  if (at == std::string::npos) return true;
+  const std::string number = name.substr(at + mark.size());
+  name.resize(at);
+  return absl::SimpleAtoi(number, &value) && absl::StrCat(value) == number && value >= least && value <= most;
+}
 
 }  // namespace
 
 absl::StatusOr<overlay::Network> ResolveNetwork(const Invocation& invocation, const Context& context) {
   overlay::Network network = overlay::Network::Local();
   const std::string name = Setting(context, invocation.run.network, nullptr, context.config.network, network.name);
-  const size_t end = std::min(name.find(kVirtualNodesMark), name.size());
-  const std::string base = name.substr(0, end);
+  std::string base = name;
+  int64_t points = network.virtual_nodes, effort = network.admission_effort;
+  const bool marks_fit =
+      ReadMark("+w", 1, kAdmissionEffortMax, base, effort) && ReadMark("+v", 2, overlay::kVirtualNodesMax, base, points);
+  if (!marks_fit) {
+    return BadValue(
+        "--network", name,
+        absl::StrCat("a name, then +vN for N points of each node (2 to 32), then +wN for N tries of work a place (1 to ",
+                     kAdmissionEffortMax, ")"));
+  }
   const bool fits =
       !base.empty() && name.size() <= kNetworkNameMax && base.find_first_not_of(kNetworkLetters) == std::string::npos;
   if (!fits) return BadValue("--network", name, "a name of a-z, 0-9 and -, at most 32 of them");
-  if (end < name.size()) {
-    const std::string count = name.substr(end + std::string_view(kVirtualNodesMark).size());
-    const bool is_number = absl::SimpleAtoi(count, &network.virtual_nodes) && absl::StrCat(network.virtual_nodes) == count;
-    if (!is_number || network.virtual_nodes < 2 || network.virtual_nodes > overlay::kVirtualNodesMax) {
-      return BadValue("--network", name, "a name, or NAME+vN with N from 2 to 32 virtual nodes for each of its nodes");
-    }
-  }
+  network.virtual_nodes = static_cast<int>(points);
+  network.admission_effort = static_cast<uint32_t>(effort);
   const bool is_local = base == network.name;
   network.name = name;
   if (is_local) return network;

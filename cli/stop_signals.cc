@@ -25,6 +25,12 @@ void BlockStopSignals() {
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
+bool StopSignalWaits() {
+  sigset_t waiting;
+  sigpending(&waiting);
+  return sigismember(&waiting, SIGTERM) == 1 || sigismember(&waiting, SIGINT) == 1;
+}
+
 StopSignals::StopSignals(std::function<void(int)> on_signal)
     : thread_([this, on_signal = std::move(on_signal)] {
         const sigset_t set = StopSet();

@@ -11,6 +11,9 @@ namespace cli {
 // Blocks both signals for this thread and all it starts: call first in main's thread, before any other is started.
 void BlockStopSignals();
 
+// True if one of them came while they are blocked and nobody has taken it yet.
+bool StopSignalWaits();
+
 class StopSignals {
  public:
   // `on_signal`, with the signal's number, for each one that comes, until this object goes.

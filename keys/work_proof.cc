@@ -14,11 +14,6 @@ namespace {
 constexpr int kFilterStep = 2048;  // hashes of one step
 constexpr size_t kFilterSize = 8;
 
-bool PassesFilter(const Digest& challenge, const WorkProof& proof) {
-  const Digest digest = Hash("work-filter", {challenge, base::ByteView(proof).first(kFilterSize)});
-  return digest[0] == 0 && digest[1] == 0;
-}
-
 bool ProvesWork(const Digest& challenge, uint32_t effort, const WorkProof& proof) {
   static_assert(crypto_pwhash_argon2id_SALTBYTES == sizeof(WorkProof));
   Digest tag;
@@ -32,9 +27,14 @@ bool ProvesWork(const Digest& challenge, uint32_t effort, const WorkProof& proof
 
 }  // namespace
 
+bool PassesWorkFilter(const Digest& challenge, const WorkProof& proof) {
+  const Digest digest = Hash("work-filter", {challenge, base::ByteView(proof).first(kFilterSize)});
+  return digest[0] == 0 && digest[1] == 0;
+}
+
 bool VerifyWork(const Digest& challenge, uint32_t effort, const WorkProof& proof) {
   CHECK(effort > 0);
-  return PassesFilter(challenge, proof) && ProvesWork(challenge, effort, proof);
+  return PassesWorkFilter(challenge, proof) && ProvesWork(challenge, effort, proof);
 }
 
 WorkSearch::WorkSearch(const Digest& challenge, uint32_t effort, base::Rng& rng)
@@ -44,7 +44,7 @@ WorkSearch::WorkSearch(const Digest& challenge, uint32_t effort, base::Rng& rng)
 
 std::optional<WorkProof> WorkSearch::Advance() {
   for (int i = 0; i < kFilterStep && !passes_filter_; ++i) {
-    passes_filter_ = PassesFilter(challenge_, proof_);
+    passes_filter_ = PassesWorkFilter(challenge_, proof_);
     if (!passes_filter_) sodium_increment(proof_.data(), kFilterSize);
   }
   if (!passes_filter_) return std::nullopt;

@@ -25,6 +25,8 @@ inline constexpr size_t kWorkMemory = size_t{1} << 20;  // bytes of one try
 
 // effort at least 1. False too if there is no memory for the look.
 bool VerifyWork(const Digest& challenge, uint32_t effort, const WorkProof& proof);
+// The first stage alone: one hash.
+bool PassesWorkFilter(const Digest& challenge, const WorkProof& proof);
 
 class WorkSearch {
  public:

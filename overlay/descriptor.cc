@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "overlay/admission.h"
 #include "overlay/signed_record.h"
 
 namespace overlay {
@@ -43,7 +44,6 @@ absl::StatusOr<Descriptor> DecodeDescriptor(const Network& network, base::ByteVi
   if (role != static_cast<uint8_t>(Role::kStoring) && role != static_cast<uint8_t>(Role::kRelay)) {
     return absl::InvalidArgumentError(absl::StrCat("role ", role));
   }
-  RETURN_IF_ERROR(CheckAdmission(network, descriptor.admission));
   if (issued > INT32_MAX * 16ll || expires > INT32_MAX * 16ll) {
     return absl::InvalidArgumentError("descriptor field out of bounds");
   }
@@ -51,6 +51,8 @@ absl::StatusOr<Descriptor> DecodeDescriptor(const Network& network, base::ByteVi
   descriptor.issued = absl::FromUnixSeconds(static_cast<int64_t>(issued));
   descriptor.expires = absl::FromUnixSeconds(static_cast<int64_t>(expires));
   RETURN_IF_ERROR(CheckAddress(network, descriptor.address));
+  RETURN_IF_ERROR(CheckAdmission(network, descriptor.node_key, descriptor.address, descriptor.admission));
+  RETURN_IF_ERROR(CheckAdmissionTime(network, descriptor.node_key, descriptor.admission, wall_now));
   RETURN_IF_ERROR(CheckLifetime(network.descriptor_lifetime, descriptor.issued, descriptor.expires, wall_now));
   RETURN_IF_ERROR(VerifyRecord(kLabel, descriptor.node_key, bytes));
   descriptor.encoded = base::ToBytes(bytes);

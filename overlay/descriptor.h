@@ -36,7 +36,8 @@ Descriptor SignDescriptor(const Network& network, const keys::SigningKey& node_k
                           std::string address, base::Bytes admission, absl::Time wall_now);
 
 // Everything is checked: size, version, network (FailedPrecondition with a text for the user when either differs), address
-// (InvalidArgument), signature (Unauthenticated), lifetime with an hour's tolerance for clocks (Unavailable when expired).
+// (InvalidArgument), signature (Unauthenticated), lifetime with an hour's tolerance for clocks (Unavailable when expired); of the
+// admission all but the work itself (VerifyAdmission).
 absl::StatusOr<Descriptor> DecodeDescriptor(const Network& network, base::ByteView bytes, absl::Time wall_now);
 
 }  // namespace overlay

@@ -12,7 +12,7 @@ namespace overlay {
 absl::StatusOr<Descriptor> Directory::Add(base::ByteView encoded, absl::Time wall_now) {
   if (const Descriptor* held = FindEncoded(encoded, wall_now)) return *held;
   ASSIGN_OR_RETURN(Descriptor descriptor, DecodeDescriptor(network_, encoded, wall_now));
-  if (convictions_.IsConvicted(descriptor.node_key, wall_now)) return absl::PermissionDeniedError("convicted");
+  RETURN_IF_ERROR(CheckWelcome(descriptor, wall_now));
   return Keep(std::move(descriptor));
 }
 
@@ -21,8 +21,22 @@ absl::StatusOr<Descriptor> Directory::AddOf(const keys::PublicKey& node_key, bas
   if (held != nullptr && held->node_key == node_key) return *held;
   ASSIGN_OR_RETURN(Descriptor descriptor, DecodeDescriptor(network_, encoded, wall_now));
   if (descriptor.node_key != node_key) return absl::UnauthenticatedError("the descriptor of somebody else");
-  if (convictions_.IsConvicted(node_key, wall_now)) return absl::PermissionDeniedError("convicted");
+  RETURN_IF_ERROR(CheckWelcome(descriptor, wall_now));
   return Keep(std::move(descriptor));
+}
+
+absl::Status Directory::CheckWelcome(const Descriptor& descriptor, absl::Time wall_now) {
+  if (convictions_.IsConvicted(descriptor.node_key, wall_now)) return absl::PermissionDeniedError("convicted");
+  return admissions_.Check(network_, descriptor.node_key, descriptor.address, descriptor.admission, wall_now);
+}
+
+absl::Status Directory::CheckAdmitted(const Peer& peer, absl::Time wall_now) {
+  if (network_.admission_effort == 0) return absl::OkStatus();
+  const Descriptor* held = Find(peer.node_key, wall_now);
+  if (held != nullptr && held->admission == peer.admission && held->address == peer.address) {
+    return CheckAdmissionTime(network_, peer.node_key, peer.admission, wall_now);
+  }
+  return admissions_.Check(network_, peer.node_key, peer.address, peer.admission, wall_now);
 }
 
 const Descriptor& Directory::Keep(Descriptor verified) {

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "overlay/admission.h"
 #include "overlay/ring_wire.h"
 
 namespace overlay {
@@ -21,6 +22,9 @@ absl::StatusOr<Descriptor> CheckDescriptor(const Network& network, const absl::S
   ASSIGN_OR_RETURN(const base::Bytes encoded, DecodeDescribeReply(answer->message));
   ASSIGN_OR_RETURN(Descriptor descriptor, DecodeDescriptor(network, encoded, wall_now));
   if (descriptor.node_key != answer->server_key) return absl::UnauthenticatedError("the descriptor is not of who answered");
+  if (!VerifyAdmission(network, descriptor.node_key, descriptor.address, descriptor.admission)) {
+    return absl::UnauthenticatedError("who answered has not worked for its place in the network");
+  }
   return descriptor;
 }
 
@@ -29,7 +33,8 @@ absl::StatusOr<RoutingTable> CheckTable(const Network& network, const absl::Stat
   RETURN_IF_ERROR(answer.status());
   ASSIGN_OR_RETURN(const base::Bytes encoded, DecodeTableReply(answer->message));
   ASSIGN_OR_RETURN(RoutingTable table, DecodeTable(network, encoded, wall_now));
-  if (table.owner.node_key != of.node_key) return absl::UnauthenticatedError("the table is not of who answered");
+  const bool is_its_own = table.owner.node_key == of.node_key && table.owner.admission == of.admission;
+  if (!is_its_own) return absl::UnauthenticatedError("the table is not of who answered");
   return table;
 }
 

@@ -27,7 +27,9 @@ struct Network {
   absl::Duration onion_key_lifetime = absl::Hours(24);     // current and previous are kept
   bool private_addresses = true;   // loopback and private addresses allowed
   bool distinct_prefixes = false;  // relays of a path in distinct /16 (v6: /32)
-  bool asks_admission = false;     // false: admission is empty, and anything else is refused (it would buy points for nothing)
+  uint32_t admission_effort = 0;   // tries of half a millisecond that a place costs; 0: admission is empty, anything else is refused
+  absl::Duration admission_epoch = absl::Hours(7 * 24);  // then each place has to be worked for anew (admission.h)
+  absl::Duration admission_overlap = absl::Hours(1);     // to either side of its end
   uint32_t door_effort = 0;
   int circuits_per_link = 65536;
 

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "keys/hash.h"
+#include "overlay/admission.h"
 
 namespace overlay {
 namespace {
@@ -71,12 +72,6 @@ absl::Status CheckAddress(const Network& network, const std::string& address) {
   return CheckHost(network, address.substr(0, colon));
 }
 
-absl::Status CheckAdmission(const Network& network, base::ByteView admission) {
-  if (admission.size() > kAdmissionMax) return absl::InvalidArgumentError("admission too long");
-  if (!network.asks_admission && !admission.empty()) return absl::InvalidArgumentError("admission where none is asked");
-  return absl::OkStatus();
-}
-
 NodeId PointOf(const Network& network, const keys::PublicKey& node_key, base::ByteView admission, uint8_t index) {
   return {keys::Hash("node", {base::AsBytes(network.name), node_key.view(), admission, base::ByteView(&index, 1)})};
 }
@@ -102,8 +97,8 @@ absl::StatusOr<Peer> DecodePeer(const Network& network, base::ByteReader& reader
   if (role != static_cast<uint8_t>(Role::kStoring) && role != static_cast<uint8_t>(Role::kRelay)) {
     return absl::InvalidArgumentError(absl::StrCat("role ", role));
   }
-  RETURN_IF_ERROR(CheckAdmission(network, admission));
   RETURN_IF_ERROR(CheckAddress(network, address));
+  RETURN_IF_ERROR(CheckAdmission(network, node_key, address, admission));
   return MakePeer(network, node_key, index, static_cast<Role>(role), std::move(address), base::ToBytes(admission));
 }
 

@@ -24,7 +24,7 @@ enum class Role : uint8_t {
 };
 
 inline constexpr size_t kAddressMax = 64;     // "host:port"; host an IP literal, v6 in brackets
-inline constexpr size_t kAdmissionMax = 128;  // empty where the network asks for no work
+inline constexpr size_t kAdmissionMax = 128;  // admission.h; empty where the network asks for no work
 
 NodeId PointOf(const Network& network, const keys::PublicKey& node_key, base::ByteView admission, uint8_t index);
 
@@ -45,13 +45,11 @@ Peer MakePeer(const Network& network, const keys::PublicKey& node_key, uint8_t i
 
 //   node key 32 ‖ index 1 ‖ role 1 ‖ len 1 ‖ address ‖ len 1 ‖ admission
 void EncodePeer(const Peer& peer, base::ByteWriter& writer);
-// InvalidArgument: sizes, role, index >= v, an address that is no IP literal with a port, or one the network does not allow.
+// InvalidArgument: sizes, role, index >= v, an address that is no IP literal with a port, or one the network does not allow, an
+// admission that fails the cheap check.
 absl::StatusOr<Peer> DecodePeer(const Network& network, base::ByteReader& reader);
 base::Bytes EncodePeer(const Peer& peer);
 absl::StatusOr<Peer> DecodePeer(const Network& network, base::ByteView bytes);
-
-// InvalidArgument unless the network asks for admission, or there is none.
-absl::Status CheckAdmission(const Network& network, base::ByteView admission);
 
 // InvalidArgument unless "IP:port" (IPv4 dotted or [IPv6], port 1..65535) that this network allows.
 absl::Status CheckAddress(const Network& network, const std::string& address);

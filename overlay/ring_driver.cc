@@ -166,8 +166,9 @@ void RingDriver::OnDoubt(const keys::PublicKey& process) {
 void RingDriver::Post(size_t index, overlay::Call call) {
   const Asker asker = {index, nodes_[index].life};
   if (call.to.node_key == node_key_.public_key()) return PostHere(asker, std::move(call));
-  if (directory_.convictions().IsConvicted(call.to.node_key, loop_.WallNow())) {
-    return Later([this, asker, call = std::move(call)] { OnReply(asker, call, absl::UnavailableError("convicted")); });
+  const absl::Time wall_now = loop_.WallNow();
+  if (directory_.convictions().IsConvicted(call.to.node_key, wall_now) || !directory_.CheckAdmitted(call.to, wall_now).ok()) {
+    return Later([this, asker, call = std::move(call)] { OnReply(asker, call, absl::UnavailableError("not welcome")); });
   }
   ++open_calls_;
   const absl::Time deadline = loop_.Now() + call.timeout;

@@ -11,7 +11,8 @@
 // A network of v virtual nodes has one core for each. The first one leads: it creates, joins, founds and loses the ring for the
 // process, as if it were the only one. The others join one after another once it has a successor of another process, through that
 // successor, and are dropped when it is detached. What they ask of each other stays in this process.
-// Who is convicted is not asked, as if it did not answer, and not answered, being unknown (directory.h): so it is nobody's neighbour.
+// Who is convicted, or did not work for its place, is not asked, as if it did not answer, and not answered, being unknown
+// (directory.h): so it is nobody's neighbour.
 // The processes of successor and predecessor are watched while a member (health_watch_driver.h).
 // All calls and callbacks on the loop's thread; a callback is never made from inside the call that asked.
 #pragma once

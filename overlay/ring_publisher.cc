@@ -44,11 +44,11 @@ void RingDriver::OnRingRequest(const Caller& caller, std::string_view method, co
   if (!asked.ok()) return respond(asked.status());
   // Liveness is for everybody; the ring's own questions are for nodes, who have shown their descriptor (Describe) before.
   const bool is_health = std::holds_alternative<HealthRequest>(asked->request);
-  if (!is_health && directory_.Find(caller.tls_key, loop_.WallNow()) == nullptr) {
-    return respond(absl::FailedPreconditionError("who are you?"));
-  }
+  const Descriptor* known = directory_.Find(caller.tls_key, loop_.WallNow());
+  if (!is_health && known == nullptr) return respond(absl::FailedPreconditionError("who are you?"));
+  // Of one key there may be several admissions, and so several places: good is the one that its descriptor shows.
   const RectifyRequest* notice = std::get_if<RectifyRequest>(&asked->request);
-  if (notice != nullptr && notice->candidate.node_key != caller.tls_key) {
+  if (notice != nullptr && (notice->candidate.node_key != caller.tls_key || notice->candidate.admission != known->admission)) {
     return respond(absl::UnauthenticatedError("rectify in another node's name"));
   }
   Ring& ring = *nodes_[asked->index].ring;

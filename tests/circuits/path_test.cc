@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Choice of hops, the walk, the ring view, and the small parts around them.
-#include "circuits/address_prefix.h"
+#include "overlay/address_prefix.h"
 #include "circuits/circuit_pool.h"
 #include "circuits/circuit_table.h"
 #include "circuits/ring_view.h"
@@ -324,11 +324,11 @@ TEST(CircuitTable, IdsComeFromOnesOwnHalf) {
 }
 
 TEST(AddressPrefix, IsTheFirstSixteenOrThirtyTwoBits) {
-  EXPECT_EQ(PrefixOf("10.1.2.3:7"), "10.1");
-  EXPECT_EQ(PrefixOf("[2001:db8:5::1]:7"), "2001:db8");
-  EXPECT_EQ(PrefixOf("[2001:0DB8::1]:7"), "2001:db8");
-  EXPECT_EQ(PrefixOf("[::1]:7"), "0:0");
-  EXPECT_EQ(PrefixOf("[2001::1]:7"), "2001:0");
+  EXPECT_EQ(overlay::PrefixOf("10.1.2.3:7"), "10.1");
+  EXPECT_EQ(overlay::PrefixOf("[2001:db8:5::1]:7"), "2001:db8");
+  EXPECT_EQ(overlay::PrefixOf("[2001:0DB8::1]:7"), "2001:db8");
+  EXPECT_EQ(overlay::PrefixOf("[::1]:7"), "0:0");
+  EXPECT_EQ(overlay::PrefixOf("[2001::1]:7"), "2001:0");
 }
 
 TEST(TokenBucket, GivesItsBurstAndThenItsRate) {

@@ -4,8 +4,8 @@
 #include <regex>
 
 #include "base/byte_reader.h"
-#include "circuits/address_prefix.h"
 #include "gtest/gtest.h"
+#include "overlay/address_prefix.h"
 #include "tests/circuits/fake_network.h"
 #include "tests/support/status_matchers.h"
 
@@ -84,12 +84,12 @@ TEST(PoolFiller, NoRelayBesideTheGuardEndsACircuitThatRenewsIt) {
   GuardSet guards(net.rng());
   base::ByteReader reader(net.kept_relays(user));
   ASSERT_OK(guards.Decode(net.network, reader.Long()));
-  const std::string beside = PrefixOf(guards.guards().front().peer.address);
+  const std::string beside = overlay::PrefixOf(guards.guards().front().peer.address);
   size_t old[2] = {0, 0}, renewed[2] = {0, 0};
   const RelayPool pool = KeptPool(net, user);
   for (const RelayPool::Relay& relay : pool.relays()) {
     if (relay.since >= anew) continue;
-    const bool is_beside = PrefixOf(relay.descriptor.address) == beside;
+    const bool is_beside = overlay::PrefixOf(relay.descriptor.address) == beside;
     ++old[is_beside];
     renewed[is_beside] += relay.descriptor.issued >= anew - absl::Seconds(1);
   }

@@ -138,8 +138,13 @@ TEST(RunOptions, AnotherNetworkHasNoDefaultBootstrapAndForbidsPrivateAddresses) 
   EXPECT_EQ(many.network.name, "local+v4");  // another network than "local": points and descriptors differ
   EXPECT_EQ(many.network.virtual_nodes, 4);
   EXPECT_TRUE(many.network.private_addresses);
+  EXPECT_EQ(many.network.admission_effort, 0u);
+  ASSERT_OK_AND_ASSIGN(const NodeOptions dear, Node("--network local+v4+w32"));
+  EXPECT_EQ(dear.network.name, "local+v4+w32");
+  EXPECT_EQ(dear.network.virtual_nodes, 4);
+  EXPECT_EQ(dear.network.admission_effort, 32u);
   for (const char* name :
-       {"local+v1", "local+v33", "local+v", "local+v04", "local+v+4", "local+v-4", "+v4", "local+4", "local+v4+v4"}) {
+       {"local+w0", "local+w1000001", "local+w", "local+w04", "+w4", "local+w4+v4", "local+w4+w4", "local+v1", "local+v33", "local+v", "local+v04", "local+v+4", "local+v-4", "+v4", "local+4", "local+v4+v4"}) {
     EXPECT_EQ(ErrorOf(Node(std::string("--network ") + name).status()).exit, Exit::kUsage) << name;
   }
 }

@@ -159,9 +159,6 @@ TEST_F(DescriptorTest, AdmissionIsRefusedWhereNoneIsAsked) {
   const Descriptor bought = SignDescriptor(network_, key_, rng_.Array<32>(), Role::kStoring, "127.0.0.1:1", {1, 2, 3}, kNow);
   EXPECT_STATUS(DecodeDescriptor(network_, bought.encoded, kNow), kInvalidArgument);
   EXPECT_STATUS(DecodePeer(network_, base::ByteView(EncodePeer(bought.ToPeer(network_)))), kInvalidArgument);
-  Network asking = network_;
-  asking.asks_admission = true;
-  EXPECT_OK(DecodeDescriptor(asking, bought.encoded, kNow));
 }
 
 TEST_F(DescriptorTest, PeersTravelWithoutTheirPoint) {

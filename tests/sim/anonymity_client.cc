@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/anonymity_client.h"
 
-#include "circuits/address_prefix.h"
+#include "overlay/address_prefix.h"
 
 namespace sim {
 namespace {
@@ -21,7 +21,7 @@ HopRules RulesAfter(const std::vector<Peer>& hops, const Peer& self) {
   HopRules rules{.never = {self.node_key}, .shun = {}, .distinct_prefixes = true, .prefixes = {}};
   for (const Peer& hop : hops) {
     rules.never.insert(hop.node_key);
-    rules.prefixes.insert(circuits::PrefixOf(hop.address));
+    rules.prefixes.insert(overlay::PrefixOf(hop.address));
   }
   return rules;
 }

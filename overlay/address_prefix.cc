@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "circuits/address_prefix.h"
+#include "overlay/address_prefix.h"
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 
-namespace circuits {
+namespace overlay {
 namespace {
 
 // The first two groups, an elided one as 0, without leading zeros: equal prefixes give equal texts.
@@ -31,4 +31,4 @@ std::string PrefixOf(const std::string& address) {
   return address.substr(0, first_dot == std::string::npos ? first_dot : address.find('.', first_dot + 1));
 }
 
-}  // namespace circuits
+}  // namespace overlay

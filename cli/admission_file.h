@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// cli/admission_file.h — the work that a network asked of this node (overlay/admission.h), done once an epoch and kept:
+// NODE_DIRECTORY/admission, owner-only.
+//
+//   "bulbil-admission 1\n" ‖ up to two admissions, each in hex ‖ "\n"      this epoch's and, towards its end, the next one's
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/bytes.h"
+#include "base/rng.h"
+#include "keys/identity.h"
+#include "overlay/network.h"
+
+namespace cli {
+
+class AdmissionFile {
+ public:
+  explicit AdmissionFile(std::string directory) : directory_(std::move(directory)) {}
+
+  // The node's admission for that epoch at that address: the kept one if it is good, else worked for, half a millisecond times
+  // the network's effort on average, and kept. Empty where no work is asked. Cancelled once `stop` says so. Any thread, one call
+  // at a time.
+  absl::StatusOr<base::Bytes> Obtain(const overlay::Network& network, const keys::PublicKey& node_key, const std::string& address,
+                                     uint32_t epoch, base::Rng& rng, const std::function<bool()>& stop) const;
+
+ private:
+  std::vector<base::Bytes> Load() const;
+  void Save(const std::vector<base::Bytes>& admissions, base::Rng& rng) const;
+
+  std::string directory_;
+};
+
+}  // namespace cli
