@@ -22,7 +22,8 @@ Conversation& ContactBook::ConversationWith(const keys::PublicKey& key, Standing
   if (it != conversations_.end()) return it->second;
   const auto contact = contacts_.find(key);
   const Conversation::Options options{options_.network, options_.write_quorum,
-                                      contact != contacts_.end() && contact->second.acknowledge};
+                                      contact != contacts_.end() && contact->second.acknowledge,
+                                      contact != contacts_.end() ? contact->second.life : uint8_t{0}};
   return conversations_.try_emplace(key, options, self_, key, standing).first->second;
 }
 
@@ -114,6 +115,13 @@ void ContactBook::SetAcknowledge(const keys::PublicKey& key, bool acknowledge) {
   Touch(key);
 }
 
+void ContactBook::SetLife(const keys::PublicKey& key, uint8_t code) {
+  CHECK(code < kMessageLifeCodes);
+  contacts_.at(key).life = code;
+  ConversationWith(key, Standing::kContact).SetLife(code);
+  Touch(key);
+}
+
 absl::Status ContactBook::AcceptChangedKey(const std::string& name) {
   const Contact* old = FindName(name);
   if (old == nullptr) return absl::NotFoundError("no such contact");
@@ -152,6 +160,7 @@ MessageId ContactBook::KeepWritten(const keys::PublicKey& key, Message message, 
   message.from = key;
   message.received = wall_now;
   message.in_conversation = message.own = true;
+  message.life = contacts_.at(key).life;
   written_.push_back(std::move(message));
   return written_.back().id;
 }
@@ -231,7 +240,7 @@ std::optional<keys::PublicKey> ContactBook::OpenHandshake(const keys::X25519KeyP
     notices_.push_back({BookNotice::Kind::kTooManyRequests, {}, 1});
     return std::nullopt;
   }
-  Conversation fresh({options_.network, options_.write_quorum, false}, self_, peer,
+  Conversation fresh({options_.network, options_.write_quorum, false, 0}, self_, peer,
                      invite != nullptr ? Standing::kContact : Standing::kAsked);
   const auto held = conversations_.find(peer);
   Conversation& conversation = held == conversations_.end() ? fresh : held->second;

@@ -35,6 +35,7 @@ struct Contact {
   std::string name;  // empty: a request of a stranger
   bool verified = false;
   bool acknowledge = false;
+  uint8_t life = 0;                            // of what is written to it (message_life.h)
   std::optional<keys::PublicKey> changed_key;  // the name was given another key: nothing is sent until a person has looked
 };
 
@@ -86,6 +87,8 @@ class ContactBook {
   absl::Status Block(const keys::PublicKey& key);
   void SetVerified(const keys::PublicKey& key, bool verified);
   void SetAcknowledge(const keys::PublicKey& key, bool acknowledge);
+  // `code` of message_life.h: what is written from now on is deleted at both ends after that time.
+  void SetLife(const keys::PublicKey& key, uint8_t code);
   // The changed key takes the place of the old one, unverified.
   absl::Status AcceptChangedKey(const std::string& name);
   // FailedPrecondition if the key changed; NotFound; else as Conversation::Send.

@@ -59,6 +59,7 @@ void ContactBook::SaveConversation(Conversation& conversation, Change& change, a
     message.in_conversation = true;
     message.late = one.late;
     message.file = std::move(one.file);
+    message.life = one.life;
     change.inbox.messages.push_back(std::move(message));
   }
   for (const ConversationNotice& notice : changes.notices) {

@@ -7,7 +7,8 @@ namespace chat {
 
 base::Bytes EncodeContact(const Contact& contact) {
   base::ByteWriter out;
-  out.Append(contact.key.view()).U8(contact.verified ? 1 : 0).U8(contact.acknowledge ? 1 : 0).U8(contact.changed_key ? 1 : 0);
+  out.Append(contact.key.view()).U8(contact.verified ? 1 : 0);
+  out.U8(static_cast<uint8_t>((contact.acknowledge ? 1 : 0) | contact.life << 1)).U8(contact.changed_key ? 1 : 0);
   out.Append(contact.changed_key.value_or(keys::PublicKey{}).view()).Append(base::AsBytes(contact.name));
   return out.Take();
 }
@@ -17,12 +18,14 @@ absl::StatusOr<Contact> DecodeContact(base::ByteView bytes) {
   Contact contact;
   contact.key.bytes = in.Array<32>();
   contact.verified = in.U8() == 1;
-  contact.acknowledge = in.U8() == 1;
+  const uint8_t settings = in.U8();
+  contact.acknowledge = (settings & 1) != 0;
+  contact.life = settings >> 1;
   const bool changed = in.U8() == 1;
   const keys::PublicKey other{in.Array<32>()};
   if (changed) contact.changed_key = other;
   contact.name = base::ToString(in.Rest());
-  if (!in.ok()) return absl::DataLossError("damaged contact");
+  if (!in.ok() || contact.life >= kMessageLifeCodes) return absl::DataLossError("damaged contact");
   return contact;
 }
 

@@ -38,13 +38,13 @@ bool Conversation::Changes::empty() const {
 
 absl::StatusOr<MessageId> Conversation::Send(base::Bytes text, absl::Time wall_now, base::Rng& rng) {
   if (text.size() > kTextMax) return absl::OutOfRangeError("the text is too long");
-  return outbox_.Enqueue(std::move(text), wall_now, rng);
+  return outbox_.Enqueue(std::move(text), options_.life, wall_now, rng);
 }
 
 absl::StatusOr<MessageId> Conversation::SendFile(std::string name, base::Bytes bytes, absl::Time wall_now, base::Rng& rng) {
   if (bytes.size() > kFileBytesMax) return absl::OutOfRangeError("the file is larger than 8 MiB");
   if (name.empty() || name.size() > kFileNameMax) return absl::InvalidArgumentError("a file's name has 1 to 255 bytes");
-  return outbox_.EnqueueFile(std::move(name), std::move(bytes), wall_now, rng);
+  return outbox_.EnqueueFile(std::move(name), std::move(bytes), options_.life, wall_now, rng);
 }
 
 void Conversation::SetStanding(Standing standing) {
@@ -68,6 +68,7 @@ bool Conversation::NeedsBundle(absl::Time wall_now) const {
 Content Conversation::PartOf(const Outgoing& message, uint16_t index, uint16_t count, size_t from, size_t size) const {
   Content content;
   content.kind = ContentKind::kText;
+  content.life = message.life;
   content.message_id = message.id;
   content.index = index;
   content.count = count;
@@ -184,6 +185,7 @@ void Conversation::SealMessage(const Outgoing& message, absl::Time wall_now, bas
 void Conversation::SealPiece(const Outgoing& file, absl::Time wall_now, base::Rng& rng) {
   Content content;
   content.kind = ContentKind::kPiece;
+  content.life = file.life;
   content.message_id = file.id;
   content.index = file.sealed;
   content.count = file.pieces;
@@ -221,7 +223,7 @@ void Conversation::ChangeStates(const std::vector<StateChange>& states) {
 void Conversation::StartOver() {
   held_since_ = absl::InfiniteFuture();
   session_.reset();
-  outbox_.StartOver();
+  ChangeStates(outbox_.StartOver());
   arrived_.clear();
   partial_.clear();
   partial_late_.clear();
@@ -235,6 +237,7 @@ void Conversation::StartOver() {
 void Conversation::Advance(absl::Time wall_now, base::Rng& rng) {
   bool broken = false;
   ChangeStates(outbox_.Expire(wall_now, broken));
+  ChangeStates(outbox_.Disappear(wall_now));
   const bool unanswered = session_ && session_->initiated() && !session_->confirmed() && started_ + kHandshakeRetry <= wall_now;
   if (session_ && (broken || unanswered)) {
     StartOver();
@@ -397,6 +400,7 @@ void Conversation::DeliverOne(Content content, bool late) {
   const MessageId id = content.message_id;
   const uint16_t count = content.count;
   const uint32_t sent_hour = content.sent_hour;
+  const uint8_t life = content.life;
   if (late) partial_late_.insert(id);
   std::map<uint16_t, Content>& parts = partial_[id];
   parts[content.index] = std::move(content);
@@ -407,7 +411,7 @@ void Conversation::DeliverOne(Content content, bool late) {
       partial_.erase(partial_.begin()->first == id ? std::prev(partial_.end()) : partial_.begin());
     return;
   }
-  Incoming message{id, {}, sent_hour, partial_late_.contains(id)};
+  Incoming message{id, {}, sent_hour, partial_late_.contains(id), {}, life};
   for (const auto& [index, part] : parts) message.text.insert(message.text.end(), part.text.begin(), part.text.end());
   partial_.erase(id);
   partial_late_.erase(id);

@@ -52,6 +52,7 @@ struct Incoming {
   uint32_t sent_hour = 0;
   bool late = false;  // something sent after it was shown before it
   std::optional<FileInfo> file;
+  uint8_t life = 0;  // message_life.h
 };
 
 // What a person has to be told.
@@ -72,6 +73,7 @@ class Conversation {
     std::string network = "local";
     int write_quorum = 2;
     bool acknowledge = false;  // tell the other side what has arrived, even if there is nothing to say
+    uint8_t life = 0;          // of what is written from now on (message_life.h)
   };
 
   // `self` outlives the conversation.
@@ -96,6 +98,7 @@ class Conversation {
   void SetStanding(
       Standing standing);  // from kAsked to kContact: accepted, which is told; blocked: nothing more is read or shown
   void SetAcknowledge(bool acknowledge) { options_.acknowledge = acknowledge; }
+  void SetLife(uint8_t code) { options_.life = code; }
   // After a restore: write first, although there is nothing to say.
   void Rebuild();
 

@@ -63,7 +63,7 @@ void Conversation::DeliverFile(const Content& last, bool late) {
   it->second.Keep();
   changes_.files.insert(last.message_id);
   if (Remember(last.message_id)) changes_.seen.push_back(last.message_id);
-  changes_.arrived.push_back({last.message_id, {}, last.sent_hour, late, it->second.info()});
+  changes_.arrived.push_back({last.message_id, {}, last.sent_hour, late, it->second.info(), last.life});
 }
 
 // `all`: the other side has nothing left of what it was sending.

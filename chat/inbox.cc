@@ -14,10 +14,11 @@ namespace chat {
 
 namespace {
 
-constexpr uint8_t kPoll = 's', kFragment = 'f', kFinished = 'n', kUnshown = 'u', kMessage = 'm', kPiece = 'x';
+constexpr uint8_t kPoll = 's', kFragment = 'f', kFinished = 'n', kUnshown = 'u', kMessage = 'm', kPiece = 'x', kTimer = 'w',
+                  kFileEntry = 't';
 constexpr uint8_t kSigned = 1, kConversation = 2, kLate = 4, kOrdered = 8, kOwn = 16, kDelivered = 32, kExpired = 64,
-                  kMore = 128;   // origin of a message; kDelivered and kExpired: refused
-constexpr uint8_t kHasFile = 1;  // more of it
+                  kMore = 128;                                // origin of a message; kDelivered and kExpired: refused
+constexpr uint8_t kHasFile = 1, kHasLife = 2;  // more of it
 
 absl::Status Damaged() { return absl::DataLossError("an entry of the inbox does not open: damaged, or of another identity"); }
 
@@ -44,13 +45,15 @@ struct Kept {
 
 base::Bytes EncodeMessage(const Message& message, uint64_t order) {
   base::ByteWriter out;
+  const int more = (message.file ? kHasFile : 0) | (message.life > 0 ? kHasLife : 0);
   const int origin = (message.from && !message.in_conversation ? kSigned : 0) | (message.in_conversation ? kConversation : 0) |
                      (message.late ? kLate : 0) | kOrdered | (message.own ? kOwn : 0) |
                      (message.fate == Fate::kDelivered || message.fate == Fate::kRefused ? kDelivered : 0) |
-                     (message.fate == Fate::kExpired || message.fate == Fate::kRefused ? kExpired : 0) |
-                     (message.file ? kMore : 0);
+                     (message.fate == Fate::kExpired || message.fate == Fate::kRefused ? kExpired : 0) | (more != 0 ? kMore : 0);
   out.Append(message.id).U64(Seconds(message.received)).U32(message.sent_hour).U8(static_cast<uint8_t>(origin)).U64(order);
-  if (message.file) out.U8(kHasFile).Short(base::AsBytes(message.file->name)).U32(message.file->size).U16(message.file->pieces);
+  if (more != 0) out.U8(static_cast<uint8_t>(more));
+  if (message.file) out.Short(base::AsBytes(message.file->name)).U32(message.file->size).U16(message.file->pieces);
+  if (message.life > 0) out.U8(message.life);
   out.Append(message.from.value_or(keys::PublicKey{}).view()).Append(message.text);
   return out.Take();
 }
@@ -71,6 +74,7 @@ absl::StatusOr<Kept> DecodeMessage(base::ByteView bytes) {
     file.pieces = in.U16();
     message.file = std::move(file);
   }
+  if ((more & kHasLife) != 0) message.life = in.U8();
   const keys::PublicKey from{in.Array<32>()};
   message.in_conversation = (origin & kConversation) != 0;
   message.late = (origin & kLate) != 0;
@@ -78,9 +82,43 @@ absl::StatusOr<Kept> DecodeMessage(base::ByteView bytes) {
   if ((origin & kDelivered) != 0) message.fate = Fate::kDelivered;
   if ((origin & kExpired) != 0) message.fate = (origin & kDelivered) != 0 ? Fate::kRefused : Fate::kExpired;
   if ((origin & (kSigned | kConversation)) != 0) message.from = from;
-  if (!in.ok()) return Damaged();
+  if (!in.ok() || message.life >= kMessageLifeCodes) return Damaged();
   message.text = base::ToBytes(in.Rest());
   return kept;
+}
+
+// When a message disappears; the epoch: its clock has not begun. Of an own message once more a little later, when the outbox has
+// written what it holds of it without the text: then only the files are scrubbed.
+struct Timer {
+  NoteId id{};
+  absl::Time deletion;
+  uint8_t life = 0;
+  bool again = false, is_file = false;
+};
+constexpr uint8_t kAgain = 0x80, kOfFile = 0x40;  // beside the life
+constexpr absl::Duration kAgainAfter = absl::Minutes(1);
+base::Bytes EncodeTimer(const Timer& timer) {
+  return base::ByteWriter()
+      .Append(timer.id)
+      .U64(Seconds(timer.deletion))
+      .U8(static_cast<uint8_t>(timer.life | (timer.again ? kAgain : 0) | (timer.is_file ? kOfFile : 0)))
+      .Take();
+}
+absl::StatusOr<Timer> DecodeTimer(base::ByteView bytes) {
+  base::ByteReader in(bytes);
+  Timer timer{in.Array<16>(), FromSeconds(in.U64())};
+  const uint8_t life = in.U8();
+  timer.again = (life & kAgain) != 0;
+  timer.is_file = (life & kOfFile) != 0;
+  timer.life = life & ~(kAgain | kOfFile);
+  if (!in.Done() || timer.life >= kMessageLifeCodes) return Damaged();
+  return timer;
+}
+
+Timer OnceMore(Timer timer, absl::Time wall_now) {
+  timer.again = true;
+  timer.deletion = wall_now + kAgainAfter;
+  return timer;
 }
 
 std::vector<Message> SortedByTime(std::vector<Kept> all) {
@@ -183,6 +221,62 @@ void Inbox::EraseFragments(const NoteId& id, std::vector<InboxWrite>& writes) co
   for (uint8_t i = 0; i < kFragmentsMax; ++i) writes.push_back(Erase(kFragment, FragmentName(id, i)));
 }
 
+void Inbox::EraseMessage(const NoteId& id, std::vector<InboxWrite>& writes) const {
+  for (const uint8_t type : {kMessage, kUnshown, kTimer}) writes.push_back(Erase(type, id));
+}
+
+void Inbox::EraseFile(const FileErased& file, std::vector<InboxWrite>& writes) const {
+  for (uint16_t i = 0; i < file.pieces; ++i) writes.push_back(Erase(kPiece, PieceName(file.from, file.id, i)));
+}
+
+// A timer goes last: who dies before that sweeps, and scrubs, once more.
+absl::StatusOr<std::vector<NoteId>> Inbox::Sweep(absl::Time wall_now) {
+  Sweeping sweeping;
+  RETURN_IF_ERROR(ForEach(kTimer, [&](base::ByteView value) { return SweepOne(value, wall_now, sweeping); }));
+  if (!sweeping.writes.empty()) RETURN_IF_ERROR(store_.Apply(sweeping.writes));
+  if (sweeping.timers.empty()) return sweeping.gone;
+  RETURN_IF_ERROR(store_.Scrub('a', sweeping.files ? 'z' : kTimer));
+  RETURN_IF_ERROR(store_.Apply(sweeping.timers));
+  return sweeping.gone;
+}
+
+absl::Status Inbox::SweepOne(base::ByteView value, absl::Time wall_now, Sweeping& sweeping) {
+  ASSIGN_OR_RETURN(Timer timer, DecodeTimer(value));
+  if (timer.deletion == absl::UnixEpoch()) {
+    if (store_.Get(KeyOf(kUnshown, timer.id)).ok()) return absl::OkStatus();
+    timer.deletion = wall_now + LifeOf(timer.life);
+    sweeping.writes.push_back(Put(kTimer, timer.id, EncodeTimer(timer)));
+    return absl::OkStatus();
+  }
+  if (timer.deletion > wall_now) return absl::OkStatus();
+  sweeping.files = sweeping.files || timer.is_file;
+  if (timer.again) {
+    sweeping.timers.push_back(Erase(kTimer, timer.id));
+    return absl::OkStatus();
+  }
+  sweeping.gone.push_back(timer.id);
+  sweeping.writes.push_back(Erase(kUnshown, timer.id));
+  const base::Bytes key = KeyOf(kMessage, timer.id);
+  const auto sealed = store_.Get(key);
+  if (!sealed.ok()) {  // erased otherwise, or by a sweep that came no further
+    timer.is_file = true;
+    sweeping.files = true;
+    sweeping.timers.push_back(Put(kTimer, timer.id, EncodeTimer(OnceMore(timer, wall_now))));
+    return absl::OkStatus();
+  }
+  sweeping.writes.push_back({key, std::nullopt});
+  ASSIGN_OR_RETURN(const base::Bytes plain, OpenEntry(key, *sealed));
+  ASSIGN_OR_RETURN(const Kept kept, DecodeMessage(plain));
+  timer.is_file = kept.message.file.has_value();
+  sweeping.timers.push_back(kept.message.own ? Put(kTimer, timer.id, EncodeTimer(OnceMore(timer, wall_now)))
+                                             : Erase(kTimer, timer.id));
+  if (!kept.message.file || kept.message.own || !kept.message.from) return absl::OkStatus();
+  sweeping.files = true;
+  sweeping.writes.push_back(Erase(kFileEntry, base::ByteWriter().Append(kept.message.from->view()).Append(timer.id).bytes()));
+  EraseFile({*kept.message.from, timer.id, kept.message.file->pieces}, sweeping.writes);
+  return absl::OkStatus();
+}
+
 // Grows across restarts too.
 uint64_t Inbox::NextOrder(absl::Time received) {
   const auto now = static_cast<uint64_t>(std::max<int64_t>(0, absl::ToUnixMicros(received)));
@@ -206,11 +300,14 @@ absl::Status Inbox::Apply(const InboxChange& change) {
   for (const Message& message : change.messages) {
     writes.push_back(Put(kMessage, message.id, EncodeMessage(message, NextOrder(message.received))));
     writes.push_back(Put(kUnshown, message.id, message.id));
+    if (message.life > 0) writes.push_back(Put(kTimer, message.id, EncodeTimer({message.id, absl::UnixEpoch(), message.life})));
   }
   for (const NoteId& id : change.forgotten) EraseFragments(id, writes);
   for (const NoteId& id : change.shown) writes.push_back(Erase(kUnshown, id));
   for (const Message& message : change.history) {
     writes.push_back(Put(kMessage, message.id, EncodeMessage(message, NextOrder(message.received))));
+    const absl::Time deletion = message.received + LifeOf(message.life);
+    if (message.life > 0) writes.push_back(Put(kTimer, message.id, EncodeTimer({message.id, deletion, message.life})));
   }
   for (const auto& [id, fate] : change.fates) {
     const auto value = store_.Get(KeyOf(kMessage, id));
@@ -221,16 +318,11 @@ absl::Status Inbox::Apply(const InboxChange& change) {
     kept.message.fate = fate;
     writes.push_back(Put(kMessage, id, EncodeMessage(kept.message, kept.order)));
   }
-  for (const NoteId& id : change.erased) {
-    writes.push_back(Erase(kMessage, id));
-    writes.push_back(Erase(kUnshown, id));
-  }
+  for (const NoteId& id : change.erased) EraseMessage(id, writes);
   for (const FilePiece& piece : change.pieces) {
     writes.push_back(Put(kPiece, PieceName(piece.from, piece.id, piece.index), piece.bytes));
   }
-  for (const FileErased& file : change.files_erased) {
-    for (uint16_t i = 0; i < file.pieces; ++i) writes.push_back(Erase(kPiece, PieceName(file.from, file.id, i)));
-  }
+  for (const FileErased& file : change.files_erased) EraseFile(file, writes);
   for (const BookEntry& entry : change.book) {
     if (entry.value) {
       base::Bytes value = base::ByteWriter().Long(entry.name).Append(*entry.value).Take();

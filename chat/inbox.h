@@ -6,11 +6,12 @@
 //   key    type 1 ‖ H(key = K_index, "inbox-name", type, name) 32      K_index = H(key = identity seed, "inbox-index")
 //   value  nonce 24 ‖ XChaCha20-Poly1305 under K = H(key = identity seed, "inbox"), associated data = key
 //   type 's' last poll 8 | 'f' expiry 8 ‖ fragment 1,807 | 'n' note id 16 ‖ expiry 8 | 'u' note id 16: not shown yet
+//        'w' timer of a message that disappears: id 16 ‖ deletion 8, 0: not shown yet ‖ life 1
 //        'x' a piece of a received file, by sender, id and index 2
 //        'm' note id 16 ‖ received 8 ‖ sent hour 4 ‖ origin 1 ‖ order of arrival 8, if origin has 8 ‖ more 1, if origin has 128 ‖
-//        file, if more has 1: len 1 name ‖ size 4 ‖ pieces 2 ‖ sender 32 ‖ text      times: seconds since 1970; an own message:
-//        received = when it was written, sender = to whom 'q' waiting handshake 1,782, by note id; other types: entries of the
-//        contact book (contact_book.h), name len 2 ‖ name ‖ value
+//        file, if more has 1: len 1 name ‖ size 4 ‖ pieces 2 ‖ life 1, if more has 2 ‖ sender 32 ‖ text      times: seconds since
+//        1970; an own message: received = when it was written, sender = to whom 'q' waiting handshake 1,782, by note id; other
+//        types: entries of the contact book (contact_book.h), name len 2 ‖ name ‖ value
 // Who takes the disk sees how many entries there are and how long, nothing else. Any thread; calls block on the store.
 #pragma once
 
@@ -44,6 +45,7 @@ struct Message {
   bool own = false;              // written here, in the conversation with `from`
   Fate fate = Fate::kOpen;       // of an own one
   std::optional<FileInfo> file;  // a file instead of a text; one that came lies in pieces (ReadFile)
+  uint8_t life = 0;              // message_life.h; 0: kept
 
   bool operator==(const Message&) const = default;
 };
@@ -115,6 +117,10 @@ class Inbox {
   // identity.
   absl::StatusOr<InboxState> Load(absl::Time wall_now);
   absl::Status Apply(const InboxChange& change);
+  // Deletes the messages, and files, whose life is over, and starts the clocks of those that have been shown since the last call:
+  // call it often. What was deleted is gone from the store's files when it returns (docs/disk.md says what a disk may keep). The
+  // ids of what it deleted. Of files the book has to be loaded anew.
+  absl::StatusOr<std::vector<NoteId>> Sweep(absl::Time wall_now);
   // The contact book's entries, in no order. DataLoss as Load.
   absl::StatusOr<std::vector<BookEntry>> LoadBook() const;
   // Everything received and written, by sent hour, then as it arrived: what one change brought stays in its order.
@@ -129,6 +135,14 @@ class Inbox {
   absl::StatusOr<base::Bytes> OpenEntry(base::ByteView key, base::ByteView value) const;
   absl::Status ForEach(uint8_t type, const std::function<absl::Status(base::ByteView value)>& visit) const;
   void EraseFragments(const NoteId& id, std::vector<InboxWrite>& writes) const;
+  struct Sweeping {
+    std::vector<InboxWrite> writes, timers;
+    std::vector<NoteId> gone;
+    bool files = false;
+  };
+  absl::Status SweepOne(base::ByteView value, absl::Time wall_now, Sweeping& sweeping);
+  void EraseMessage(const NoteId& id, std::vector<InboxWrite>& writes) const;
+  void EraseFile(const FileErased& file, std::vector<InboxWrite>& writes) const;
   absl::Status LoadFinished(absl::Time wall_now, InboxState& state);
 
   InboxStore& store_;

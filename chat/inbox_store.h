@@ -24,7 +24,11 @@ class InboxStore {
   // All or nothing, durable when it returns OK. Blocks; any thread.
   virtual absl::Status Apply(const std::vector<InboxWrite>& writes) = 0;
   // Everything whose key begins with the byte, in the order of keys.
-  virtual absl::Status ForEach(uint8_t first, const std::function<void(base::ByteView key, base::ByteView value)>& visit) const = 0;
+  virtual absl::Status ForEach(uint8_t first,
+                               const std::function<void(base::ByteView key, base::ByteView value)>& visit) const = 0;
+  // What was erased of keys that begin with `first` to `last` is gone from the files, once it returned OK and the store is closed:
+  // nothing of it waits in a log or in an older table.
+  virtual absl::Status Scrub(uint8_t first, uint8_t last) = 0;
   // NotFound if there is none.
   virtual absl::StatusOr<base::Bytes> Get(base::ByteView key) const = 0;
 };

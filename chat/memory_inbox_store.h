@@ -21,6 +21,7 @@ class MemoryInboxStore : public InboxStore {
     }
     return absl::OkStatus();
   }
+  absl::Status Scrub(uint8_t, uint8_t) override { return absl::OkStatus(); }
   absl::Status ForEach(uint8_t first, const std::function<void(base::ByteView, base::ByteView)>& visit) const override {
     const std::string prefix(1, static_cast<char>(first));
     for (auto it = entries_.lower_bound(prefix); it != entries_.end() && it->first.starts_with(prefix); ++it) {

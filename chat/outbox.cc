@@ -16,6 +16,8 @@ namespace chat {
 namespace {
 
 constexpr uint8_t kHasFile = 0x80;  // in the state of a message, in the kind of a parcel: more fields follow
+constexpr uint8_t kHasLife = 0x40;  // in the state of a message: one more byte
+constexpr uint8_t kGone = 0x80;     // in that byte
 
 uint64_t Seconds(absl::Time time) {
   return time == absl::InfiniteFuture() ? UINT64_MAX : static_cast<uint64_t>(std::max<int64_t>(0, absl::ToUnixSeconds(time)));
@@ -65,19 +67,22 @@ absl::StatusOr<MessageId> Outbox::Add(Outgoing message, absl::Time wall_now, bas
   return messages_.emplace(message.number, std::move(message)).first->second.id;
 }
 
-absl::StatusOr<MessageId> Outbox::Enqueue(base::Bytes text, absl::Time wall_now, base::Rng& rng) {
+absl::StatusOr<MessageId> Outbox::Enqueue(base::Bytes text, uint8_t life, absl::Time wall_now, base::Rng& rng) {
   Outgoing message;
+  message.life = life;
   message.text = std::move(text);
   return Add(std::move(message), wall_now, rng);
 }
 
-absl::StatusOr<MessageId> Outbox::EnqueueFile(std::string name, base::Bytes bytes, absl::Time wall_now, base::Rng& rng) {
+absl::StatusOr<MessageId> Outbox::EnqueueFile(std::string name, base::Bytes bytes, uint8_t life, absl::Time wall_now,
+                                              base::Rng& rng) {
   CHECK(bytes.size() <= kFileBytesMax && !name.empty() && name.size() <= kFileNameMax);
   const auto files = std::count_if(messages_.begin(), messages_.end(),
                                    [](const auto& one) { return one.second.IsFile() && !one.second.Final(); });
   if (static_cast<size_t>(files) >= kFilesWaitingMax)
     return absl::ResourceExhaustedError("four files wait for this contact already");
   Outgoing message;
+  message.life = life;
   message.pieces = PiecesOf(bytes.size());
   message.text = std::move(bytes);
   message.file_name = std::move(name);
@@ -144,10 +149,28 @@ void Outbox::Drop(std::map<uint32_t, Parcel>::iterator it) {
   parcels_.erase(it);
 }
 
-void Outbox::StartOver() {
+std::vector<StateChange> Outbox::Disappear(absl::Time wall_now) {
+  std::vector<StateChange> changed;
+  for (auto& [number, message] : messages_) {
+    if (message.Final() || message.gone || message.life == 0 || message.queued_at + LifeOf(message.life) > wall_now) continue;
+    message.gone = true;
+    const bool is_sealed = message.IsFile() ? message.sealed == message.pieces : message.parts > 0;
+    End(message, is_sealed ? message.state : DeliveryState::kExpired);
+    if (!is_sealed) changed.push_back(StateOf(message));
+  }
+  return changed;
+}
+
+std::vector<StateChange> Outbox::StartOver() {
+  std::vector<StateChange> changed;
   while (!parcels_.empty()) Drop(parcels_.begin());
   for (auto& [number, message] : messages_) {
     if (message.Final()) continue;
+    if (message.gone) {
+      End(message, DeliveryState::kExpired);
+      changed.push_back(StateOf(message));
+      continue;
+    }
     message.parts = 0;
     message.sealed = message.acknowledged;
     message.expiry = absl::InfiniteFuture();
@@ -155,6 +178,7 @@ void Outbox::StartOver() {
     message.state = DeliveryState::kQueued;
     Touch(message);
   }
+  return changed;
 }
 
 void Outbox::ForgetAcknowledged() {
@@ -338,8 +362,11 @@ StateChange StateOf(const Outgoing& message) {
 base::Bytes EncodeOutgoing(const Outgoing& message) {
   base::ByteWriter out;
   out.U64(message.number).Append(message.id).U64(Seconds(message.queued_at)).U64(Seconds(message.expiry));
-  out.U8(static_cast<uint8_t>(message.state) | (message.IsFile() ? kHasFile : 0)).U8(message.copies).U32(message.first_seq);
+  out.U8(static_cast<uint8_t>(message.state) | (message.IsFile() ? kHasFile : 0) | (message.life > 0 ? kHasLife : 0))
+      .U8(message.copies)
+      .U32(message.first_seq);
   out.U16(message.parts);
+  if (message.life > 0) out.U8(message.life | (message.gone ? kGone : 0));
   if (!message.IsFile()) return out.Append(message.text).Take();
   out.U16(message.pieces).U16(message.acknowledged).U16(message.sealed).Append(base::AsBytes(message.file_name));
   return out.Take();
@@ -353,10 +380,15 @@ absl::StatusOr<Outgoing> DecodeOutgoing(base::ByteView bytes) {
   message.queued_at = FromSeconds(in.U64());
   message.expiry = FromSeconds(in.U64());
   const uint8_t state = in.U8();
-  message.state = static_cast<DeliveryState>(state & ~kHasFile);
+  message.state = static_cast<DeliveryState>(state & ~(kHasFile | kHasLife));
   message.copies = in.U8();
   message.first_seq = in.U32();
   message.parts = in.U16();
+  if ((state & kHasLife) != 0) {
+    const uint8_t life = in.U8();
+    message.gone = (life & kGone) != 0;
+    message.life = life & ~kGone;
+  }
   if ((state & kHasFile) != 0) {
     message.pieces = in.U16();
     message.acknowledged = in.U16();
@@ -365,7 +397,7 @@ absl::StatusOr<Outgoing> DecodeOutgoing(base::ByteView bytes) {
   } else {
     message.text = base::ToBytes(in.Rest());
   }
-  if (!in.ok()) return absl::DataLossError("damaged outbox");
+  if (!in.ok() || message.life >= kMessageLifeCodes) return absl::DataLossError("damaged outbox");
   return message;
 }
 

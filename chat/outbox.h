@@ -47,6 +47,8 @@ struct Outgoing {
   uint8_t copies = 0;      // receipts of the part that has the fewest; 0 while queued
   uint32_t first_seq = 0;  // its parts, in the current session
   uint16_t parts = 0;      // 0: not sealed in the current session; always 0 of a file
+  uint8_t life = 0;        // message_life.h
+  bool gone = false;       // its time was over while it was not acknowledged: there is no text any more to be sealed anew
 
   std::string file_name;      // empty: a text
   uint16_t pieces = 0;        // of a file
@@ -94,9 +96,9 @@ class Outbox {
   explicit Outbox(int write_quorum) : write_quorum_(write_quorum) {}
 
   // Behind everything queued. ResourceExhausted beyond kUnfinishedMax.
-  absl::StatusOr<MessageId> Enqueue(base::Bytes text, absl::Time wall_now, base::Rng& rng);
+  absl::StatusOr<MessageId> Enqueue(base::Bytes text, uint8_t life, absl::Time wall_now, base::Rng& rng);
   // The same for a file, and ResourceExhausted beyond kFilesWaitingMax. CHECKs its name's and its own size.
-  absl::StatusOr<MessageId> EnqueueFile(std::string name, base::Bytes bytes, absl::Time wall_now, base::Rng& rng);
+  absl::StatusOr<MessageId> EnqueueFile(std::string name, base::Bytes bytes, uint8_t life, absl::Time wall_now, base::Rng& rng);
   // The first text that is not sealed yet; null if there is none.
   const Outgoing* NextUnsealed() const;
   // The file whose next piece, number `sealed`, may be sealed now; null if there is none.
@@ -107,7 +109,10 @@ class Outbox {
   void MarkSealed(uint64_t number, uint32_t first_seq, uint16_t parts, absl::Time expiry);
   void AddParcel(Parcel parcel);
   // A new session: all that is not final is sealed again, files from what was acknowledged on; the old parcels are dropped.
-  void StartOver();
+  // What is gone expires.
+  std::vector<StateChange> StartOver();
+  // Deletes the texts whose time is over: what is sealed goes its way, what is not expires.
+  std::vector<StateChange> Disappear(absl::Time wall_now);
   // The reader has lost what it had acknowledged of files that are not final.
   void ForgetAcknowledged();
   // The reader does not take this file.

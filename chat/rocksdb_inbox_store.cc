@@ -109,6 +109,17 @@ absl::Status RocksDbInboxStore::Apply(const std::vector<InboxWrite>& writes) {
   return Translate(impl_->db->Write(options, &batch), impl_->directory);
 }
 
+// The flush makes the log that holds the values obsolete, which deletes it; the compaction rewrites every table of the range,
+// also the lowest, without what was erased.
+absl::Status RocksDbInboxStore::Scrub(uint8_t first, uint8_t last) {
+  RETURN_IF_ERROR(Translate(impl_->db->Flush(rocksdb::FlushOptions()), impl_->directory));
+  rocksdb::CompactRangeOptions options;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+  const base::Bytes begin = {first}, end = {static_cast<uint8_t>(last + 1)};
+  const rocksdb::Slice from = ToSlice(begin), to = ToSlice(end);
+  return Translate(impl_->db->CompactRange(options, &from, &to), impl_->directory);
+}
+
 absl::Status RocksDbInboxStore::ForEach(uint8_t first, const std::function<void(base::ByteView, base::ByteView)>& visit) const {
   const base::Bytes prefix = {first};
   const std::unique_ptr<rocksdb::Iterator> it(impl_->db->NewIterator(rocksdb::ReadOptions()));

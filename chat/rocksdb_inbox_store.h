@@ -13,11 +13,13 @@ namespace chat {
 class RocksDbInboxStore : public InboxStore {
  public:
   // Makes the directory if it is missing. Unavailable: another process holds it; FailedPrecondition: a newer version of
-  // this program wrote it; DataLoss: damaged; PermissionDenied, ResourceExhausted: as the disk says. The text names the directory.
+  // this program wrote it; DataLoss: damaged; PermissionDenied, ResourceExhausted: as the disk says. The text names the
+  // directory.
   static absl::StatusOr<std::unique_ptr<RocksDbInboxStore>> Open(const std::string& directory);
   ~RocksDbInboxStore() override;
 
   absl::Status Apply(const std::vector<InboxWrite>& writes) override;
+  absl::Status Scrub(uint8_t first, uint8_t last) override;
   absl::Status ForEach(uint8_t first, const std::function<void(base::ByteView, base::ByteView)>& visit) const override;
   absl::StatusOr<base::Bytes> Get(base::ByteView key) const override;
 

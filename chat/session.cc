@@ -12,7 +12,7 @@ namespace chat {
 
 namespace {
 
-constexpr uint8_t kFlagSwitches = 1, kFlagReplacesLost = 2;
+constexpr uint8_t kFlagSwitches = 1, kFlagReplacesLost = 2, kLifeUnit = 4;
 
 absl::Status Malformed() { return absl::InvalidArgumentError("malformed content"); }
 
@@ -22,7 +22,8 @@ base::Bytes EncodeContent(const Content& content, size_t room) {
   CHECK(content.text.size() + kContentHeaderSize <= room);
   base::ByteWriter out;
   out.U32(content.seq).U32(content.ack).U8(static_cast<uint8_t>(content.kind));
-  out.U8(static_cast<uint8_t>((content.switches ? kFlagSwitches : 0) | (content.replaces_lost ? kFlagReplacesLost : 0)));
+  out.U8(static_cast<uint8_t>((content.switches ? kFlagSwitches : 0) | (content.replaces_lost ? kFlagReplacesLost : 0) |
+                              (content.life * kLifeUnit)));
   out.Append(content.message_id).U16(content.index).U16(content.count).U32(content.sent_hour);
   out.U16(static_cast<uint16_t>(content.text.size())).Append(content.text);
   base::Bytes bytes = out.Take();
@@ -39,6 +40,7 @@ absl::StatusOr<Content> DecodeContent(base::ByteView bytes) {
   const uint8_t flags = in.U8();
   content.switches = (flags & kFlagSwitches) != 0;
   content.replaces_lost = (flags & kFlagReplacesLost) != 0;
+  content.life = flags / kLifeUnit;
   content.message_id = in.Array<16>();
   content.index = in.U16();
   content.count = in.U16();
@@ -47,7 +49,7 @@ absl::StatusOr<Content> DecodeContent(base::ByteView bytes) {
   const base::ByteView padding = in.Rest();
   const bool zeros = std::all_of(padding.begin(), padding.end(), [](uint8_t byte) { return byte == 0; });
   const bool kind_known = content.kind >= ContentKind::kText && content.kind <= ContentKind::kRefusal;
-  if (!in.ok() || !zeros || !kind_known || flags > (kFlagSwitches | kFlagReplacesLost)) return Malformed();
+  if (!in.ok() || !zeros || !kind_known || content.life >= kMessageLifeCodes) return Malformed();
   const uint16_t most = content.kind == ContentKind::kPiece ? kFilePiecesMax : kPartsMax;
   if (content.count == 0 || content.count > most || content.index >= content.count) return Malformed();
   return content;

@@ -10,7 +10,9 @@
 //        8    1 kind         1 part of a text, 2 control: nothing to show, 3 piece of a file (file_transfer.h), 4 the file
 //        `message id`
 //                            is not taken here
-//        9    1 flags        1 the next message lies at the first place of a new chain, 2 this session replaces one that was lost
+//        9    1 flags        1 the next message lies at the first place of a new chain, 2 this session replaces one that was
+//        lost;
+//                            times 4: code of the message's life (message_life.h), 0: it is kept
 //       10   16 message id   random, the same in all parts and when it is sealed again in another session
 //       26    2 index        0..count-1
 //       28    2 count        1..kPartsMax; of a file 1..kFilePiecesMax
@@ -28,6 +30,7 @@
 #include "chat/box.h"
 #include "chat/box_reader.h"
 #include "chat/envelope.h"
+#include "chat/message_life.h"
 #include "chat/note.h"
 #include "chat/ratchet.h"
 
@@ -56,6 +59,7 @@ struct Content {
   ContentKind kind = ContentKind::kControl;
   bool switches = false;
   bool replaces_lost = false;
+  uint8_t life = 0;
   MessageId message_id{};
   uint16_t index = 0;
   uint16_t count = 1;

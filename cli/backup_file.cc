@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/backup_file.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "base/byte_reader.h"
 #include "base/byte_writer.h"
@@ -28,7 +30,7 @@ base::Bytes EncodeContacts(const std::vector<chat::Contact>& contacts) {
   for (const chat::Contact& contact : contacts) {
     out.Append(contact.key.view())
         .U8(contact.verified ? 1 : 0)
-        .U8(contact.acknowledge ? 1 : 0)
+        .U8(static_cast<uint8_t>((contact.acknowledge ? 1 : 0) | contact.life << 1))
         .Short(base::AsBytes(contact.name));
   }
   return out.Take();
@@ -41,7 +43,9 @@ absl::StatusOr<std::vector<chat::Contact>> DecodeContacts(base::ByteView bytes) 
     chat::Contact contact;
     contact.key.bytes = in.Array<32>();
     contact.verified = in.U8() == 1;
-    contact.acknowledge = in.U8() == 1;
+    const uint8_t settings = in.U8();
+    contact.acknowledge = (settings & 1) != 0;
+    contact.life = std::min<uint8_t>(settings >> 1, chat::kMessageLifeCodes - 1);
     contact.name = base::ToString(in.Short());
     contacts.push_back(std::move(contact));
   }

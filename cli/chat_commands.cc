@@ -105,6 +105,13 @@ absl::StatusOr<ChatReply> Receipts(const Call& call) {
   return ChatReply{absl::StrCat(contact.name, call.Word(1) == "on" ? " is told" : " is not told", " what has arrived here")};
 }
 
+absl::StatusOr<ChatReply> Disappear(const Call& call) {
+  ASSIGN_OR_RETURN(const chat::Contact contact, Partner(call));
+  ASSIGN_OR_RETURN(const uint8_t code, ParseMessageLife(call.Word(1)));
+  call.open.book().SetLife(contact.key, code);
+  return ChatReply{MessageLifeText(contact.name, code)};
+}
+
 absl::StatusOr<ChatReply> Burn(const Call& call) {
   if (call.words.size() != 1) return Usage("/burn   (of the contact that is open)");
   ASSIGN_OR_RETURN(const chat::Contact contact, Partner(call));
@@ -154,9 +161,10 @@ struct Named {
   const char* name;
   absl::StatusOr<ChatReply> (*run)(const Call&);
 };
-constexpr Named kCommands[] = {{"/add", Add},     {"/accept", Accept},     {"/invite", Invite}, {"/verify", Verify},
-                               {"/block", Block}, {"/receipts", Receipts}, {"/burn", Burn},     {"/requests", Requests},
-                               {"/qr", Qr},       {"/away", Away},         {"/file", SendFile}, {"/save", Save}};
+constexpr Named kCommands[] = {
+    {"/add", Add},           {"/accept", Accept},       {"/invite", Invite}, {"/verify", Verify},     {"/block", Block},
+    {"/receipts", Receipts}, {"/disappear", Disappear}, {"/burn", Burn},     {"/requests", Requests}, {"/qr", Qr},
+    {"/away", Away},         {"/file", SendFile},       {"/save", Save}};
 
 }  // namespace
 

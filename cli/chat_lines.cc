@@ -118,6 +118,7 @@ class ChatLines : public CorrespondenceListener {
                        message.file ? FileMessageText(message) : base::SanitizeForTerminal(message.text).text));
     if (!message.own && !is_unwritable_) correspondence_.Seen({message.id});
   }
+  void OnGone(const chat::MessageId&) override {}  // what is printed is the terminal's
   void OnState(const keys::PublicKey& to, const chat::StateChange& change, bool) override {
     if (change.state == chat::DeliveryState::kQueued) return;
     waiting_.erase(change.id);

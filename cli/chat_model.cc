@@ -65,6 +65,7 @@ Ctrl-C       clears the line         Ctrl-Q       ends
 /block [#TAG]         this contact     /requests           strangers that wait
 /file PATH            sends a file     /save ID [FOLDER]   keeps one that came
 /receipts on|off      tell this contact what has arrived
+/disappear 1h|off     what you write from now on is deleted at both ends
 /poll                 look now         /burn               forget what was said here
 /quit
 
@@ -159,6 +160,18 @@ void ChatModel::SetState(const keys::PublicKey& to, const chat::StateChange& cha
   const bool waits = change.state == chat::DeliveryState::kQueued;
   entry->text = waits ? absl::StrCat(entry->file, "   ", 100 * change.stored / change.pieces, " %") : entry->file;
   entry->wrapped_at = 0;
+}
+
+void ChatModel::Forget(const chat::MessageId& id) {
+  for (auto& [thread_id, thread] : threads_) {
+    for (Entry& entry : thread.entries) {
+      if (entry.id != id || entry.kind == Entry::Kind::kNotice) continue;
+      entry.text = "(disappeared)";
+      entry.file.clear();
+      entry.wrapped.clear();
+      entry.wrapped_at = 0;
+    }
+  }
 }
 
 void ChatModel::AddNotice(const std::optional<keys::PublicKey>& about, const std::string& text) {

@@ -118,6 +118,8 @@ class ChatModel {
   void AddMessage(const chat::Message& message, bool unseen);
   // What became of an own message.
   void SetState(const keys::PublicKey& to, const chat::StateChange& change, bool under_way);
+  // A message that has disappeared: its line says only that.
+  void Forget(const chat::MessageId& id);
   // What the program has to say, of somebody or at all. Pages cover the timeline until a key is pressed.
   void AddNotice(const std::optional<keys::PublicKey>& about, const std::string& text);
   void ShowPage(const std::string& text);

@@ -124,6 +124,10 @@ class ChatScreen : public CorrespondenceListener {
     if (waiter_ && Unseen() > before) Notify();
     DrawSoon();
   }
+  void OnGone(const chat::MessageId& id) override {
+    model_.Forget(id);
+    DrawSoon();
+  }
   void OnState(const keys::PublicKey& to, const chat::StateChange& change, bool under_way) override {
     model_.SetState(to, change, under_way);
     DrawSoon();

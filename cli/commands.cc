@@ -79,6 +79,8 @@ absl::Status RunClient(const Invocation& invocation, const Context& context) {
       return RenameContact(invocation, context);
     case Command::kContactsReceipts:
       return SetReceipts(invocation, context);
+    case Command::kContactsDisappear:
+      return SetDisappearing(invocation, context);
     case Command::kContactsBlock:
       return BlockContact(invocation, context);
     case Command::kContactsRemove:

@@ -19,7 +19,7 @@ Correspondence::Correspondence(absl::Duration pace, TalkSession& session, OpenBo
     : pace_(pace), session_(session), open_(open), listener_(listener), timer_(session.loop(), [this] { Tick(); }) {}
 
 void Correspondence::Start() {
-  door_due_ = round_due_ = session_.loop().Now();
+  door_due_ = round_due_ = sweep_due_ = session_.loop().Now();
   puts_due_ = absl::InfinitePast();
   TellPeople();
   TellHistory();
@@ -38,6 +38,7 @@ void Correspondence::Tick() {
     open_.Release();
   }
   if (!open_.released() && !end_) {
+    SweepIfDue();
     if (!polling_ && now >= door_due_ && !open_.Wanted()) PollDoor();
     if (now >= round_due_) Converse(/*read=*/true);
     const bool puts = open_.book().NextDue() <= session_.loop().WallNow() && now >= puts_due_;
@@ -141,6 +142,15 @@ void Correspondence::ReloadIfDue() {
   const absl::Status reloaded = open_.Reload();
   if (!reloaded.ok()) trouble_ = ErrorOf(reloaded).what;
   if (reloaded.ok()) Converse(/*read=*/false);
+}
+
+void Correspondence::SweepIfDue() {
+  if (!Idle() || session_.loop().Now() < sweep_due_) return;
+  sweep_due_ = session_.loop().Now() + kSweepEvery;
+  const auto swept = open_.Sweep();
+  if (!swept.ok()) trouble_ = ErrorOf(swept.status()).what;
+  if (!swept.ok()) return;
+  for (const chat::MessageId& id : *swept) listener_.OnGone(id);
 }
 
 // ---- the boxes

@@ -22,6 +22,7 @@
 namespace cli {
 
 inline constexpr absl::Duration kTick = absl::Milliseconds(200);            // how often it looks what is due
+inline constexpr absl::Duration kSweepEvery = absl::Seconds(5);             // looks what disappears
 inline constexpr absl::Duration kTroublePause = absl::Seconds(5);           // after a round that failed
 inline constexpr absl::Duration kPacePerContact = absl::Milliseconds(500);  // a round of many contacts takes longer
 inline constexpr absl::Duration kEndPatience = absl::Seconds(5);            // for what is being written when the chat ends
@@ -32,6 +33,8 @@ class CorrespondenceListener {
   virtual void OnPeople(const std::vector<PersonShown>& people, size_t requests) = 0;
   // Once for each message; those of before first, in their order.
   virtual void OnMessage(const chat::Message& message, bool unseen) = 0;
+  // It has disappeared: show nothing of it.
+  virtual void OnGone(const chat::MessageId& id) = 0;
   virtual void OnState(const keys::PublicKey& to, const chat::StateChange& change, bool under_way) = 0;
   virtual void OnNotice(const std::optional<keys::PublicKey>& about, const std::string& text) = 0;
   virtual void OnStatus(const StatusShown& status) = 0;
@@ -62,6 +65,7 @@ class Correspondence {
   void OnChange(const chat::ContactBook::Change& change);
   void AfterRound(const absl::Status& outcome);
   void ReloadIfDue();
+  void SweepIfDue();
   void TellPeople();
   void TellHistory();
   void TellStates();
@@ -73,7 +77,7 @@ class Correspondence {
   OpenBook& open_;
   CorrespondenceListener& listener_;
   base::Timer timer_;
-  absl::Time door_due_, round_due_, puts_due_;
+  absl::Time door_due_, round_due_, puts_due_, sweep_due_;
   bool polling_ = false;
   bool reload_due_ = false;  // a poll has kept handshakes
   bool read_due_ = false;

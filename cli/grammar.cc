@@ -36,6 +36,7 @@ constexpr Name kNames[] = {
     {Command::kContactsVerify, "contacts verify"},
     {Command::kContactsRename, "contacts rename"},
     {Command::kContactsReceipts, "contacts receipts"},
+    {Command::kContactsDisappear, "contacts disappear"},
     {Command::kContactsBlock, "contacts block"},
     {Command::kContactsRemove, "contacts rm"},
     {Command::kContactsRequests, "contacts requests"},
@@ -89,6 +90,7 @@ const std::vector<RootOption>& RootOptions() {
         Command::kContactsVerify,
         Command::kContactsRename,
         Command::kContactsReceipts,
+        Command::kContactsDisappear,
         Command::kContactsBlock,
         Command::kContactsRemove,
         Command::kContactsRequests,
@@ -119,6 +121,7 @@ const std::vector<RootOption>& RootOptions() {
         Command::kContactsVerify,
         Command::kContactsRename,
         Command::kContactsReceipts,
+        Command::kContactsDisappear,
         Command::kContactsBlock,
         Command::kContactsRemove,
         Command::kContactsRequests,
@@ -258,6 +261,7 @@ class Grammar {
       verify.add_flag("-y,--yes", flags.yes);
       Person(contacts, "rename", Command::kContactsRename, "NAME", "NEW");
       Person(contacts, "receipts", Command::kContactsReceipts, "NAME", "ON");
+      Person(contacts, "disappear", Command::kContactsDisappear, "NAME", "TIME");
       Person(contacts, "block", Command::kContactsBlock, "NAME");
       Person(contacts, "rm", Command::kContactsRemove, "NAME").add_flag("-y,--yes", flags.yes);
       Person(contacts, "requests", Command::kContactsRequests);

@@ -32,6 +32,7 @@ enum class Command {
   kContactsVerify,
   kContactsRename,
   kContactsReceipts,
+  kContactsDisappear,
   kContactsBlock,
   kContactsRemove,
   kContactsRequests,

@@ -34,7 +34,7 @@ Talk     send      NAME|ADDRESS [-m TEXT | < stdin | --file FILE]
          invite    a one-time code for somebody you know
          accept    CODE
 People   keys      new|list|show|export|import|rm
-         contacts  add|list|show|verify|rename|receipts|block|rm|requests
+         contacts  add|list|show|verify|rename|receipts|disappear|block|rm|requests
          files     list|save|rm    what contacts have sent
          backup    FILE, restore FILE
 Look     status    this node in one screen; top: again every second
@@ -231,6 +231,13 @@ Whether this contact is told that messages have arrived (off).
 
 options
 )"},
+    {Command::kContactsDisappear, "contacts disappear", R"(usage: bulbil contacts disappear NAME TIME|off
+
+What you write to this contact from now on is deleted at both ends: here so long after you wrote it, there so long after it was first
+shown. What it writes follows its own setting. TIME: 30s, 5m, 30m, 1h, 6h, 12h, 24h, 3d, 7d, 14d or 28d.
+
+options
+)"},
     {Command::kContactsBlock, "contacts block", R"(usage: bulbil contacts block NAME
 
 Reads and shows nothing of this contact or stranger any more. The other side is not told.
@@ -387,6 +394,7 @@ std::string SharedOptions(Command command) {
     case Command::kContactsVerify:
     case Command::kContactsRename:
     case Command::kContactsReceipts:
+    case Command::kContactsDisappear:
     case Command::kContactsBlock:
     case Command::kContactsRemove:
     case Command::kContactsRequests:

@@ -64,9 +64,17 @@ absl::Status OpenBook::Resume() {
   ASSIGN_OR_RETURN(store_, OpenInbox(directory_));
   turn_.Leave();
   inbox_.emplace(*store_, identity_.key, rng_);
-  const absl::Status loaded = Reload();
+  const auto swept = inbox_->Sweep(absl::Now());
+  const absl::Status loaded = swept.ok() ? Reload() : ExplainTalk(swept.status());
   if (!loaded.ok()) Release();
   return loaded;
+}
+
+absl::StatusOr<std::vector<chat::MessageId>> OpenBook::Sweep() {
+  const auto swept = inbox_->Sweep(absl::Now());
+  if (!swept.ok()) return ExplainTalk(swept.status());
+  if (!swept->empty()) RETURN_IF_ERROR(Reload());
+  return swept;
 }
 
 absl::Status OpenBook::Reload() {

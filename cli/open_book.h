@@ -42,6 +42,10 @@ class OpenBook {
   // Takes the book again, as it is now on disk. Unavailable: another command has it; try again.
   absl::Status Resume();
 
+  // Deletes what disappears by now; the ids of these messages. Resume does so too. Where something went, the book is read anew:
+  // nothing may be unsaved or under way.
+  absl::StatusOr<std::vector<chat::MessageId>> Sweep();
+
   // Reads the book anew: handshakes that a poll has kept are opened.
   absl::Status Reload();
   // All that the conversation with somebody left here, both ways; files that came go with the next Save.

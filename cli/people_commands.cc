@@ -205,6 +205,16 @@ absl::Status SetReceipts(const Invocation& invocation, const Context& context) {
   return open->Save();
 }
 
+absl::Status SetDisappearing(const Invocation& invocation, const Context& context) {
+  ASSIGN_OR_RETURN(const uint8_t code, ParseMessageLife(invocation.people.second));
+  ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
+  ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(invocation.people.first));
+  open->book().SetLife(contact.key, code);
+  RETURN_IF_ERROR(open->Save());
+  Say(context, MessageLifeText(open->NameOf(contact.key), code) + "\n");
+  return absl::OkStatus();
+}
+
 absl::Status BlockContact(const Invocation& invocation, const Context& context) {
   RETURN_IF_ERROR(Needs(invocation.people.first, "NAME", "bulbil contacts block bob"));
   ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
@@ -306,6 +316,7 @@ absl::Status Restore(const Invocation& invocation, const Context& context) {
     if (!book.Add(contact.name, contact.key).ok()) continue;
     book.SetVerified(contact.key, contact.verified);
     book.SetAcknowledge(contact.key, contact.acknowledge);
+    book.SetLife(contact.key, contact.life);
   }
   book.RebuildSessions();
   RETURN_IF_ERROR(inbox.Apply(book.TakeChange(absl::Now()).inbox));

@@ -18,6 +18,8 @@ absl::Status ListContacts(const Invocation& invocation, const Context& context);
 absl::Status ShowContact(const Invocation& invocation, const Context& context);
 absl::Status VerifyContact(const Invocation& invocation, const Context& context);
 absl::Status RenameContact(const Invocation& invocation, const Context& context);
+// TIME or off.
+absl::Status SetDisappearing(const Invocation& invocation, const Context& context);
 absl::Status SetReceipts(const Invocation& invocation, const Context& context);
 absl::Status BlockContact(const Invocation& invocation, const Context& context);
 absl::Status RemoveContact(const Invocation& invocation, const Context& context);

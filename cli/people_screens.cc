@@ -5,7 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/terminal_text.h"
+#include "cli/errors.h"
 #include "cli/json.h"
+#include "cli/values.h"
 #include "keys/address.h"
 
 namespace cli {
@@ -80,8 +82,9 @@ const char* NoticeWord(chat::BookNotice::Kind kind) {
 std::string ContactLine(const chat::Contact& contact, const chat::Conversation* conversation) {
   const size_t waiting = Waiting(conversation);
   return absl::StrCat(Shown(contact.name), " ", TrustMark(contact), "   ", TrustWord(contact), ", ", SessionWord(conversation),
-                      contact.acknowledge ? ", receipts on" : "", waiting > 0 ? absl::StrCat(", ", waiting, " queued") : "",
-                      "\n");
+                      contact.acknowledge ? ", receipts on" : "",
+                      contact.life > 0 ? absl::StrCat(", disappearing after ", ShownDuration(chat::LifeOf(contact.life))) : "",
+                      waiting > 0 ? absl::StrCat(", ", waiting, " queued") : "", "\n");
 }
 
 std::string ContactJson(const chat::Contact& contact, const chat::Conversation* conversation) {
@@ -94,6 +97,7 @@ std::string ContactJson(const chat::Contact& contact, const chat::Conversation* 
       .Add("key_changed", contact.changed_key.has_value())
       .Add("session", conversation != nullptr && conversation->confirmed())
       .Add("receipts", contact.acknowledge)
+      .Add("disappear_seconds", absl::ToInt64Seconds(chat::LifeOf(contact.life)))
       .Add("queued", Waiting(conversation))
       .Line();
 }
@@ -146,6 +150,21 @@ std::string OutgoingText(const chat::Outbox& outbox, absl::Time now, absl::TimeZ
                     "\n");
   }
   return text;
+}
+
+absl::StatusOr<uint8_t> ParseMessageLife(const std::string& text) {
+  const auto life = text == "off" ? std::optional(absl::ZeroDuration()) : ParseDuration(text);
+  const auto code = life ? chat::LifeCode(*life) : std::nullopt;
+  if (code) return *code;
+  return Fail({.exit = Exit::kUsage,
+               .what = absl::StrCat("messages cannot disappear after \"", Cut(text), "\""),
+               .why = {"there is: off, 30s, 5m, 30m, 1h, 6h, 12h, 24h, 3d, 7d, 14d, 28d"}});
+}
+
+std::string MessageLifeText(const std::string& name, uint8_t code) {
+  if (code == 0) return absl::StrCat("what you write to ", name, " from now on is kept");
+  return absl::StrCat("what you write to ", name, " from now on is deleted ", ShownDuration(chat::LifeOf(code)),
+                      " after it was written here, and so long after it was read there");
 }
 
 std::string NoticeText(const chat::BookNotice& notice, const std::string& who) {

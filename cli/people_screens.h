@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "chat/contact_book.h"
 
@@ -22,6 +23,11 @@ std::string StateText(const chat::StateChange& change);
 const char* StateMark(chat::DeliveryState state);
 // The last messages to a contact, a line each, without their text.
 std::string OutgoingText(const chat::Outbox& outbox, absl::Time now, absl::TimeZone zone);
+
+// "1h", "off" to a code of chat/message_life.h. kUsage with what there is.
+absl::StatusOr<uint8_t> ParseMessageLife(const std::string& text);
+// What the setting means, for a person.
+std::string MessageLifeText(const std::string& name, uint8_t code);
 
 // One line for stderr, or an object for stdout with --json. `who`: the name, or the tag of a stranger.
 std::string NoticeText(const chat::BookNotice& notice, const std::string& who);

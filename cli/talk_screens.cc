@@ -46,7 +46,8 @@ std::string HeadLine(const chat::Message& message, absl::Time now, absl::TimeZon
   const absl::Time sent = HourTime(message.sent_hour);
   return absl::StrCat("  ", WhoText(message, sender), "   ", DayText(sent, now, zone), " ~",
                       absl::FormatTime("%H:%M", sent, zone), "   received ", absl::FormatTime("%H:%M", message.received, zone),
-                      message.late ? "   late: sent before what you have read" : "", "\n");
+                      message.late ? "   late: sent before what you have read" : "",
+                      message.life > 0 ? absl::StrCat("   disappears in ", ShownDuration(chat::LifeOf(message.life))) : "", "\n");
 }
 
 std::string MissingText(const chat::PollResult& result) {
@@ -125,6 +126,7 @@ std::string MessageJson(const chat::Message& message, const std::string& mailbox
   if (message.file) {
     json.Add("file", base::SanitizeForTerminal(base::AsBytes(message.file->name)).text).Add("size", message.file->size);
   }
+  if (message.life > 0) json.Add("disappear_seconds", absl::ToInt64Seconds(chat::LifeOf(message.life)));
   return json.Line();
 }
 

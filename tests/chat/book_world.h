@@ -175,6 +175,11 @@ class CuttableStore : public chat::InboxStore {
     if (writes_left > 0) --writes_left;
     return inner_.Apply(writes);
   }
+  absl::Status Scrub(uint8_t, uint8_t) override {
+    if (writes_left == 0) return absl::UnavailableError("cut off");
+    ++scrubs;
+    return absl::OkStatus();
+  }
   absl::Status ForEach(uint8_t first, const std::function<void(base::ByteView, base::ByteView)>& visit) const override {
     return inner_.ForEach(first, visit);
   }
@@ -186,6 +191,7 @@ class CuttableStore : public chat::InboxStore {
     return count;
   }
 
+  int scrubs = 0;
   int64_t writes_left = -1;  // -1: no end
 
  private:
@@ -229,6 +235,7 @@ class Person {
   }
 
   chat::ContactBook& book() { return *book_; }
+  chat::Inbox& inbox() { return inbox_; }
   const keys::PublicKey& address() const { return key.public_key(); }
 
   absl::StatusOr<chat::MessageId> Send(const keys::PublicKey& to, const std::string& text, absl::Time wall_now) {

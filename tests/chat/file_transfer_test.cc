@@ -249,7 +249,7 @@ TEST_F(FileTransferTest, AFileThatStopsComingIsGivenUpAndTold) {
 TEST(OutboxFileTest, ANewSessionGoesOnWhereAcknowledgementsEnd) {
   support::SeededRng rng(1);
   Outbox outbox(2);
-  ASSERT_OK(outbox.EnqueueFile("name", SomeBytes(20 * kBoxTextMax), absl::UnixEpoch(), rng));
+  ASSERT_OK(outbox.EnqueueFile("name", SomeBytes(20 * kBoxTextMax), 0, absl::UnixEpoch(), rng));
   uint32_t seq = 5;
   const auto seal = [&] {
     while (const Outgoing* file = outbox.NextFile()) {
