@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "base/byte_reader.h"
 #include "base/byte_writer.h"
 #include "base/check.h"
@@ -24,7 +25,11 @@ Conversation& ContactBook::ConversationWith(const keys::PublicKey& key, Standing
   const Conversation::Options options{options_.network, options_.write_quorum,
                                       contact != contacts_.end() && contact->second.acknowledge,
                                       contact != contacts_.end() ? contact->second.life : uint8_t{0}};
-  return conversations_.try_emplace(key, options, self_, key, standing).first->second;
+  const bool is_reply = contact != contacts_.end() && contact->second.reply;
+  if (!is_reply) return conversations_.try_emplace(key, options, self_, key, standing).first->second;
+  const Contact::Reply& reply = *contact->second.reply;
+  const auto own = own_keys_.try_emplace(key, keys::Secret<32>(base::ByteView(reply.own_seed.view()))).first;
+  return conversations_.try_emplace(key, options, own->second, reply.answerer, standing).first->second;
 }
 
 // ---- people
@@ -95,6 +100,7 @@ absl::Status ContactBook::Remove(keys::PublicKey key) {
     gone_files_.push_back({key, id, file.info().pieces});
   }
   conversations_.erase(it);
+  own_keys_.erase(key);
   return absl::OkStatus();
 }
 
@@ -193,6 +199,18 @@ absl::StatusOr<InviteCode> ContactBook::CreateInvite(const std::string& name, ab
   return code;
 }
 
+absl::StatusOr<NoteReply> ContactBook::CreateReply(const keys::PublicKey& recipient, absl::Time wall_now) {
+  if (invites_.size() >= kInvitesMax) return absl::ResourceExhaustedError("too many invites are out");
+  Invite invite = MakeReply(recipient, "", wall_now + kInviteLifeMax, rng_);
+  const auto known = contacts_.find(recipient);
+  invite.name = absl::StrCat(known == contacts_.end() ? "" : known->second.name.substr(0, kContactNameMax - 7), "#",
+                             base::ToHex(invite.code.owner.view().first(3)));
+  const InviteCode code = invite.code;
+  invites_[code.secret] = std::move(invite);
+  changed_invites_.insert(code.secret);
+  return EncodeReply(code);
+}
+
 absl::Status ContactBook::TakeUp(const InviteCode& code, const std::string& name, absl::Time wall_now) {
   if (code.expiry() <= wall_now) return absl::DeadlineExceededError("the invite is too old");
   const Conversation* known = FindConversation(code.owner);
@@ -276,9 +294,34 @@ void ContactBook::OnInviteBox(const InviteRead& read, const absl::StatusOr<std::
   invites_.erase(it);
   changed_invites_.insert(read.secret);
   const keys::WipedArray<32> psk = invite.code.Psk(options_.network);
-  const auto peer = OpenHandshake(invite.Prekey(), nullptr, psk.view(), *handshake, &invite, wall_now);
+  const auto peer = invite.reply ? OpenReply(invite, *handshake, wall_now)
+                                 : OpenHandshake(invite.Prekey(), nullptr, psk.view(), *handshake, &invite, wall_now);
   // What was written behind the handshake is read in the same round.
   if (peer) AddRead(*peer, conversations_.at(*peer).BeginRound());
+}
+
+// An answer to a note of ours: a conversation of its own, as the identity that was made for that note. Its contact stands under
+// that identity's key, so that it is nobody's who is known otherwise.
+std::optional<keys::PublicKey> ContactBook::OpenReply(const Invite& invite, base::ByteView handshake, absl::Time wall_now) {
+  const keys::SigningKey own(keys::Secret<32>(base::ByteView(invite.reply->own_seed.view())));
+  const keys::WipedArray<32> psk = invite.code.Psk(options_.network);
+  const keys::X25519KeyPair prekey = invite.Prekey();
+  const auto answer = AnswerX3dh(own, options_.network, handshake.first(kX3dhHeadSize), prekey, nullptr, psk.view());
+  if (!answer.ok() || answer->peer != invite.reply->only || contacts_.size() >= kContactsMax) return std::nullopt;
+  const keys::PublicKey key = own.public_key();
+  Contact& contact = contacts_[key];
+  contact.key = key;
+  contact.name = FindName(invite.name) == nullptr ? invite.name : "#" + base::ToHex(key.view().first(16));
+  contact.reply = Contact::Reply{invite.reply->own_seed, answer->peer};
+  const auto sealed = handshake.subspan(kX3dhHeadSize, kHandshakeSize - kX3dhHeadSize);
+  if (!ConversationWith(key, Standing::kContact).OnHandshake(*answer, prekey, sealed, wall_now, rng_).ok()) {
+    conversations_.erase(key);
+    own_keys_.erase(key);
+    contacts_.erase(key);
+    return std::nullopt;
+  }
+  Touch(key);
+  return key;
 }
 
 // ---- work
@@ -331,7 +374,7 @@ void ContactBook::Publish(absl::Time wall_now) {
 void ContactBook::FetchBundles(absl::Time wall_now) {
   for (auto& [key, conversation] : conversations_) {
     if (!conversation.NeedsBundle(wall_now) || fetching_.contains(key)) continue;
-    const auto door = DoorOf(key, options_.network, DayOf(wall_now));
+    const auto door = DoorOf(conversation.peer(), options_.network, DayOf(wall_now));
     if (!door.ok()) {
       conversation.OnNoBundle(wall_now);
       continue;
@@ -420,10 +463,10 @@ void ContactBook::OnBundle(BundleFetch fetch, const absl::StatusOr<std::optional
   if (it == conversations_.end() || !it->second.NeedsBundle(wall_now)) return;
   if (body.ok() && body->has_value()) {
     const auto bundle = DecodeBundle(**body);
-    const auto contents = bundle.ok() ? OpenBundle(fetch.peer, options_.network, *bundle) : bundle.status();
+    const auto contents = bundle.ok() ? OpenBundle(it->second.peer(), options_.network, *bundle) : bundle.status();
     if (contents.ok() && it->second.Initiate(*contents, wall_now, rng_).ok()) return;
   }
-  const auto door = DoorOf(fetch.peer, options_.network, DayOf(wall_now));
+  const auto door = DoorOf(it->second.peer(), options_.network, DayOf(wall_now));
   if (fetch.tries == kPlaceCount || !door.ok()) return it->second.OnNoBundle(wall_now);
   fetch.place = NextPlace(fetch.place);
   ++fetch.tries;

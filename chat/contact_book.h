@@ -35,7 +35,15 @@ struct Contact {
   std::string name;  // empty: a request of a stranger
   bool verified = false;
   bool acknowledge = false;
-  uint8_t life = 0;                            // of what is written to it (message_life.h)
+  uint8_t life = 0;  // of what is written to it (message_life.h)
+  // Somebody who answered a note of ours: we are an identity to them that was made for that note. `key` is then that identity's,
+  // which no contact has twice, and `answerer` theirs. Not in backups.
+  struct Reply {
+    keys::WipedArray<32> own_seed;
+    keys::PublicKey answerer;
+  };
+  std::optional<Reply> reply;
+  const keys::PublicKey& address() const { return reply ? reply->answerer : key; }
   std::optional<keys::PublicKey> changed_key;  // the name was given another key: nothing is sent until a person has looked
 };
 
@@ -100,6 +108,9 @@ class ContactBook {
   void RemoveFiles(const keys::PublicKey& key);
   // ResourceExhausted beyond kInvitesMax.
   absl::StatusOr<InviteCode> CreateInvite(const std::string& name, absl::Duration life, absl::Time wall_now);
+  // Where an answer to a note to `recipient` is looked for, for two weeks. ResourceExhausted beyond kInvitesMax. On disk before
+  // it is sent.
+  absl::StatusOr<NoteReply> CreateReply(const keys::PublicKey& recipient, absl::Time wall_now);
   // Takes up somebody's invite. DeadlineExceeded: too old; AlreadyExists: a session is there.
   absl::Status TakeUp(const InviteCode& code, const std::string& name, absl::Time wall_now);
   // After a restore: every contact gets a new session.
@@ -168,6 +179,7 @@ class ContactBook {
   std::optional<keys::PublicKey> OpenHandshake(const keys::X25519KeyPair& prekey, const keys::X25519KeyPair* one_time,
                                                base::ByteView psk, base::ByteView handshake, const Invite* invite,
                                                absl::Time wall_now);
+  std::optional<keys::PublicKey> OpenReply(const Invite& invite, base::ByteView handshake, absl::Time wall_now);
   void FetchBundles(absl::Time wall_now);
   void Publish(absl::Time wall_now);
   void AddRead(const keys::PublicKey& peer, std::vector<Conversation::Read> reads);
@@ -177,14 +189,16 @@ class ContactBook {
   absl::StatusOr<Conversation*> ForSending(const keys::PublicKey& key);
   MessageId KeepWritten(const keys::PublicKey& key, Message message, absl::Time wall_now);
   uint64_t FileRoomLeft() const;
-  void SaveFiles(const Conversation& conversation, const Conversation::Changes& changes, InboxChange& out) const;
-  void SaveConversation(Conversation& conversation, Change& change, absl::Time wall_now);
+  void SaveFiles(const keys::PublicKey& peer, const Conversation& conversation, const Conversation::Changes& changes,
+                 InboxChange& out) const;
+  void SaveConversation(const keys::PublicKey& peer, Conversation& conversation, Change& change, absl::Time wall_now);
   void Touch(const keys::PublicKey& key) { changed_contacts_.insert(key); }
 
   const Options options_;
   const keys::SigningKey& self_;
   base::Rng& rng_;
   std::map<keys::PublicKey, Contact> contacts_;
+  std::map<keys::PublicKey, keys::SigningKey> own_keys_;  // of contacts with one of their own; outlive their conversations
   std::map<keys::PublicKey, Conversation> conversations_;
   std::map<std::array<uint8_t, 16>, Invite> invites_;  // by secret
   Prekeys prekeys_;

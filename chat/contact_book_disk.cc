@@ -13,12 +13,13 @@ keys::PublicKey PeerIn(base::ByteReader& in) { return {in.Array<32>()}; }
 
 }  // namespace
 
-void ContactBook::SaveFiles(const Conversation& conversation, const Conversation::Changes& changes, InboxChange& out) const {
-  const keys::PublicKey& peer = conversation.peer();
+void ContactBook::SaveFiles(const keys::PublicKey& peer, const Conversation& conversation, const Conversation::Changes& changes,
+                            InboxChange& out) const {
   for (const uint64_t number : changes.outbox.files) {
     const auto it = conversation.outbox().messages().find(number);
     out.book.push_back({kBytesEntry, NameOf(peer, number), std::nullopt});
-    if (it != conversation.outbox().messages().end() && !it->second.Final()) out.book.back().value = it->second.text;
+    const bool has_bytes = it != conversation.outbox().messages().end() && !it->second.Final() && !it->second.gone;
+    if (has_bytes) out.book.back().value = it->second.text;
   }
   for (const MessageId& id : changes.files) {
     const auto it = conversation.files().find(id);
@@ -29,10 +30,9 @@ void ContactBook::SaveFiles(const Conversation& conversation, const Conversation
   for (const auto& [id, pieces] : changes.file_erased) out.files_erased.push_back({peer, id, pieces});
 }
 
-void ContactBook::SaveConversation(Conversation& conversation, Change& change, absl::Time wall_now) {
+void ContactBook::SaveConversation(const keys::PublicKey& peer, Conversation& conversation, Change& change, absl::Time wall_now) {
   Conversation::Changes changes = conversation.TakeChanges();
   if (changes.empty()) return;
-  const keys::PublicKey& peer = conversation.peer();
   std::vector<BookEntry>& out = change.inbox.book;
   const Outbox& outbox = conversation.outbox();
   for (const uint64_t number : changes.outbox.messages) {
@@ -40,7 +40,7 @@ void ContactBook::SaveConversation(Conversation& conversation, Change& change, a
     out.push_back({kMessageEntry, NameOf(peer, number), std::nullopt});
     if (it != outbox.messages().end()) out.back().value = EncodeOutgoing(it->second);
   }
-  SaveFiles(conversation, changes, change.inbox);
+  SaveFiles(peer, conversation, changes, change.inbox);
   for (const uint32_t seq : changes.outbox.parcels) {
     const auto it = outbox.parcels().find(seq);
     out.push_back({kParcelEntry, NameOf(peer, seq), std::nullopt});
@@ -96,7 +96,7 @@ ContactBook::Change ContactBook::TakeChange(absl::Time wall_now) {
     }
     out.push_back({kPublishedEntry, {}, published.Take()});
   }
-  for (auto& [key, conversation] : conversations_) SaveConversation(conversation, change, wall_now);
+  for (auto& [key, conversation] : conversations_) SaveConversation(key, conversation, change, wall_now);
   const auto notices = std::exchange(notices_, {});
   change.notices.insert(change.notices.begin(), notices.begin(), notices.end());
   return change;

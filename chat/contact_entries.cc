@@ -8,8 +8,11 @@ namespace chat {
 base::Bytes EncodeContact(const Contact& contact) {
   base::ByteWriter out;
   out.Append(contact.key.view()).U8(contact.verified ? 1 : 0);
-  out.U8(static_cast<uint8_t>((contact.acknowledge ? 1 : 0) | contact.life << 1)).U8(contact.changed_key ? 1 : 0);
-  out.Append(contact.changed_key.value_or(keys::PublicKey{}).view()).Append(base::AsBytes(contact.name));
+  out.U8(static_cast<uint8_t>((contact.acknowledge ? 1 : 0) | contact.life << 1))
+      .U8(static_cast<uint8_t>((contact.changed_key ? 1 : 0) | (contact.reply ? 2 : 0)));
+  out.Append(contact.changed_key.value_or(keys::PublicKey{}).view());
+  if (contact.reply) out.Append(contact.reply->own_seed.view()).Append(contact.reply->answerer.view());
+  out.Append(base::AsBytes(contact.name));
   return out.Take();
 }
 
@@ -21,9 +24,14 @@ absl::StatusOr<Contact> DecodeContact(base::ByteView bytes) {
   const uint8_t settings = in.U8();
   contact.acknowledge = (settings & 1) != 0;
   contact.life = settings >> 1;
-  const bool changed = in.U8() == 1;
+  const uint8_t more = in.U8();
   const keys::PublicKey other{in.Array<32>()};
-  if (changed) contact.changed_key = other;
+  if ((more & 1) != 0) contact.changed_key = other;
+  if ((more & 2) != 0) {
+    Contact::Reply reply{keys::WipedArray<32>(in.Array<32>()), {}};
+    reply.answerer.bytes = in.Array<32>();
+    contact.reply = reply;
+  }
   contact.name = base::ToString(in.Rest());
   if (!in.ok() || contact.life >= kMessageLifeCodes) return absl::DataLossError("damaged contact");
   return contact;

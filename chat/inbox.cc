@@ -18,7 +18,7 @@ constexpr uint8_t kPoll = 's', kFragment = 'f', kFinished = 'n', kUnshown = 'u',
                   kFileEntry = 't';
 constexpr uint8_t kSigned = 1, kConversation = 2, kLate = 4, kOrdered = 8, kOwn = 16, kDelivered = 32, kExpired = 64,
                   kMore = 128;                                // origin of a message; kDelivered and kExpired: refused
-constexpr uint8_t kHasFile = 1, kHasLife = 2;  // more of it
+constexpr uint8_t kHasFile = 1, kHasLife = 2, kHasReply = 4;  // more of it
 
 absl::Status Damaged() { return absl::DataLossError("an entry of the inbox does not open: damaged, or of another identity"); }
 
@@ -45,7 +45,7 @@ struct Kept {
 
 base::Bytes EncodeMessage(const Message& message, uint64_t order) {
   base::ByteWriter out;
-  const int more = (message.file ? kHasFile : 0) | (message.life > 0 ? kHasLife : 0);
+  const int more = (message.file ? kHasFile : 0) | (message.life > 0 ? kHasLife : 0) | (message.reply ? kHasReply : 0);
   const int origin = (message.from && !message.in_conversation ? kSigned : 0) | (message.in_conversation ? kConversation : 0) |
                      (message.late ? kLate : 0) | kOrdered | (message.own ? kOwn : 0) |
                      (message.fate == Fate::kDelivered || message.fate == Fate::kRefused ? kDelivered : 0) |
@@ -54,6 +54,7 @@ base::Bytes EncodeMessage(const Message& message, uint64_t order) {
   if (more != 0) out.U8(static_cast<uint8_t>(more));
   if (message.file) out.Short(base::AsBytes(message.file->name)).U32(message.file->size).U16(message.file->pieces);
   if (message.life > 0) out.U8(message.life);
+  if (message.reply) out.Append(*message.reply);
   out.Append(message.from.value_or(keys::PublicKey{}).view()).Append(message.text);
   return out.Take();
 }
@@ -75,6 +76,7 @@ absl::StatusOr<Kept> DecodeMessage(base::ByteView bytes) {
     message.file = std::move(file);
   }
   if ((more & kHasLife) != 0) message.life = in.U8();
+  if ((more & kHasReply) != 0) message.reply = in.Array<kReplySize>();
   const keys::PublicKey from{in.Array<32>()};
   message.in_conversation = (origin & kConversation) != 0;
   message.late = (origin & kLate) != 0;

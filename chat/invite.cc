@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "chat/invite.h"
 
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "base/byte_reader.h"
 #include "base/byte_writer.h"
@@ -14,6 +16,7 @@ namespace {
 
 constexpr std::string_view kPrefix = "bulbinvite";
 constexpr size_t kCodeSize = 1 + 32 + 32 + 4 + 16;
+constexpr uint8_t kWithReply = 1;  // on disk, in the place of the code's version
 
 keys::WipedArray<32> Derive(const InviteCode& code, std::string_view label, std::string_view network) {
   keys::Digest digest = keys::KeyedHash(code.secret, label, {base::AsBytes(network), code.owner.view()});
@@ -57,6 +60,22 @@ absl::StatusOr<InviteCode> ParseInvite(std::string_view text) {
   return code;
 }
 
+NoteReply EncodeReply(const InviteCode& code) {
+  NoteReply reply{};
+  static_assert(sizeof(reply) == kCodeSize - 1);
+  const base::Bytes bytes = EncodeCode(code);
+  std::copy(bytes.begin() + 1, bytes.end(), reply.begin());
+  return reply;
+}
+
+absl::StatusOr<InviteCode> DecodeReply(const NoteReply& reply) {
+  const base::Bytes bytes = base::ByteWriter().U8(0).Append(reply).Take();
+  base::ByteReader in(bytes);
+  InviteCode code = ReadCode(in);
+  if (!keys::ToX25519(code.owner).ok()) return absl::InvalidArgumentError("nobody can have made it");
+  return code;
+}
+
 Invite MakeInvite(const keys::PublicKey& owner, std::string name, absl::Time expiry, base::Rng& rng) {
   const keys::X25519KeyPair prekey = keys::X25519KeyPair::Generate(rng);
   Invite invite;
@@ -69,12 +88,20 @@ Invite MakeInvite(const keys::PublicKey& owner, std::string name, absl::Time exp
   return invite;
 }
 
+Invite MakeReply(const keys::PublicKey& recipient, std::string name, absl::Time expiry, base::Rng& rng) {
+  const keys::SigningKey own = keys::SigningKey::Generate(rng);
+  Invite invite = MakeInvite(own.public_key(), std::move(name), expiry, rng);
+  invite.reply = Invite::Reply{keys::WipedArray<32>(std::span<const uint8_t, 32>(own.seed().view())), recipient};
+  return invite;
+}
+
 base::Bytes EncodeInvite(const Invite& invite) {
-  return base::ByteWriter()
-      .Append(EncodeCode(invite.code))
-      .Append(invite.prekey_secret.view())
-      .Append(base::AsBytes(invite.name))
-      .Take();
+  base::ByteWriter out;
+  out.Append(EncodeCode(invite.code)).Append(invite.prekey_secret.view());
+  if (invite.reply) out.Append(invite.reply->own_seed.view()).Append(invite.reply->only.view());
+  base::Bytes bytes = out.Append(base::AsBytes(invite.name)).Take();
+  bytes[0] = invite.reply ? kWithReply : 0;
+  return bytes;
 }
 
 absl::StatusOr<Invite> DecodeInvite(base::ByteView bytes) {
@@ -82,6 +109,11 @@ absl::StatusOr<Invite> DecodeInvite(base::ByteView bytes) {
   Invite invite;
   invite.code = ReadCode(in);
   invite.prekey_secret = keys::WipedArray<32>(in.Array<32>());
+  if (!bytes.empty() && bytes[0] == kWithReply) {
+    Invite::Reply reply{keys::WipedArray<32>(in.Array<32>()), {}};
+    reply.only.bytes = in.Array<32>();
+    invite.reply = reply;
+  }
   invite.name = base::ToString(in.Rest());
   if (!in.ok()) return absl::DataLossError("damaged invite");
   return invite;

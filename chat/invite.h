@@ -11,12 +11,14 @@
 // The secret is symmetric, so a code that was never seen by others keeps the conversation from quantum computers too.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/rng.h"
+#include "chat/note.h"
 #include "keys/identity.h"
 #include "keys/x25519.h"
 
@@ -42,15 +44,27 @@ std::string FormatInvite(const InviteCode& code);
 // InvalidArgument whose text is the reason for a person (keys/bech32m.h).
 absl::StatusOr<InviteCode> ParseInvite(std::string_view text);
 
+// The code in a note that can be answered: all of it but the version. InvalidArgument if nobody can have made it.
+NoteReply EncodeReply(const InviteCode& code);
+absl::StatusOr<InviteCode> DecodeReply(const NoteReply& reply);
+
 // An invite of ours that nobody has taken up yet.
 struct Invite {
   InviteCode code;
   keys::WipedArray<32> prekey_secret;
   std::string name;  // under which the contact will stand; may be empty
+  // Of a note that can be answered: the identity that was made for it, and who alone may answer.
+  struct Reply {
+    keys::WipedArray<32> own_seed;
+    keys::PublicKey only;
+  };
+  std::optional<Reply> reply;
 
   keys::X25519KeyPair Prekey() const { return {prekey_secret, code.prekey}; }
 };
 Invite MakeInvite(const keys::PublicKey& owner, std::string name, absl::Time expiry, base::Rng& rng);
+// By an identity of its own.
+Invite MakeReply(const keys::PublicKey& recipient, std::string name, absl::Time expiry, base::Rng& rng);
 base::Bytes EncodeInvite(const Invite& invite);
 absl::StatusOr<Invite> DecodeInvite(base::ByteView bytes);  // DataLoss
 

@@ -22,7 +22,8 @@ keys::Digest SignedDigest(std::string_view network, const keys::PublicKey& recip
 
 // How much text a fragment has room for.
 size_t RoomOf(NoteKind kind, uint8_t index) {
-  return kind == NoteKind::kSigned && index == 0 ? kFragmentTextMax - kSenderSize : kFragmentTextMax;
+  const bool has_sender = (kind == NoteKind::kSigned || kind == NoteKind::kReply) && index == 0;
+  return has_sender ? kFragmentTextMax - kSenderSize : kFragmentTextMax;
 }
 
 // How many fragments a text takes.
@@ -36,9 +37,7 @@ bool AllZero(base::ByteView bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](uint8_t byte) { return byte == 0; });
 }
 
-bool KnownKind(NoteKind kind) {
-  return kind == NoteKind::kAnonymous || kind == NoteKind::kSigned || kind == NoteKind::kHandshake;
-}
+bool KnownKind(NoteKind kind) { return kind >= NoteKind::kAnonymous && kind <= NoteKind::kHandshake; }
 
 // All fragments but the last one are full, so a text has one way only to be cut.
 absl::Status CheckShape(const Fragment& fragment, size_t length) {
@@ -70,6 +69,7 @@ base::Bytes EncodeFragment(const Fragment& fragment) {
   out.Append(fragment.note_id).U8(fragment.index).U8(fragment.count).U16(static_cast<uint16_t>(fragment.text.size()));
   out.U32(fragment.sent_hour).U8(static_cast<uint8_t>(fragment.kind));
   if (fragment.sender) out.Append(fragment.sender->identity.view()).Append(fragment.sender->signature);
+  if (fragment.reply) out.Append(*fragment.reply).Append(base::Bytes(kSenderSize - kReplySize));
   out.Append(fragment.text);
   base::Bytes bytes = out.Take();
   bytes.resize(kPlainSize, 0);
@@ -93,25 +93,32 @@ absl::StatusOr<Fragment> DecodeFragment(base::ByteView plain) {
     sender.signature = in.Array<64>();
     fragment.sender = sender;
   }
+  if (fragment.kind == NoteKind::kReply && fragment.index == 0) {
+    fragment.reply = in.Array<kReplySize>();
+    if (!AllZero(in.Take(kSenderSize - kReplySize))) return absl::InvalidArgumentError("fragment with wrong padding");
+  }
   fragment.text = base::ToBytes(in.Take(length));
   if (!in.ok() || !AllZero(in.Rest())) return absl::InvalidArgumentError("fragment with wrong padding");
   return fragment;
 }
 
 absl::StatusOr<std::vector<Fragment>> SplitNote(base::ByteView text, std::string_view network, const keys::PublicKey& recipient,
-                                                const keys::SigningKey* signer, absl::Time wall_now, base::Rng& rng) {
+                                                const keys::SigningKey* signer, absl::Time wall_now, base::Rng& rng,
+                                                const std::optional<NoteReply>& reply) {
+  CHECK(signer == nullptr || !reply);
   if (text.size() > kNoteTextMax) {
     return absl::OutOfRangeError(absl::StrCat("a note of ", text.size(), " bytes; at most ", kNoteTextMax, " are taken"));
   }
   Fragment model;
   model.note_id = rng.Array<16>();
   model.sent_hour = HourOf(wall_now);
-  model.kind = signer != nullptr ? NoteKind::kSigned : NoteKind::kAnonymous;
+  model.kind = signer != nullptr ? NoteKind::kSigned : reply ? NoteKind::kReply : NoteKind::kAnonymous;
   model.count = CountFor(text.size(), model.kind);
   std::vector<Fragment> fragments(model.count, model);
   if (signer != nullptr) {
     fragments[0].sender = NoteSender{signer->public_key(), signer->Sign(SignedDigest(network, recipient, model.note_id, text))};
   }
+  fragments[0].reply = reply;
   for (uint8_t i = 0; i < model.count; ++i) {
     const size_t size = std::min(text.size(), RoomOf(model.kind, i));
     fragments[i].index = i;
@@ -124,7 +131,8 @@ absl::StatusOr<std::vector<Fragment>> SplitNote(base::ByteView text, std::string
 absl::StatusOr<Note> JoinNote(const std::vector<Fragment>& fragments, std::string_view network,
                               const keys::PublicKey& recipient) {
   CHECK(!fragments.empty() && fragments.size() == fragments.front().count);
-  Note note{fragments.front().note_id, fragments.front().sent_hour, fragments.front().sender, {}};
+  const Fragment& first = fragments.front();
+  Note note{first.note_id, first.sent_hour, first.sender, first.reply, {}};
   for (const Fragment& fragment : fragments) note.text.insert(note.text.end(), fragment.text.begin(), fragment.text.end());
   if (note.sender &&
       !keys::Verify(note.sender->identity, SignedDigest(network, recipient, note.id, note.text), note.sender->signature)) {

@@ -221,7 +221,9 @@ void Poller::Take(DayWork& day, const dht::RecordId& name, const Item& item, Inb
   Note& note = result.note;
   std::optional<keys::PublicKey> from;
   if (note.sender) from = note.sender->identity;
-  change.messages.push_back({note.id, std::move(note.text), note.sent_hour, from, started_at_});
+  Message message{note.id, std::move(note.text), note.sent_hour, from, started_at_};
+  message.reply = note.reply;
+  change.messages.push_back(std::move(message));
 }
 
 // The contact book opens it later (contact_book.h): here it is only kept before it is deleted.

@@ -26,7 +26,7 @@ absl::StatusOr<SendActions> Sender::Start(const SendRequest& request, absl::Time
   const Day today = DayOf(wall_now);
   ASSIGN_OR_RETURN(const Door door, DoorOf(request.recipient, options_.network, today));
   ASSIGN_OR_RETURN(const std::vector<Fragment> fragments,
-                   SplitNote(request.text, options_.network, request.recipient, request.signer, wall_now, rng_));
+                   SplitNote(request.text, options_.network, request.recipient, request.signer, wall_now, rng_, request.reply));
   head_.note_id = fragments.front().note_id;
   head_.day = today;
   head_.expiry = EnvelopeExpiry(today);

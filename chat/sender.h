@@ -31,6 +31,7 @@ struct SendRequest {
   keys::PublicKey recipient;
   base::Bytes text;                          // at most kNoteTextMax bytes, sent as they are
   const keys::SigningKey* signer = nullptr;  // null: anonymous. Used in Start only
+  std::optional<NoteReply> reply;            // where an answer is looked for; not together with a signer
 };
 
 // What became of one envelope at one of its two places.

@@ -16,6 +16,13 @@ absl::Status KeyChanged(const std::string& name) {
        .fix = {absl::StrCat("ask ", name, " over another channel, then:  bulbil contacts verify ", name, " --accept-new")}});
 }
 
+absl::Status NothingToVerify(const std::string& name) {
+  return Fail(
+      {.exit = Exit::kUsage,
+       .what = absl::StrCat("there are no words to compare with ", name, ": it answered a note, and knows no address of yours"),
+       .why = {"nobody else than the address you wrote to could answer"}});
+}
+
 absl::Status ExplainBook(const absl::Status& status, const std::string& name) {
   const std::string message(status.message());
   switch (status.code()) {

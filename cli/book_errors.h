@@ -9,6 +9,8 @@
 namespace cli {
 
 absl::Status KeyChanged(const std::string& name);
+// kUsage: words are made of two addresses, and the other side knows none of ours.
+absl::Status NothingToVerify(const std::string& name);
 // What the book says of a name, an address or a limit.
 absl::Status ExplainBook(const absl::Status& status, const std::string& name);
 // Letters of any language, digits, spaces, - . _; nothing that a terminal or a shell takes for something else. kUsage.

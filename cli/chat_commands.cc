@@ -52,8 +52,12 @@ absl::StatusOr<ChatReply> Accept(const Call& call) {
   const std::string& name = call.words[2];
   RETURN_IF_ERROR(CheckTypedName(name));
   if (call.words[1][0] == '#') {
-    ASSIGN_OR_RETURN(const chat::Contact stranger, call.open.Find(call.words[1]));
-    RETURN_IF_ERROR(ExplainBook(call.open.book().AcceptKey(stranger.key, name), name));
+    const auto stranger = call.open.Find(call.words[1]);
+    if (!stranger.ok()) {
+      RETURN_IF_ERROR(call.open.Answer(call.words[1], name).status());
+      return ChatReply{absl::StrCat("added ", name, ": write your answer there")};
+    }
+    RETURN_IF_ERROR(ExplainBook(call.open.book().AcceptKey(stranger->key, name), name));
     return ChatReply{absl::StrCat("accepted ", name)};
   }
   const auto code = chat::ParseInvite(call.words[1]);
@@ -74,6 +78,7 @@ absl::StatusOr<ChatReply> Invite(const Call& call) {
 
 absl::StatusOr<ChatReply> Verify(const Call& call) {
   ASSIGN_OR_RETURN(const chat::Contact contact, Partner(call));
+  if (contact.reply) return NothingToVerify(contact.name);
   if (call.Word(1) == "yes") {
     if (contact.changed_key) RETURN_IF_ERROR(ExplainBook(call.open.book().AcceptChangedKey(contact.name), contact.name));
     call.open.book().SetVerified(contact.changed_key.value_or(contact.key), true);

@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "base/terminal_text.h"
 #include "cli/cell_text.h"
+#include "cli/open_book.h"
 #include "cli/received_files.h"
 
 namespace cli {
@@ -56,7 +57,7 @@ PgUp PgDn    scroll                  Ctrl-F       search; Enter: further up
 Alt-1..9     a contact of the list   Alt-A        the next one with news
 Ctrl-G       go to a name            F7           list on and off
 Alt-R        an expired text again   Ctrl-X Ctrl-E  write in $EDITOR
-Ctrl-C       clears the line         Ctrl-Q       ends
+Ctrl-C       clears the line         Ctrl-Q, /quit  ends
 
 /add NAME ADDRESS     somebody whose address you have
 /accept CODE NAME     an invite        /accept #TAG NAME   a stranger
@@ -67,7 +68,6 @@ Ctrl-C       clears the line         Ctrl-Q       ends
 /receipts on|off      tell this contact what has arrived
 /disappear 1h|off     what you write from now on is deleted at both ends
 /poll                 look now         /burn               forget what was said here
-/quit
 
 · waits here   ↑ on its way   ✓ stored   ✓✓ arrived there   ✗ expired, or refused
 There is no presence, no "typing", no "seen".)";
@@ -138,6 +138,8 @@ void ChatModel::AddMessage(const chat::Message& message, bool unseen) {
         absl::StrCat("[file] ", FileText(*message.file), message.own ? "" : absl::StrCat("   /save ", FileTag(message.id)));
     entry.file = entry.text;
   }
+  if (const std::string tag = ReplyTagOf(message); !tag.empty())
+    absl::StrAppend(&entry.text, "   (answer: /accept ", tag, " NAME)");
   entry.late = message.late;
   entry.who = id.kind == Kind::kContact ? thread.name : message.from ? "signed" : "nobody";
   if (id.kind == Kind::kContact && !message.in_conversation) entry.text = absl::StrCat("(a signed note) ", entry.text);

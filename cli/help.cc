@@ -120,6 +120,7 @@ ADDRESS, or with --anon or --sign: a note of up to 16,384 bytes, which says who 
 
   echo "hello" | bulbil send bob
   bulbil send bulb1... < letter.txt
+  bulbil send '#a91b03' < answer.txt      to whoever wrote that note, if it can be answered
   echo "hello" | bulbil send bulb1...
 
 options
@@ -127,7 +128,8 @@ options
   --file FILE            this file, with its name; to a contact only. Its progress is on stderr
   --sign                 put your address and signature inside the seal; cannot be denied later
   --anon                 no sender at all (the default)
-  --reply                a one-conversation reply key; not available yet
+  --reply                no sender, but a way to answer for two weeks: a conversation of its own, as an identity made for this note;
+                         your polls look for the answer. Who answers does so under their own address
   --wait TIME            to a contact: try for so long until it is stored, then exit 6
   --now                  send at once and say what that shows; without it, too, nothing is held back yet
   --as NAME              sign as this identity (BULBIL_IDENTITY)
@@ -170,7 +172,8 @@ options
 )"},
     {Command::kAccept, "accept", R"(usage: bulbil accept CODE|'#TAG' --name NAME
 
-Takes up somebody's invite, or lets in a stranger who wrote to you (bulbil contacts requests).
+Takes up somebody's invite, lets in a stranger who wrote to you (bulbil contacts requests), or gives whoever wrote a note that can
+be answered a name.
 
 options
   --name NAME            what you call that person

@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "base/terminal_text.h"
+#include "cli/book_errors.h"
 #include "cli/errors.h"
 #include "cli/talk_errors.h"
 #include "cli/values.h"
@@ -24,6 +25,11 @@ absl::StatusOr<std::unique_ptr<chat::RocksDbInboxStore>> OpenInbox(const std::st
   absl::StatusOr<std::unique_ptr<chat::RocksDbInboxStore>> store = chat::RocksDbInboxStore::Open(directory);
   if (store.ok() || absl::IsUnavailable(store.status())) return store;
   return Fail({.exit = Exit::kLocal, .what = std::string(store.status().message())});
+}
+
+std::string ReplyTagOf(const chat::Message& message) {
+  const auto code = message.reply ? chat::DecodeReply(*message.reply) : absl::NotFoundError("");
+  return code.ok() ? TagOf(code->owner) : "";
 }
 
 std::string TagOf(const keys::PublicKey& key) { return absl::StrCat("#", base::ToHex(key.view().first(3))); }
@@ -121,6 +127,23 @@ absl::StatusOr<chat::Contact> OpenBook::Find(const std::string& typed) const {
        .what = absl::StrCat("there is no contact \"", Cut(name), "\""),
        .why = {names.empty() ? std::string("there is none at all yet") : absl::StrCat("there is: ", absl::StrJoin(names, ", "))},
        .fix = {"bulbil contacts add NAME bulb1..."}});
+}
+
+absl::StatusOr<chat::Contact> OpenBook::Answer(const std::string& tag, const std::string& name) {
+  const auto messages = inbox_->Messages();
+  if (!messages.ok()) return ExplainTalk(messages.status());
+  for (const chat::Message& message : *messages) {
+    if (!message.reply || ReplyTagOf(message) != tag) continue;
+    const auto code = chat::DecodeReply(*message.reply);
+    const absl::Status taken = code.ok() ? book_->TakeUp(*code, name, absl::Now()) : code.status();
+    if (absl::IsDeadlineExceeded(taken)) {
+      return Fail(
+          {.exit = Exit::kRefused, .what = absl::StrCat(tag, " cannot be answered any more: its writer looks for two weeks")});
+    }
+    RETURN_IF_ERROR(ExplainBook(taken, name));
+    return *book_->FindName(name);
+  }
+  return Fail({.exit = Exit::kIdentity, .what = absl::StrCat("there is no contact, request or note \"", Cut(tag), "\"")});
 }
 
 std::string OpenBook::NameOf(const keys::PublicKey& key) const {

@@ -59,6 +59,9 @@ class OpenBook {
 
   // The contact that NAME or @NAME means, or a stranger's #TAG. kIdentity, with the names there are, if there is none.
   absl::StatusOr<chat::Contact> Find(const std::string& name) const;
+  // A note that can be answered, by its #TAG: whoever wrote it becomes a contact under `name`. kIdentity: there is none;
+  // kRefused: too old.
+  absl::StatusOr<chat::Contact> Answer(const std::string& tag, const std::string& name);
   // What a person is called: a contact's name, a stranger's tag.
   std::string NameOf(const keys::PublicKey& key) const;
 
@@ -78,5 +81,7 @@ class OpenBook {
 
 // "#a91b03": how a stranger without a name is spoken of.
 std::string TagOf(const keys::PublicKey& key);
+// Of a note: where it can be answered, or nothing.
+std::string ReplyTagOf(const chat::Message& message);
 
 }  // namespace cli

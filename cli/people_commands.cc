@@ -88,8 +88,14 @@ absl::Status AcceptInvite(const Invocation& invocation, const Context& context) 
   RETURN_IF_ERROR(CheckTypedName(flags.name));
   if (flags.first[0] == '#') {
     ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
-    ASSIGN_OR_RETURN(const chat::Contact stranger, open->Find(flags.first));
-    RETURN_IF_ERROR(ExplainBook(open->book().AcceptKey(stranger.key, flags.name), flags.name));
+    const auto stranger = open->Find(flags.first);
+    if (!stranger.ok()) {
+      RETURN_IF_ERROR(open->Answer(flags.first, flags.name).status());
+      RETURN_IF_ERROR(open->Save());
+      Say(context, absl::StrCat("Added ", flags.name, ". Answer:  bulbil send ", flags.name, "\n"));
+      return absl::OkStatus();
+    }
+    RETURN_IF_ERROR(ExplainBook(open->book().AcceptKey(stranger->key, flags.name), flags.name));
     RETURN_IF_ERROR(open->Save());
     Say(context, absl::StrCat("Accepted ", flags.name, ". What was written shows at the next poll:\n  bulbil poll\n"));
     return absl::OkStatus();
@@ -147,7 +153,7 @@ absl::Status ShowContact(const Invocation& invocation, const Context& context) {
   ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(invocation.people.first));
   const chat::Conversation* conversation = open->book().FindConversation(contact.key);
   if (context.flags.json) return WriteStdout(ContactJson(contact, conversation));
-  std::string text = absl::StrCat(ContactLine(contact, conversation), "  ", keys::FormatAddress(contact.key), "\n");
+  std::string text = absl::StrCat(ContactLine(contact, conversation), "  ", keys::FormatAddress(contact.address()), "\n");
   if (conversation != nullptr) absl::StrAppend(&text, OutgoingText(conversation->outbox(), absl::Now(), absl::LocalTimeZone()));
   return WriteStdout(text);
 }
@@ -158,6 +164,7 @@ absl::Status VerifyContact(const Invocation& invocation, const Context& context)
   ASSIGN_OR_RETURN(const overlay::Network network, ResolveNetwork(invocation, context));
   ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
   ASSIGN_OR_RETURN(chat::Contact contact, open->Find(flags.first));
+  if (contact.reply) return NothingToVerify(contact.name);
   if (contact.changed_key && !flags.accept_new) return KeyChanged(contact.name);
   if (flags.accept_new) {
     if (!contact.changed_key)
@@ -256,7 +263,7 @@ absl::Status BackUp(const Invocation& invocation, const Context& context) {
   ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
   std::vector<chat::Contact> contacts;
   for (const auto& [key, contact] : open->book().contacts()) {
-    if (!contact.name.empty()) contacts.push_back(contact);
+    if (!contact.name.empty() && !contact.reply) contacts.push_back(contact);
   }
   ASSIGN_OR_RETURN(const std::optional<std::string> passphrase, NewPassphrase(PassphraseOf(flags), context));
   keys::SystemRng rng;

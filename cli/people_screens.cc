@@ -81,7 +81,8 @@ const char* NoticeWord(chat::BookNotice::Kind kind) {
 
 std::string ContactLine(const chat::Contact& contact, const chat::Conversation* conversation) {
   const size_t waiting = Waiting(conversation);
-  return absl::StrCat(Shown(contact.name), " ", TrustMark(contact), "   ", TrustWord(contact), ", ", SessionWord(conversation),
+  return absl::StrCat(Shown(contact.name), " ", TrustMark(contact), "   ",
+                      contact.reply ? "answers a note of yours" : TrustWord(contact), ", ", SessionWord(conversation),
                       contact.acknowledge ? ", receipts on" : "",
                       contact.life > 0 ? absl::StrCat(", disappearing after ", ShownDuration(chat::LifeOf(contact.life))) : "",
                       waiting > 0 ? absl::StrCat(", ", waiting, " queued") : "", "\n");
@@ -92,7 +93,8 @@ std::string ContactJson(const chat::Contact& contact, const chat::Conversation* 
       .Add("schema", 1)
       .Add("type", "contact")
       .Add("name", contact.name)
-      .Add("address", keys::FormatAddress(contact.key))
+      .Add("address", keys::FormatAddress(contact.address()))
+      .Add("answers_a_note", contact.reply.has_value())
       .Add("verified", contact.verified)
       .Add("key_changed", contact.changed_key.has_value())
       .Add("session", conversation != nullptr && conversation->confirmed())

@@ -64,7 +64,7 @@ Sender PollLoop::SenderOf(const chat::Message& message) const {
   const auto& contacts = open_.book().contacts();
   const auto it = contacts.find(*message.from);
   if (it == contacts.end() || it->second.name.empty()) return {};
-  return {it->second.name, it->second.verified && !it->second.changed_key};
+  return {it->second.name, it->second.verified && !it->second.changed_key, it->second.address()};
 }
 
 absl::Status PollLoop::OnMessage(const chat::Message& message) {

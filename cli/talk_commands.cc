@@ -33,15 +33,12 @@ namespace {
 PassphraseFlags PassphraseOf(const TalkFlags& flags) { return {.fd = flags.passphrase_fd, .file = flags.passphrase_file}; }
 
 absl::Status CheckSendFlags(const TalkFlags& flags) {
-  if (flags.reply) {
-    return Fail({.exit = Exit::kUsage,
-                 .what = "--reply is not available yet: it needs private boxes",
-                 .fix = {"let the reader answer to your address:  --sign", "or say nothing of yourself:             --anon"}});
+  if (int{flags.sign} + int{flags.anonymous} + int{flags.reply} > 1) {
+    return Fail({.exit = Exit::kUsage, .what = "--sign, --anon and --reply exclude each other"});
   }
-  if (flags.sign && flags.anonymous) return Fail({.exit = Exit::kUsage, .what = "--sign and --anon exclude each other"});
-  if (!flags.file.empty() && (flags.message || flags.sign || flags.anonymous)) {
+  if (!flags.file.empty() && (flags.message || flags.sign || flags.anonymous || flags.reply)) {
     return Fail({.exit = Exit::kUsage,
-                 .what = "a file goes alone, to a contact: without -m, --sign or --anon",
+                 .what = "a file goes alone, to a contact: without -m, --sign, --anon or --reply",
                  .fix = {"bulbil send bob --file map.png"}});
   }
   if (flags.to.empty()) {
@@ -65,6 +62,21 @@ absl::StatusOr<keys::PublicKey> AddressOfContact(const Invocation& invocation, c
   ASSIGN_OR_RETURN(const auto open, BookFor(invocation, context));
   ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(invocation.talk.to));
   return contact.key;
+}
+
+// A contact, or whoever wrote the note with that #TAG.
+absl::StatusOr<chat::Contact> Partner(OpenBook& open, const std::string& typed) {
+  absl::StatusOr<chat::Contact> found = open.Find(typed);
+  return found.ok() || !absl::StartsWith(typed, "#") ? found : open.Answer(typed, typed);
+}
+
+// Kept before the note leaves: an answer that nobody looks for is lost.
+absl::StatusOr<chat::NoteReply> ReplyFor(const keys::PublicKey& recipient, const Invocation& invocation, const Context& context) {
+  ASSIGN_OR_RETURN(const auto open, BookFor(invocation, context));
+  const auto reply = open->book().CreateReply(recipient, absl::Now());
+  if (!reply.ok()) return Fail({.exit = Exit::kRefused, .what = std::string(reply.status().message())});
+  RETURN_IF_ERROR(open->Save());
+  return reply;
 }
 
 absl::StatusOr<keys::PublicKey> Recipient(const std::string& text) {
@@ -143,9 +155,9 @@ absl::Status SendNote(const Invocation& invocation, const Context& context) {
   const TalkFlags& flags = invocation.talk;
   RETURN_IF_ERROR(CheckSendFlags(flags));
   const bool to_contact = IsContactName(flags.to);
-  if (to_contact && !flags.sign && !flags.anonymous) {
+  if (to_contact && !flags.sign && !flags.anonymous && !flags.reply) {
     ASSIGN_OR_RETURN(const auto open, BookFor(invocation, context));
-    ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(flags.to));
+    ASSIGN_OR_RETURN(const chat::Contact contact, Partner(*open, flags.to));
     if (!flags.file.empty()) {
       ASSIGN_OR_RETURN(FileToSend file, ReadFileToSend(flags.file));
       return SendToContact(invocation, context, *open, contact, std::move(file.bytes), std::move(file.name));
@@ -163,6 +175,9 @@ absl::Status SendNote(const Invocation& invocation, const Context& context) {
   ASSIGN_OR_RETURN(const std::optional<keys::LoadedKey> signer, Signer(flags, context));
   if (signer) request.signer = &signer->key;
   ASSIGN_OR_RETURN(request.text, NoteText(flags, chat::kNoteTextMax, context));
+  if (flags.reply) {
+    ASSIGN_OR_RETURN(request.reply, ReplyFor(request.recipient, invocation, context));
+  }
   const absl::Time start = absl::Now();
   ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, TalkSession::Open(invocation, context));
   ASSIGN_OR_RETURN(const chat::SendResult result, SendAndWait(*session, request, context));

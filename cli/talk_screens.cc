@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/terminal_text.h"
 #include "cli/json.h"
+#include "cli/open_book.h"
 #include "cli/received_files.h"
 #include "cli/values.h"
 #include "keys/address.h"
@@ -104,7 +105,10 @@ std::string MessageText(const chat::Message& message, absl::Time now, absl::Time
   }
   std::string body = message.file ? FileMessageText(message) : safe.text;
   while (!body.empty() && body.back() == '\n') body.pop_back();
-  return absl::StrCat(text, "    ", absl::StrReplaceAll(body, {{"\n", "\n    "}}), "\n\n");
+  const std::string tag = ReplyTagOf(message);
+  const std::string answer =
+      tag.empty() ? "" : absl::StrCat("    reply: bulbil send '", tag, "'     keep: bulbil accept '", tag, "' --name NAME\n");
+  return absl::StrCat(text, "    ", absl::StrReplaceAll(body, {{"\n", "\n    "}}), "\n", answer, "\n");
 }
 
 std::string MessageJson(const chat::Message& message, const std::string& mailbox, const Sender& sender) {
@@ -113,7 +117,7 @@ std::string MessageJson(const chat::Message& message, const std::string& mailbox
       .Add("type", "message")
       .Add("id", IdOf(message.id))
       .Add("mailbox", mailbox)
-      .Add("from", message.from ? keys::FormatAddress(*message.from) : "")
+      .Add("from", message.from ? keys::FormatAddress(sender.address.value_or(*message.from)) : "")
       .Add("verified", message.from.has_value())
       .Add("contact", sender.name)
       .Add("contact_verified", sender.verified)
@@ -121,7 +125,7 @@ std::string MessageJson(const chat::Message& message, const std::string& mailbox
       .Add("late", message.late)
       .Add("sent_hour", absl::FormatTime("%Y-%m-%dT%H:%MZ", HourTime(message.sent_hour), absl::UTCTimeZone()))
       .Add("received", UtcText(message.received))
-      .Add("reply", "")
+      .Add("reply", ReplyTagOf(message))
       .Add("text", base::SanitizeForTerminal(message.text).text);
   if (message.file) {
     json.Add("file", base::SanitizeForTerminal(base::AsBytes(message.file->name)).text).Add("size", message.file->size);

@@ -2,6 +2,7 @@
 // cli/talk_screens.h — what `send` and `poll` print. Text of messages passes base::SanitizeForTerminal, in JSON too.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "absl/time/time.h"
@@ -27,6 +28,7 @@ std::string SentJson(const chat::SendResult& result, absl::Duration took);
 struct Sender {
   std::string name;
   bool verified = false;
+  std::optional<keys::PublicKey> address;  // if it is not the key that the message stands under (Contact::reply)
 };
 std::string MessageText(const chat::Message& message, absl::Time now, absl::TimeZone zone, const Sender& sender = {});
 std::string MessageJson(const chat::Message& message, const std::string& mailbox, const Sender& sender = {});

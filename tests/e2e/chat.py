@@ -96,6 +96,32 @@ def files(alice, bob):
     alice.network("send", bob.address, "--file", path, expect=2)
 
 
+def answers(alice, bob):
+    """A note that says nothing of its writer, and is answered."""
+    alice.network("send", bob.address, "--reply", stdin=b"guess who")
+    alice.network("send", bob.address, "--reply", "--sign", stdin=b"no", expect=2)
+    note = [event for event in bob.poll() if event["type"] == "message"][0]
+    check(note["text"] == "guess who" and note["from"] == "" and note["reply"].startswith("#"), note)
+    bob.send(note["reply"], "it is you")
+    answer = [event for event in alice.poll() if event["type"] == "message"][0]
+    check(answer["text"] == "it is you" and answer["contact"] == "bob" + note["reply"], answer)
+    check(answer["from"] == bob.address, answer)
+    alice.send(answer["contact"], "no, somebody else")
+    back = [event for event in bob.poll() if event["type"] == "message"][0]
+    check(back["text"] == "no, somebody else" and back["from"] != alice.address, back)
+    alice.local("contacts", "verify", answer["contact"], expect=2)
+    bob.network("send", "#000000", stdin=b"nobody", expect=3)
+
+
+def disappearing(alice, bob):
+    alice.local("contacts", "disappear", "bob", "7s", expect=2)
+    alice.local("contacts", "disappear", "bob", "30s")
+    alice.send("bob", "burn after reading")
+    events = [event for event in bob.poll() if event["type"] == "message"]
+    check([event["disappear_seconds"] for event in events] == [30], events)
+    alice.local("contacts", "disappear", "bob", "off")
+
+
 def receipts(alice, bob):
     bob.local("contacts", "receipts", "alice", "on")
     alice.send("bob", "seen?")
@@ -212,6 +238,8 @@ def main():
         alice, bob = Person(cluster, "alice"), Person(cluster, "bob")
         talk(alice, bob)
         files(alice, bob)
+        answers(alice, bob)
+        disappearing(alice, bob)
         receipts(alice, bob)
         executes(alice, bob)
         bot_of_the_docs(alice, bob)

@@ -53,7 +53,7 @@ def identities(cli):
         check(b"fix:" in error, "no fix:", error)
     check(b"i" in cli.run("send", address[:-1] + "i", stdin=b"x", expect=3).stderr, "the wrong character is not named")
     cli.run("send", address, "--sign", stdin=b"x", home="empty", expect=3)
-    cli.run("send", address, "--reply", stdin=b"x", expect=2)
+    cli.run("send", address, "--reply", "--sign", stdin=b"x", expect=2)
     cli.run("send", address, "--sign", "--anon", stdin=b"x", expect=2)
     cli.run("send", address, stdin=b"", expect=2)
     cli.run("send", address, "-m", "", expect=2)
