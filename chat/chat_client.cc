@@ -16,10 +16,9 @@ constexpr int kSearchSteps = 64;  // of a search for a stamp at a time: some 30 
 // Runs the storage operations of one session. `Session` has OnOpened and OnAnswer and is owned by a shared_ptr.
 template <typename Session>
 void Perform(circuits::Operations& operations, const std::shared_ptr<Session>& session, const OpenOp& open) {
-  operations.Open(open.point, open.isolation, open.avoid,
-                  [weak = std::weak_ptr<Session>(session), ticket = open.ticket](auto opened) {
-                    if (const auto self = weak.lock()) self->OnOpened(ticket, std::move(opened));
-                  });
+  operations.Open(open.request, [weak = std::weak_ptr<Session>(session), ticket = open.ticket](auto opened) {
+    if (const auto self = weak.lock()) self->OnOpened(ticket, std::move(opened));
+  });
 }
 template <typename Session>
 void Perform(circuits::Operations& operations, const std::shared_ptr<Session>& session, const RunOp& run) {
@@ -131,6 +130,7 @@ struct ChatClient::PollSession : std::enable_shared_from_this<PollSession> {
                        });
   }
   void Begin(const absl::StatusOr<InboxState>& loaded) {
+    loading = false;
     if (!loaded.ok()) return Finish(loaded.status());
     auto actions = poller.Start({request.created, request.imported, {}}, *loaded, state.loop.WallNow(), state.loop.Now());
     if (!actions.ok()) return Finish(actions.status());
@@ -212,6 +212,7 @@ struct ChatClient::PollSession : std::enable_shared_from_this<PollSession> {
   const std::function<void(absl::StatusOr<PollResult>)> done;
   std::deque<PendingWrite> queue;  // the first one is under way
   int writing = 0;
+  bool loading = true;  // the inbox is in use on a worker, as while writing
   absl::Status show_error;
 };
 
@@ -246,6 +247,11 @@ void ChatClient::Poll(const PollRequest& request, std::function<absl::Status(con
   const auto session = std::make_shared<PollSession>(*state_, request, std::move(on_message), std::move(done));
   state_->polls.insert(session);
   session->Start();
+}
+
+bool ChatClient::DropPolls() {
+  std::erase_if(state_->polls, [](const auto& poll) { return !poll->loading && poll->writing == 0; });
+  return state_->polls.empty();
 }
 
 }  // namespace chat

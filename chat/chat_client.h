@@ -51,6 +51,8 @@ class ChatClient {
   // again.
   void Poll(const PollRequest& request, std::function<absl::Status(const Message&)> on_message,
             std::function<void(absl::StatusOr<PollResult>)> done);
+  // Ends all polls without a word, except those that write to the disk just now. True if none is left.
+  bool DropPolls();
 
  private:
   struct SendSession;

@@ -338,6 +338,10 @@ void ContactBook::Advance(absl::Time wall_now) {
 void ContactBook::BeginRound(absl::Time wall_now) {
   ++round_;
   for (auto& [key, conversation] : conversations_) AddRead(key, conversation.BeginRound());
+  BeginUpkeep(wall_now);
+}
+
+void ContactBook::BeginUpkeep(absl::Time wall_now) {
   for (const auto& [secret, invite] : invites_) {
     const keys::PublicKey key = BoxKeyOf(invite.code.BoxSeed(options_.network));
     for (uint8_t place = 0; place < kPlaceCount; ++place) {
@@ -347,6 +351,11 @@ void ContactBook::BeginRound(absl::Time wall_now) {
   }
   if (prekeys_.Renew(wall_now, rng_)) prekeys_changed_ = true;
   Publish(wall_now);
+}
+
+void ContactBook::BeginReading(const keys::PublicKey& peer, bool brief) {
+  const auto it = conversations_.find(peer);
+  if (it != conversations_.end()) AddRead(peer, it->second.BeginRound(), brief);
 }
 
 void ContactBook::Publish(absl::Time wall_now) {
@@ -392,10 +401,10 @@ void ContactBook::AddTask(BookTask task, Job job) {
   waiting_.push_back(std::move(task));
 }
 
-void ContactBook::AddRead(const keys::PublicKey& peer, std::vector<Conversation::Read> reads) {
+void ContactBook::AddRead(const keys::PublicKey& peer, std::vector<Conversation::Read> reads, bool brief) {
   for (Conversation::Read& read : reads) {
     const overlay::NodeId point = read.probe.point;
-    AddTask({0, point, ReadRequest{dht::Kind::kBox, point}, {}, {}}, ChainRead{peer, std::move(read)});
+    AddTask({0, point, ReadRequest{dht::Kind::kBox, point}, {}, {}, focus_ == peer}, ChainRead{peer, std::move(read), brief});
   }
 }
 
@@ -450,8 +459,9 @@ void ContactBook::OnReadDone(uint64_t id, const absl::StatusOr<std::optional<bas
   if (const auto* read = std::get_if<ChainRead>(&job)) {
     const auto conversation = conversations_.find(read->peer);
     if (conversation == conversations_.end() || !body.ok()) return;
+    if (read->brief && !body->has_value()) return;
     conversation->second.SetFileRoom(FileRoomLeft());
-    AddRead(read->peer, conversation->second.OnRead(read->read, *body, wall_now, rng_));
+    AddRead(read->peer, conversation->second.OnRead(read->read, *body, wall_now, rng_), read->brief);
   }
   if (const auto* fetch = std::get_if<BundleFetch>(&job)) OnBundle(*fetch, body, wall_now);
   if (const auto* invite = std::get_if<InviteRead>(&job)) OnInviteBox(*invite, body, wall_now);

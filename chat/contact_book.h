@@ -53,6 +53,7 @@ struct BookTask {
   MailboxRequest request;
   std::optional<dht::RecordName> put;  // none: a reading
   absl::Time expiry;                   // of the record put
+  bool in_focus = false;               // a reading of the conversation that is open
 };
 
 struct BookNotice {
@@ -128,6 +129,12 @@ class ContactBook {
   void Advance(absl::Time wall_now);
   // Reads every chain once, invites too, and renews what is published.
   void BeginRound(absl::Time wall_now);
+  // The round of it that no contact has a part in: invites, and what is published.
+  void BeginUpkeep(absl::Time wall_now);
+  // Reads the chain of one contact. `brief`: only where something new lies if nothing is missing.
+  void BeginReading(const keys::PublicKey& peer, bool brief);
+  // The conversation that a person looks at.
+  void SetFocus(const std::optional<keys::PublicKey>& peer) { focus_ = peer; }
   // What can be done now, at most `at_most`. Each comes back once, to OnPutDone or OnReadDone.
   std::vector<BookTask> Tasks(absl::Time wall_now, size_t at_most);
   void OnPutDone(uint64_t id, uint8_t copies, absl::Time wall_now);
@@ -170,6 +177,7 @@ class ContactBook {
   struct ChainRead {
     keys::PublicKey peer;
     Conversation::Read read;
+    bool brief = false;
   };
   using Job = std::variant<ChainPut, ChainRead, BundleFetch, InviteRead, Publication>;
 
@@ -182,7 +190,7 @@ class ContactBook {
   std::optional<keys::PublicKey> OpenReply(const Invite& invite, base::ByteView handshake, absl::Time wall_now);
   void FetchBundles(absl::Time wall_now);
   void Publish(absl::Time wall_now);
-  void AddRead(const keys::PublicKey& peer, std::vector<Conversation::Read> reads);
+  void AddRead(const keys::PublicKey& peer, std::vector<Conversation::Read> reads, bool brief = false);
   void AddTask(BookTask task, Job job);
   void OnBundle(BundleFetch fetch, const absl::StatusOr<std::optional<base::Bytes>>& body, absl::Time wall_now);
   void OnInviteBox(const InviteRead& read, const absl::StatusOr<std::optional<base::Bytes>>& body, absl::Time wall_now);
@@ -201,6 +209,7 @@ class ContactBook {
   std::map<keys::PublicKey, keys::SigningKey> own_keys_;  // of contacts with one of their own; outlive their conversations
   std::map<keys::PublicKey, Conversation> conversations_;
   std::map<std::array<uint8_t, 16>, Invite> invites_;  // by secret
+  std::optional<keys::PublicKey> focus_;
   Prekeys prekeys_;
   struct Published {
     uint64_t version = 0;

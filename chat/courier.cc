@@ -11,7 +11,13 @@ namespace chat {
 OperationActions Courier::Carry(std::vector<BookTask> tasks, absl::Time now) {
   for (BookTask& task : tasks) {
     const auto isolation = rng_.Array<32>();
-    const size_t lane = lanes_.AddLane(task.point, base::Bytes(isolation.begin(), isolation.end()));
+    using circuits::Purpose;
+    const bool publishes = std::holds_alternative<PutBundleRequest>(task.request);  // a text does not wait for that
+    const Purpose purpose = publishes       ? Purpose::kListing
+                            : task.put      ? Purpose::kWrite
+                            : task.in_focus ? Purpose::kFocus
+                                            : Purpose::kRead;
+    const size_t lane = lanes_.AddLane(task.point, base::Bytes(isolation.begin(), isolation.end()), purpose);
     const uint64_t id = task.id;
     jobs_[id].task = std::move(task);
     lanes_.Submit({id, lane});

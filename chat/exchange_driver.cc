@@ -21,8 +21,14 @@ struct ExchangeDriver::Round : std::enable_shared_from_this<Round> {
         ends(driver.loop_.Now() + exchange.deadline) {}
 
   void Begin() {
-    if (request.read) request.book->BeginRound(loop.WallNow());
+    if (request.read) BeginReading();
     Step();
+  }
+
+  void BeginReading() {
+    if (!request.turn) return request.book->BeginRound(loop.WallNow());
+    if (!request.turn->only) return request.book->BeginUpkeep(loop.WallNow());
+    request.book->BeginReading(*request.turn->only, request.turn->brief);
   }
 
   // Saves what changed; when there is nothing to save, carries on what is due; when there is nothing to carry, ends.
@@ -82,11 +88,9 @@ struct ExchangeDriver::Round : std::enable_shared_from_this<Round> {
   void Perform(const OperationActions& actions) {
     for (const OperationAction& action : actions) {
       std::visit(base::Overloaded{[&](const OpenOp& open) {
-                                    operations.Open(open.point, open.isolation, open.avoid,
-                                                    [weak = weak_from_this(), ticket = open.ticket](auto opened) {
-                                                      if (const auto self = weak.lock())
-                                                        self->OnOpened(ticket, std::move(opened));
-                                                    });
+                                    operations.Open(open.request, [weak = weak_from_this(), ticket = open.ticket](auto opened) {
+                                      if (const auto self = weak.lock()) self->OnOpened(ticket, std::move(opened));
+                                    });
                                   },
                                   [&](const RunOp& run) {
                                     operations.Run(run.handle, run.request,
@@ -147,6 +151,13 @@ bool ExchangeDriver::Nudge() {
 }
 
 bool ExchangeDriver::running() const { return round_ && !round_->finished; }
+bool ExchangeDriver::Drop() {
+  if (writing()) return false;
+  if (running()) round_->finished = true;
+  round_.reset();
+  return true;
+}
+
 bool ExchangeDriver::writing() const { return running() && round_->writing; }
 
 void ExchangeDriver::Run(const ExchangeRequest& request, std::function<absl::Status(const ContactBook::Change&)> on_change,

@@ -8,11 +8,13 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "base/event_loop.h"
 #include "chat/contact_book.h"
 #include "chat/courier.h"
 #include "chat/inbox.h"
+#include "chat/reading_turns.h"
 #include "circuits/operations.h"
 
 namespace chat {
@@ -21,6 +23,7 @@ struct ExchangeRequest {
   ContactBook* book = nullptr;  // both outlive the round, and the loop's workers
   Inbox* inbox = nullptr;
   bool read = true;        // false: only what is due to be sent, and the bundles it needs
+  std::optional<ReadingTurn> turn;  // reads no more than this; else everything
   bool mark_shown = true;  // false: whoever asked tells the inbox when a person has seen a message
   absl::Duration deadline = absl::Minutes(2);
 };
@@ -45,6 +48,9 @@ class ExchangeDriver {
   // Something was queued: the round that runs, if there is one, takes it along. True if there is.
   bool Nudge();
   bool running() const;
+  // Ends the round without a word, unless it writes to the disk just now; what it had given out is known again after the book was
+  // loaded anew. True if no round runs afterwards.
+  bool Drop();
   // What changed is on its way to the disk: end nothing now.
   bool writing() const;
 

@@ -14,6 +14,7 @@ struct MailboxEndpoint::State : std::enable_shared_from_this<State> {
       : loop(event_loop), store(place_store), kinds(record_kinds), network(std::move(network_name)), self(self_key) {}
 
   void Start(circuits::EndpointRequest request);
+  void Hold(circuits::EndpointRequest& request);
   void Act(MailboxDecision decision, Answer answer);
   void List(const ListPlace& list, Answer answer);
   void Read(const ReadPlace& read, Answer answer);
@@ -27,12 +28,16 @@ struct MailboxEndpoint::State : std::enable_shared_from_this<State> {
   const dht::RecordKinds& kinds;
   const std::string network;
   const keys::PublicKey self;
-  int pending = 0;
+  int pending = 0, held = 0;
   bool stopped = false;
 };
 
 void MailboxEndpoint::State::Start(circuits::EndpointRequest request) {
-  if (++pending > kPendingRequestsMax) return Reply(request.answer, {MailboxStatus::kUnavailable});
+  ++pending;
+  const bool holds = !request.payload.empty() && (request.payload[0] & kHoldAnswer) != 0;
+  const bool full = pending > kPendingRequestsMax || (holds && held >= kHeldAnswersMax);
+  if (full) return Reply(request.answer, {MailboxStatus::kUnavailable});
+  if (holds) Hold(request);
   struct Job {
     circuits::EndpointRequest request;
     MailboxDecision decision;
@@ -47,6 +52,20 @@ void MailboxEndpoint::State::Start(circuits::EndpointRequest request) {
       [state = shared_from_this(), job] {
         if (!state->stopped) state->Act(std::move(job->decision), std::move(job->request.answer));
       });
+}
+
+void MailboxEndpoint::State::Hold(circuits::EndpointRequest& request) {
+  request.payload[0] &= static_cast<uint8_t>(~kHoldAnswer);
+  const absl::Time until = loop.Now() + kAnswerHold;
+  ++held;
+  request.answer = [weak = weak_from_this(), until, answer = std::move(request.answer)](base::Bytes bytes) {
+    const auto state = weak.lock();
+    if (!state || state->stopped) return;
+    state->loop.At(until, [weak, answer, bytes = std::move(bytes)]() mutable {
+      if (const auto later = weak.lock()) --later->held;
+      answer(std::move(bytes));
+    });
+  };
 }
 
 void MailboxEndpoint::State::Act(MailboxDecision decision, Answer answer) {

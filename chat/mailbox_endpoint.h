@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // chat/mailbox_endpoint.h — the mailbox at the end of circuits: requests to the store of this node and back.
 //
-// Every request is answered, with kMailboxMessageSize bytes; none is logged. Signatures are checked on workers.
+// Every request is answered, with kMailboxMessageSize bytes; none is logged. Signatures are checked on workers. One that carries
+// kHoldAnswer is answered kAnswerHold after it came, or later: who counts cells cannot tell a put from a reading by its time.
 #pragma once
 
 #include <memory>
@@ -16,6 +17,9 @@
 namespace chat {
 
 inline constexpr int kPendingRequestsMax = 1024;  // about 4 KB each; beyond it the answer is "unavailable" at once
+// Longer than a put to three replicas takes, one of which is silent (dht: 300 ms after W).
+inline constexpr absl::Duration kAnswerHold = absl::Milliseconds(500);
+inline constexpr int kHeldAnswersMax = 4096;  // 8 MB; beyond it "unavailable" at once
 
 class MailboxEndpoint : public circuits::EndpointHandler {
  public:

@@ -2,7 +2,7 @@
 // chat/mailbox_messages.h — one request to a place of the store and its answer, as they travel at the end of a circuit.
 //
 // Requests and answers are exactly kMailboxMessageSize bytes, zero-padded, big-endian; other padding is refused.
-//   request   op 1: 1 PUT     ‖ envelope record body 1,913 (envelope.h)
+//   request   op 1, with kHoldAnswer or without; 1 PUT     ‖ envelope record body 1,913 (envelope.h)
 //                   2 LIST    ‖ A_e 32 ‖ day 4 ‖ place 1 ‖ has cursor 1 ‖ cursor: effort 4, id 32 ‖ signature 64
 //                   3 DELETE  ‖ tombstone record body (tombstone.h)
 //                   4 READ    ‖ kind 1 (3 bundle, 4 box) ‖ point 32
@@ -35,6 +35,8 @@ namespace chat {
 
 inline constexpr size_t kMailboxMessageSize = circuits::kEndpointPayloadMax;
 inline constexpr size_t kAnswerReceiptsMax = 3;  // R
+// In the first byte of a request: answer no sooner than kAnswerHold (mailbox_endpoint.h). Taken off before it is decoded.
+inline constexpr uint8_t kHoldAnswer = 0x80;
 
 // Where a listing goes on: behind this envelope.
 struct ListCursor {

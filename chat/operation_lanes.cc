@@ -13,16 +13,15 @@ constexpr size_t kAvoidMax = 8;  // more than a place has replicas
 
 }  // namespace
 
-size_t OperationLanes::AddLane(const overlay::NodeId& point, base::Bytes isolation) {
+size_t OperationLanes::AddLane(const overlay::NodeId& point, base::Bytes isolation, circuits::Purpose purpose) {
   Lane lane;
-  lane.point = point;
-  lane.isolation = std::move(isolation);
+  lane.request = {.point = point, .isolation = std::move(isolation), .purpose = purpose};
   lanes_.push_back(std::move(lane));
   return lanes_.size() - 1;
 }
 
 void OperationLanes::Avoid(size_t lane, const keys::PublicKey& node) {
-  std::vector<keys::PublicKey>& avoid = lanes_[lane].avoid;
+  std::vector<keys::PublicKey>& avoid = lanes_[lane].request.avoid;
   if (std::find(avoid.begin(), avoid.end(), node) != avoid.end()) return;
   if (avoid.size() == kAvoidMax) avoid.erase(avoid.begin());
   avoid.push_back(node);
@@ -41,7 +40,7 @@ OperationActions OperationLanes::Advance(absl::Time now) {
     lane.ticket = ++last_ticket_;
     tickets_[lane.ticket] = i;
     ++lane.tries;
-    actions.push_back(OpenOp{lane.ticket, lane.point, lane.isolation, lane.avoid});
+    actions.push_back(OpenOp{lane.ticket, lane.request});
   }
   return actions;
 }
@@ -78,7 +77,7 @@ OperationActions OperationLanes::OnOpened(uint64_t ticket, absl::StatusOr<circui
   Lane* lane = Find(ticket, index);
   if (lane == nullptr) return {};
   if (!opened.ok()) {
-    lane->avoid.clear();  // perhaps all that are left are those to avoid
+    lane->request.avoid.clear();  // perhaps all that are left are those to avoid
     Fail(*lane, opened.status(), now);
     return Advance(now);
   }

@@ -22,9 +22,7 @@ namespace chat {
 
 struct OpenOp {  // circuits::Operations::Open; its result comes back as OnOpened
   uint64_t ticket = 0;
-  overlay::NodeId point;
-  base::Bytes isolation;
-  std::vector<keys::PublicKey> avoid;
+  circuits::OpenRequest request;
 };
 struct RunOp {  // circuits::Operations::Run; its result comes back as OnAnswer
   uint64_t ticket = 0;
@@ -62,7 +60,7 @@ class OperationLanes {
   OperationLanes(Options options, OperationOwner& owner) : options_(options), owner_(owner) {}
 
   // Lanes are served in the order of their numbers, 0 first.
-  size_t AddLane(const overlay::NodeId& point, base::Bytes isolation);
+  size_t AddLane(const overlay::NodeId& point, base::Bytes isolation, circuits::Purpose purpose);
   // The replica that the lane should not meet next; forgotten when nobody else is to be had.
   void Avoid(size_t lane, const keys::PublicKey& node);
   // Behind what waits in its lane. Nothing happens before the next Advance.
@@ -81,9 +79,7 @@ class OperationLanes {
 
  private:
   struct Lane {
-    overlay::NodeId point;
-    base::Bytes isolation;
-    std::vector<keys::PublicKey> avoid;
+    circuits::OpenRequest request;
     std::deque<Operation> queue;  // the first one is under way if ticket != 0
     uint64_t ticket = 0;
     int tries = 0;  // of the first one

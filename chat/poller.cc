@@ -53,7 +53,7 @@ absl::Status Poller::AddDay(Day day, base::ByteView secret) {
     part.outcome.day = day;
     part.outcome.place = place;
     parts_.push_back(std::move(part));
-    lanes_.AddLane(work.door.Point(place), IsolationOf(secret, day, place));
+    lanes_.AddLane(work.door.Point(place), IsolationOf(secret, day, place), circuits::Purpose::kListing);
   }
   days_.push_back(std::move(work));
   return absl::OkStatus();

@@ -31,7 +31,9 @@ absl::StatusOr<SendActions> Sender::Start(const SendRequest& request, absl::Time
   head_.day = today;
   head_.expiry = EnvelopeExpiry(today);
   const auto secret = rng_.Array<32>();
-  for (uint8_t place = 0; place < kPlaceCount; ++place) lanes_.AddLane(door.Point(place), IsolationOf(secret, today, place));
+  for (uint8_t place = 0; place < kPlaceCount; ++place) {
+    lanes_.AddLane(door.Point(place), IsolationOf(secret, today, place), circuits::Purpose::kWrite);
+  }
   for (const Fragment& fragment : fragments) RETURN_IF_ERROR(AddEnvelope(door, request.recipient, fragment));
   started_ = true;
   deadline_ = now + options_.deadline;

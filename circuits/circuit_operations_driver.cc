@@ -18,7 +18,6 @@ using overlay::Peer;
 constexpr absl::Duration kRetryFirst = absl::Milliseconds(100), kRetryMax = absl::Seconds(2);
 constexpr absl::Duration kBusyRetry = absl::Milliseconds(50);  // while enough circuits are being built
 constexpr absl::Duration kMaintainEvery = absl::Seconds(1);
-constexpr absl::Duration kBuildMean = absl::Seconds(2);  // between two ticks at which a ready circuit may be built
 constexpr int kUnknownPointTries = 16;
 constexpr absl::Duration kCompanyMax = absl::Seconds(2);  // for dummies that take longer than what they hide
 constexpr char kLookupIsolation[] = "lookup";            // no operation has it: theirs carry a byte in front
@@ -52,6 +51,7 @@ struct CircuitOperations::Operation {
   absl::Time deadline;
   base::EventLoop::TimerId timer = 0;
   int attempts = 0, lookups = 0;
+  bool only_learns = false;  // who is responsible, and how one of them is reached
   NodeKeys tried;
   std::vector<PublicKey> responsible;
   std::optional<PublicKey> lookup_last;  // last hop of the lookup circuit: another one for the operation
@@ -98,15 +98,14 @@ size_t CircuitOperations::OthersKnown() const {
   return members.size() - (listed ? 1 : 0);
 }
 
-void CircuitOperations::Open(const overlay::NodeId& point, base::Bytes isolation, std::vector<PublicKey> avoid,
-                             std::function<void(absl::StatusOr<OpenedOperation>)> done) {
+void CircuitOperations::Open(OpenRequest request, std::function<void(absl::StatusOr<OpenedOperation>)> done) {
   if (open_operations_ >= kOpenOperationsMax) {
     loop_.Post([done = std::move(done)] { done(absl::UnavailableError("too many operations at once")); });
     return;
   }
-  const OperationRef operation = Begin(point, std::move(done));
-  operation->isolation = OperationIsolation(isolation);
-  operation->avoid = std::move(avoid);
+  const OperationRef operation = Begin(request.point, std::move(done));
+  operation->isolation = OperationIsolation(request.isolation);
+  operation->avoid = std::move(request.avoid);
   loop_.Post(Guarded([this, operation] { Advance(operation); }));
 }
 
@@ -132,14 +131,17 @@ void CircuitOperations::Advance(const OperationRef& operation) {
 
 void CircuitOperations::Plan(const OperationRef& operation) {
   if (!operation->done) return;
-  if (const size_t others = OthersKnown(); others < kOthersMin) {
-    return Finish(operation, absl::FailedPreconditionError(absl::StrCat("needs ", kOthersMin, " other nodes, sees ", others)));
-  }
+  if (const absl::Status too_few = TooFew(); !too_few.ok()) return Finish(operation, too_few);
   const std::optional<std::vector<Peer>> responsible = view_.Responsible(operation->point, loop_.Now());
   if (!responsible.has_value()) return Lookup(operation);
   if (operation->dummy_of != nullptr) return Finish(operation, absl::CancelledError("a dummy"));
   operation->responsible.clear();
   for (const Peer& peer : *responsible) operation->responsible.push_back(peer.node_key);
+  if (operation->only_learns) {
+    const auto reachable = [&](const PublicKey& key) { return options_.own_key != key && DescriptorOf(key).has_value(); };
+    const bool any = std::any_of(operation->responsible.begin(), operation->responsible.end(), reachable);
+    return any ? Finish(operation, OpenedOperation{}) : Lookup(operation);
+  }
   const absl::StatusOr<std::vector<PublicKey>> candidates = Candidates(operation);
   if (!candidates.ok()) return Finish(operation, candidates.status());
   const auto fits = [&](uint64_t id) {
@@ -210,13 +212,17 @@ void CircuitOperations::OnReached(const OperationRef& operation, uint64_t circui
   book_.Absolve(target);
   view_.OnMet(target, loop_.Now());
   if (!operation->done) return Release(circuit);
-  OpenedOperation opened{.handle = ++last_handle_,
-                         .channel_binding = std::get<HopAdded>(*result).channel_binding,
-                         .storage_node = target,
-                         .path = RelaysOf(*own_.Find(circuit)),
-                         .responsible = operation->responsible};
-  opened_.emplace(opened.handle, Opened{circuit, loop_.Now() + kHandleMax});
-  Finish(operation, std::move(opened));
+  Finish(operation, Remember(circuit, /*once=*/false, target, std::get<HopAdded>(*result), operation->responsible));
+}
+
+OpenedOperation CircuitOperations::Remember(uint64_t circuit, bool once, const PublicKey& target, const HopAdded& hop,
+                                            const std::vector<PublicKey>& responsible) {
+  opened_.emplace(++last_handle_, Opened{circuit, loop_.Now() + kHandleMax, once});
+  return {.handle = last_handle_,
+          .channel_binding = hop.channel_binding,
+          .storage_node = target,
+          .path = RelaysOf(*own_.Find(circuit)),
+          .responsible = responsible};
 }
 
 void CircuitOperations::Retry(const OperationRef& operation, absl::Status why) {
@@ -243,12 +249,75 @@ void CircuitOperations::Run(uint64_t handle, base::Bytes request, std::function<
   if (request.size() > kEndpointPayloadMax) return fail(absl::InvalidArgumentError("a request is one cell"));
   const auto opened = opened_.extract(handle);
   if (opened.empty()) return fail(absl::UnavailableError("the operation is closed"));
-  const uint64_t circuit = opened.mapped().circuit;
-  own_.Run(circuit, RequestStep{std::move(request)}, Guarded([this, circuit, done](absl::StatusOr<StepResult> result) {
+  const auto [circuit, until, once] = opened.mapped();
+  own_.Run(circuit, RequestStep{std::move(request)},
+           Guarded([this, circuit = circuit, once = once, done](absl::StatusOr<StepResult> result) {
              if (!result.ok()) return done(result.status());
-             Release(circuit);
+             once ? own_.Close(circuit) : Release(circuit);
              done(std::get<Answered>(*std::move(result)).payload);
            }));
+}
+
+// ---- for a clock
+
+absl::Status CircuitOperations::TooFew() const {
+  const size_t others = OthersKnown();
+  if (others >= kOthersMin) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat("needs ", kOthersMin, " other nodes, sees ", others));
+}
+
+void CircuitOperations::Check(std::function<void(absl::Status)> done) {
+  start_.Refresh(Guarded([this, done = std::move(done)](const absl::Status& status) { done(status.ok() ? TooFew() : status); }));
+}
+
+std::optional<uint64_t> CircuitOperations::NextReady() {
+  return pool_.FirstClean([&](uint64_t id) { return own_.Find(id) != nullptr && own_.Find(id)->MayExtend(); }, loop_.Now());
+}
+
+// What a node's descriptor was last, if nothing better is known.
+std::optional<overlay::Descriptor> CircuitOperations::DescriptorOf(const PublicKey& target) const {
+  std::optional<overlay::Descriptor> descriptor = book_.Find(target, loop_.Now(), loop_.WallNow());
+  return descriptor.has_value() ? descriptor : book_.FindAny(target, loop_.WallNow());
+}
+
+ReadyOperations::Start CircuitOperations::OpenOn(uint64_t circuit, const overlay::NodeId& point,
+                                                 const std::vector<PublicKey>& avoid,
+                                                 std::function<void(absl::StatusOr<OpenedOperation>)> done) {
+  const std::optional<std::vector<Peer>> holders = view_.Responsible(point, loop_.Now());
+  if (!holders.has_value()) return Start::kUnknown;
+  std::vector<PublicKey> responsible, reachable, good;
+  const NodeKeys blamed = book_.Blamed(loop_.Now());
+  for (const Peer& peer : *holders) {
+    responsible.push_back(peer.node_key);
+    if (options_.own_key != peer.node_key && DescriptorOf(peer.node_key).has_value()) reachable.push_back(peer.node_key);
+  }
+  if (reachable.empty()) return Start::kUnknown;
+  reachable = NotOn(*own_.Find(circuit), reachable);
+  std::erase_if(reachable, [&](const PublicKey& key) { return Contains(avoid, key); });
+  if (reachable.empty()) return Start::kDoesNotFit;
+  std::copy_if(reachable.begin(), reachable.end(), std::back_inserter(good), [&](const auto& k) { return !blamed.contains(k); });
+  if (good.empty()) good = std::move(reachable);
+  const PublicKey target = good[rng_.Below(good.size())];
+  pool_.Remove(circuit);
+  own_.Run(circuit, ExtendStep{*DescriptorOf(target), kRelayHops},
+           Guarded([this, circuit, target, responsible, done = std::move(done)](absl::StatusOr<StepResult> result) {
+             if (!result.ok()) {
+               book_.Blame(target, loop_.Now());
+               view_.OnLost(target, loop_.Now());
+               return done(absl::UnavailableError(result.status().message()));
+             }
+             book_.Absolve(target);
+             view_.OnMet(target, loop_.Now());
+             done(Remember(circuit, /*once=*/true, target, std::get<HopAdded>(*result), responsible));
+           }));
+  return Start::kStarted;
+}
+
+void CircuitOperations::Learn(const overlay::NodeId& point) {
+  if (open_operations_ >= kOpenOperationsMax) return;
+  const OperationRef operation = Begin(point, [](const absl::StatusOr<OpenedOperation>&) {});
+  operation->only_learns = true;
+  loop_.Post(Guarded([this, operation] { Advance(operation); }));
 }
 
 void CircuitOperations::Lookup(const OperationRef& operation) {
@@ -387,7 +456,10 @@ void CircuitOperations::OnTimer() {
   for (const auto& [handle, opened] : opened_) {
     if (opened.until <= now) unused.push_back(handle);
   }
-  for (uint64_t handle : unused) Release(opened_.extract(handle).mapped().circuit);
+  for (uint64_t handle : unused) {
+    const Opened opened = opened_.extract(handle).mapped();
+    opened.once ? own_.Close(opened.circuit) : Release(opened.circuit);
+  }
   for (uint64_t circuit : pool_.TakeExpired(now)) own_.Close(circuit);
   if (options_.own_key.has_value()) start_.Refresh([](absl::Status) {});  // its own table: costs nothing
   HoldRing();
@@ -395,11 +467,11 @@ void CircuitOperations::OnTimer() {
   timer_.Reset(options_.ready_circuits == 0 ? now + kMaintainEvery : std::min(now + kMaintainEvery, next_build_));
 }
 
-// The next one is built after a pause that is drawn, not at once: that blurs when a circuit was taken, by some two
-// seconds, and no more than that.
+// The next one is built after a pause that is drawn, not at once: that blurs when a circuit was taken off the clock, by some
+// seconds, and no more than that. On the clock one is taken at every tick, whatever there is to do.
 void CircuitOperations::TopUp() {
   if (options_.ready_circuits == 0 || loop_.Now() < next_build_) return;
-  next_build_ = loop_.Now() - kBuildMean * std::log(1 - rng_.Unit());
+  next_build_ = loop_.Now() - options_.build_mean * std::log(1 - rng_.Unit());
   if (pool_.ready() + building_ready_ >= options_.ready_circuits) return;
   ++building_ready_;
   start_.Refresh(Guarded([this](absl::Status status) {

@@ -28,21 +28,27 @@ inline constexpr size_t kHeldRingMax = 1024;
 inline constexpr absl::Duration kHoldEvery = absl::Seconds(20);  // mean; some 40 KB each
 inline constexpr int kLookupsMax = 4;  // of one operation: 24 steps, for rings of any size
 
-class CircuitOperations : public Operations {
+class CircuitOperations : public Operations, public ReadyOperations {
  public:
   struct Options {
     overlay::Network network;
     std::optional<keys::PublicKey> own_key;
     size_t ready_circuits = 0;        // clean ones kept built ahead
+    absl::Duration build_mean = absl::Seconds(2);  // between two ticks at which one may be built
     bool hides_lookups = false;  // among dummies; of a node: a client of one operation is known by that anyway
   };
 
   CircuitOperations(Options options, base::EventLoop& loop, OwnCircuits& own, CircuitBuilder& builder, StartTables& start,
                     RingView& view, PeerBook& book, base::Rng& rng);
 
-  void Open(const overlay::NodeId& point, base::Bytes isolation, std::vector<keys::PublicKey> avoid,
-            std::function<void(absl::StatusOr<OpenedOperation>)> done) override;
+  void Open(OpenRequest request, std::function<void(absl::StatusOr<OpenedOperation>)> done) override;
   void Run(uint64_t handle, base::Bytes request, std::function<void(absl::StatusOr<base::Bytes>)> done) override;
+
+  void Check(std::function<void(absl::Status)> done) override;
+  std::optional<uint64_t> NextReady() override;
+  Start OpenOn(uint64_t circuit, const overlay::NodeId& point, const std::vector<keys::PublicKey>& avoid,
+               std::function<void(absl::StatusOr<OpenedOperation>)> done) override;
+  void Learn(const overlay::NodeId& point) override;
 
   size_t ready() const { return pool_.ready(); }
   // Processes known besides the own one.
@@ -54,6 +60,7 @@ class CircuitOperations : public Operations {
   struct Opened {
     uint64_t circuit;
     absl::Time until;
+    bool once;  // the circuit serves this operation alone
   };
   using OperationRef = std::shared_ptr<Operation>;
   using LookupRef = std::shared_ptr<LookupTask>;
@@ -68,6 +75,10 @@ class CircuitOperations : public Operations {
   void Reach(const OperationRef& operation, uint64_t circuit, const keys::PublicKey& target);
   void OnReached(const OperationRef& operation, uint64_t circuit, const keys::PublicKey& target,
                  const absl::StatusOr<StepResult>& result);
+  std::optional<overlay::Descriptor> DescriptorOf(const keys::PublicKey& target) const;
+  OpenedOperation Remember(uint64_t circuit, bool once, const keys::PublicKey& target, const HopAdded& hop,
+                           const std::vector<keys::PublicKey>& responsible);
+  absl::Status TooFew() const;
   void Retry(const OperationRef& operation, absl::Status why);
   void Finish(const OperationRef& operation, absl::StatusOr<OpenedOperation> result);
 

@@ -29,6 +29,17 @@ std::optional<uint64_t> CircuitPool::Take(const base::Bytes& isolation, const Fi
   return clean_circuit;
 }
 
+std::optional<uint64_t> CircuitPool::FirstClean(const Fits& fits, absl::Time now) const {
+  std::optional<uint64_t> first;
+  absl::Time ends = absl::InfiniteFuture();
+  for (const auto& [circuit, pooled] : circuits_) {
+    if (pooled.busy || pooled.isolation.has_value() || now > pooled.until || pooled.until >= ends || !fits(circuit)) continue;
+    first = circuit;
+    ends = pooled.until;
+  }
+  return first;
+}
+
 void CircuitPool::Release(uint64_t circuit) {
   const auto found = circuits_.find(circuit);
   if (found != circuits_.end()) found->second.busy = false;

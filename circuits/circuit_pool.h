@@ -27,6 +27,8 @@ class CircuitPool {
   void Remove(uint64_t circuit) { circuits_.erase(circuit); }
   // An idle circuit of that key that fits; else a clean one, which is the key's from now on. It is busy until Release.
   std::optional<uint64_t> Take(const base::Bytes& isolation, const Fits& fits, absl::Time now);
+  // The clean circuit that fits and ends soonest; it stays where it is.
+  std::optional<uint64_t> FirstClean(const Fits& fits, absl::Time now) const;
   void Release(uint64_t circuit);
   // Idle circuits whose time is over, or the first of them beyond kIdlePooledMax: the caller closes them.
   std::vector<uint64_t> TakeExpired(absl::Time now);

@@ -28,8 +28,9 @@ CircuitsDriver::CircuitsDriver(CircuitsOptions options, base::EventLoop& loop, o
       own_(options_.network, loop, links, table_, rng),
       builder_(options_.network, options_.own_key, loop, own_, view_, book_, pool_, guards_, options_.introduce, rng),
       start_(options_.own_table, options_.bootstrap, loop, view_, book_, options_.introduce),
-      operations_({options_.network, options_.own_key, options_.ready_circuits, static_cast<bool>(options_.keep_relays)}, loop, own_, builder_, start_,
-                  view_, book_, rng),
+      operations_({options_.network, options_.own_key, options_.ready_circuits, options_.build_mean,
+                   static_cast<bool>(options_.keep_relays)},
+                  loop, own_, builder_, start_, view_, book_, rng),
       keep_timer_(loop, [this] { KeepRelays(); }),
       timer_(loop, [this] { Apply(relay_.OnTick(loop_.Now())); }) {
   links_.SetListener(this);

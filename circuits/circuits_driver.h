@@ -23,6 +23,7 @@ struct CircuitsOptions {
   overlay::Network network;
   IntroduceFunction introduce;  // IntroduceOver(...), introduce_over.h
   size_t ready_circuits = 0;    // own clean circuits kept built ahead: 2 for a node, 0 for one-shot
+  absl::Duration build_mean = absl::Seconds(2);  // between two ticks at which one may be built
 
   // Of a node or relay; own_key set means there is one.
   std::optional<keys::PublicKey> own_key;
@@ -60,6 +61,7 @@ class CircuitsDriver : private overlay::LinkListener {
   ~CircuitsDriver() override;
 
   Operations& operations() { return operations_; }
+  ReadyOperations& ready_operations() { return operations_; }
   CircuitsStats stats() const;
   // As for keep_relays: for whoever stops.
   base::Bytes EncodeRelays() const;

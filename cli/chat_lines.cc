@@ -85,12 +85,7 @@ class LineReader {
 class ChatLines : public CorrespondenceListener {
  public:
   ChatLines(const ChatPlan& plan, absl::Duration patience, TalkSession& session, OpenBook& open)
-      : plan_(plan),
-        patience_(patience),
-        session_(session),
-        open_(open),
-        to_(plan.who),
-        correspondence_(plan.pace, session, open, *this) {}
+      : plan_(plan), patience_(patience), session_(session), open_(open), to_(plan.who), correspondence_(session, open, *this) {}
 
   void Start() {
     correspondence_.Start();
@@ -134,6 +129,7 @@ class ChatLines : public CorrespondenceListener {
     trouble_ = status.trouble;
   }
   void OnTick() override {
+    correspondence_.SetFocus(to_);
     if (!ends_by_ || ended_) return;
     if (sending_ == 0 && waiting_.empty()) return Finish(NotDone());
     if (session_.loop().Now() < *ends_by_) return;

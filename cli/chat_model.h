@@ -79,7 +79,7 @@ struct PersonShown {
 };
 struct StatusShown {
   std::string mailbox, node;
-  std::string poll;     // "poll in ~4 s", "polling"
+  std::string poll;     // "poll in ~4 s", "polling", "fast clock"
   std::string trouble;  // what does not work at the moment; empty: nothing
 };
 

@@ -100,7 +100,7 @@ class ChatScreen : public CorrespondenceListener {
         session_(session),
         screen_(screen),
         model_(absl::LocalTimeZone(), plan.ascii),
-        correspondence_(plan.pace, session, open, *this) {}
+        correspondence_(session, open, *this) {}
 
   void Start() {
     model_.SetSize(screen_.rows(), screen_.columns());
@@ -138,6 +138,8 @@ class ChatScreen : public CorrespondenceListener {
   }
   void OnStatus(const StatusShown& status) override { model_.SetStatus(status); }
   void OnTick() override {
+    const ChatModel::ThreadId& open = model_.open();
+    correspondence_.SetFocus(open.kind == ChatModel::Kind::kContact ? std::optional(open.key) : std::nullopt);
     if (suspended_) return;
     screen_.FollowSize();  // ncurses may have done so itself
     model_.SetSize(screen_.rows(), screen_.columns());

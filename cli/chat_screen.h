@@ -14,7 +14,6 @@ namespace cli {
 
 struct ChatPlan {
   std::string network;
-  absl::Duration pace;                 // mean time between two rounds of reading
   std::optional<keys::PublicKey> who;  // the thread to begin with
   bool ascii = false;
   bool color = true;

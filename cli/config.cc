@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "chat/traffic_clock.h"
 #include "cli/errors.h"
 #include "cli/home.h"
 #include "cli/suggestion.h"
@@ -39,6 +40,8 @@ bool IsDuration(const std::string& value) { return ParseDuration(value).has_valu
 bool IsSize(const std::string& value) { return ParseBytes(value).value_or(0) > 0; }
 bool IsColor(const std::string& value) { return value == "auto" || value == "always" || value == "never"; }
 
+bool IsProfile(const std::string& value) { return chat::ParseProfile(value).has_value(); }
+
 const Key kKeys[] = {
     {"node", "listen", &Config::listen, IsHostPort, "\"HOST:PORT\""},
     {"node", "advertise", &Config::advertise, IsHostPort, "\"HOST:PORT\""},
@@ -46,6 +49,7 @@ const Key kKeys[] = {
     {"node", "network", &Config::network, IsAnything, "a name in quotes"},
     {"node", "join_timeout", &Config::join_timeout, IsDuration, "a duration as \"30s\""},
     {"store", "max_bytes", &Config::max_bytes, IsSize, "a size as \"2 GiB\""},
+    {"chat", "profile", &Config::profile, IsProfile, "\"off\", \"low\", \"normal\" or \"fast\""},
     {"ui", "color", &Config::color, IsColor, "\"auto\", \"always\" or \"never\""},
     {"ui", "notify_command", &Config::notify_command, IsAnything, "a command in quotes"},
     {"log", "level", &Config::log_level, IsAnything, "a level as \"info\""},
@@ -110,7 +114,7 @@ absl::Status ReadSection(const std::string& file, const std::string& section, co
 
 absl::StatusOr<Config> ReadTable(const std::string& file, const toml::table& table) {
   Config config;
-  const std::vector<std::string> sections = {"node", "store", "ui", "log"};
+  const std::vector<std::string> sections = {"node", "store", "chat", "ui", "log"};
   for (const auto& [name, node] : table) {
     const std::string section(name.str());
     if (std::find(sections.begin(), sections.end(), section) == sections.end()) return Unknown(file, name, section, sections);

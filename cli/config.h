@@ -4,6 +4,7 @@
 //   [node]  listen = "localhost:10001"   advertise = "203.0.113.5:10001"   bootstrap = ["localhost:10001"]   # [] = create a ring
 //           network = "local"            join_timeout = "30s"
 //   [store] max_bytes = "2 GiB"         # of records; beyond it the node takes no more
+//   [chat]  profile = "normal"           # off | low | normal | fast: the clock of a node, and of `chat` without one
 //   [ui]    color = "auto"               # auto | always | never
 //           notify_command = "..."      # what `chat` runs when something new comes, without its text
 //   [log]   level = "info"               # as BULBIL_LOG
@@ -21,7 +22,7 @@
 namespace cli {
 
 struct Config {
-  std::optional<std::string> listen, advertise, network, join_timeout, max_bytes, color, notify_command, log_level;
+  std::optional<std::string> listen, advertise, network, join_timeout, max_bytes, profile, color, notify_command, log_level;
   std::optional<std::vector<std::string>> bootstrap;
 };
 

@@ -12,6 +12,7 @@
 #include "cli/errors.h"
 #include "cli/json.h"
 #include "cli/people_screens.h"
+#include "cli/send_clock.h"
 #include "cli/talk_errors.h"
 #include "cli/talk_session.h"
 #include "cli/terminal.h"
@@ -71,6 +72,7 @@ class Rounds {
         open_(open),
         to_(to),
         id_(id),
+        patience_(patience),
         until_(session.loop().Now() + patience),
         progress_(progress),
         timer_(session.loop(), [this] { Again(); }) {}
@@ -92,13 +94,18 @@ class Rounds {
     if (!resumed.ok()) return End(resumed);
     session_.exchange().Run(
         // What arrives by this round is for the next poll to show.
-        {.book = &open_.book(), .inbox = &open_.inbox(), .read = false, .mark_shown = false},
+        {.book = &open_.book(), .inbox = &open_.inbox(), .read = false, .mark_shown = false, .deadline = RoundMax()},
         [this](const chat::ContactBook::Change&) {
           const chat::Outgoing* message = Find();
           if (message != nullptr && message->IsFile()) progress_.Show(*message);
           return absl::OkStatus();
         },
         [this](const absl::StatusOr<chat::ExchangeResult>& result) { Judge(result.status()); });
+  }
+  // On a clock one round is all there is to wait for, however long it takes.
+  absl::Duration RoundMax() const {
+    if (session_.profile() == chat::Profile::kOff) return chat::ExchangeRequest().deadline;
+    return patience_ > absl::ZeroDuration() ? patience_ : chat::kTurnMax;
   }
   void Judge(const absl::Status& round) {
     const chat::Outgoing* message = Find();
@@ -121,6 +128,7 @@ class Rounds {
   OpenBook& open_;
   const keys::PublicKey to_;
   const chat::MessageId id_;
+  const absl::Duration patience_;
   const absl::Time until_;
   Progress& progress_;
   base::Timer timer_;
@@ -159,6 +167,7 @@ absl::Status SendToContact(const Invocation& invocation, const Context& context,
                            base::Bytes bytes, std::string file_name) {
   ASSIGN_OR_RETURN(const absl::Duration patience, PatienceOf(invocation.talk));
   const absl::Time start = absl::Now();
+  const size_t boxes = 1 + bytes.size() / chat::kBoxTextMax;
   const auto id = file_name.empty() ? open.book().Send(contact.key, std::move(bytes), start)
                                     : open.book().SendFile(contact.key, std::move(file_name), std::move(bytes), start);
   if (absl::IsFailedPrecondition(id.status())) {
@@ -169,12 +178,13 @@ absl::Status SendToContact(const Invocation& invocation, const Context& context,
   }
   if (!id.ok()) return Fail({.exit = Exit::kRefused, .what = std::string(id.status().message())});
   RETURN_IF_ERROR(open.Save());
-  ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, TalkSession::Open(invocation, context));
+  ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, OpenForSending(invocation, context, boxes));
   absl::Status outcome;
   {
     Progress progress(context);
     outcome = Rounds(*session, open, contact.key, *id, patience, progress).Run();
   }
+  SayWhatNowShows("Sent", *session, context);
   if (open.released()) return outcome;  // the book could not be taken again
   const chat::Conversation* talk = open.book().FindConversation(contact.key);
   const chat::Outgoing* found = talk == nullptr ? nullptr : talk->outbox().Find(*id);

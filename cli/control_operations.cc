@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "chat/clocked_operations_driver.h"
 #include "cli/control_client.h"
 #include "proto/control.pb.h"
 
@@ -49,16 +50,18 @@ absl::StatusOr<circuits::OpenedOperation> Decode(const OpenOperationReply& reply
 
 }  // namespace
 
-ControlOperations::ControlOperations(overlay::RpcClient& client, std::string socket)
-    : client_(client), node_(ControlTarget(socket)) {}
+ControlOperations::ControlOperations(overlay::RpcClient& client, std::string socket, bool now)
+    : client_(client), node_(ControlTarget(socket)), now_(now) {}
 
-void ControlOperations::Open(const overlay::NodeId& point, base::Bytes isolation, std::vector<keys::PublicKey> avoid,
-                             std::function<void(absl::StatusOr<circuits::OpenedOperation>)> done) {
-  bulbil::v1::OpenOperationRequest request;
-  request.set_point(base::ToString(point.view()));
-  request.set_isolation(base::ToString(isolation));
-  for (const keys::PublicKey& node : avoid) request.add_avoid(base::ToString(node.view()));
-  client_.Call(node_, ControlMethod("OpenOperation"), request.SerializeAsString(), kControlOpenTimeout,
+void ControlOperations::Open(circuits::OpenRequest request, std::function<void(absl::StatusOr<circuits::OpenedOperation>)> done) {
+  bulbil::v1::OpenOperationRequest message;
+  message.set_point(base::ToString(request.point.view()));
+  message.set_isolation(base::ToString(request.isolation));
+  for (const keys::PublicKey& node : request.avoid) message.add_avoid(base::ToString(node.view()));
+  message.set_purpose(static_cast<uint32_t>(request.purpose));
+  message.set_now(now_);
+  const absl::Duration timeout = kControlOpenTimeout + (now_ ? absl::ZeroDuration() : chat::kTurnMax);
+  client_.Call(node_, ControlMethod("OpenOperation"), message.SerializeAsString(), timeout,
                [this, done = std::move(done)](absl::StatusOr<overlay::RpcAnswer> answer) { done(OnOpened(std::move(answer))); });
 }
 

@@ -12,7 +12,7 @@
 namespace cli {
 
 // Longer than the node's own limits for a circuit (30 s) and an answer (10 s), so that its reason arrives instead of our
-// impatience.
+// impatience. What waits for the clock has an hour more (chat::kTurnMax).
 inline constexpr absl::Duration kControlOpenTimeout = absl::Seconds(35), kControlRunTimeout = absl::Seconds(15);
 inline constexpr size_t kOpenHandlesMax = 256;  // opened and never run; the node forgets them after 10 s anyway
 
@@ -22,10 +22,10 @@ inline constexpr char kNodeRefuses[] = "the node serves no client commands";
 
 class ControlOperations : public circuits::Operations {
  public:
-  ControlOperations(overlay::RpcClient& client, std::string socket);
+  // `now`: at once; else at the ticks of the node's clock, if it has one.
+  ControlOperations(overlay::RpcClient& client, std::string socket, bool now);
 
-  void Open(const overlay::NodeId& point, base::Bytes isolation, std::vector<keys::PublicKey> avoid,
-            std::function<void(absl::StatusOr<circuits::OpenedOperation>)> done) override;
+  void Open(circuits::OpenRequest request, std::function<void(absl::StatusOr<circuits::OpenedOperation>)> done) override;
   void Run(uint64_t handle, base::Bytes request, std::function<void(absl::StatusOr<base::Bytes>)> done) override;
 
  private:
@@ -33,6 +33,7 @@ class ControlOperations : public circuits::Operations {
 
   overlay::RpcClient& client_;
   const overlay::RpcTarget node_;
+  const bool now_;
   uint64_t last_handle_ = 0;
   absl::flat_hash_map<uint64_t, std::string> handles_;  // ours -> the node's
 };

@@ -16,6 +16,8 @@ namespace {
 namespace v1 = bulbil::v1;
 using overlay::RpcResponder;
 
+constexpr uint64_t kOfClock = uint64_t{1} << 63;  // in a handle: who opened it
+
 void Respond(const RpcResponder& respond, const google::protobuf::MessageLite& reply) { respond(reply.SerializeAsString()); }
 
 const char* RoleName(overlay::Role role) { return role == overlay::Role::kRelay ? "relay" : "node"; }
@@ -62,9 +64,15 @@ void ControlService::Register(const char* name, bool for_people, Action<Request>
 }
 
 ControlService::ControlService(overlay::RpcServer& server, base::EventLoop& loop, overlay::RingDriver& ring, dht::DhtDriver& dht,
-                               circuits::CircuitsDriver& circuits, overlay::Role role,
+                               circuits::CircuitsDriver& circuits, circuits::Operations* clock, overlay::Role role,
                                std::function<void(v1::StatusReply&)> fill_status)
-    : server_(server), loop_(loop), ring_(ring), dht_(dht), circuits_(circuits), is_relay_(role == overlay::Role::kRelay) {
+    : server_(server),
+      loop_(loop),
+      ring_(ring),
+      dht_(dht),
+      circuits_(circuits),
+      clock_(clock),
+      is_relay_(role == overlay::Role::kRelay) {
   Register<v1::StatusRequest>("Status", /*for_people=*/false, [fill_status](const auto&, const RpcResponder& respond) {
     v1::StatusReply reply;
     fill_status(reply);
@@ -80,34 +88,48 @@ ControlService::ControlService(overlay::RpcServer& server, base::EventLoop& loop
   Register<v1::DhtGetRequest>("DhtGet", /*for_people=*/true,
                               [this](const auto& request, const RpcResponder& respond) { DhtGet(request.key(), respond); });
   Register<v1::OpenOperationRequest>(
-      "OpenOperation", /*for_people=*/true, [this](const auto& request, const RpcResponder& respond) {
-        if (request.point().size() != 32) return respond(absl::InvalidArgumentError("no point"));
-        const overlay::NodeId point{base::ByteReader(base::AsBytes(request.point())).Array<32>()};
-        circuits_.operations().Open(point, base::ToBytes(base::AsBytes(request.isolation())), NodeKeys(request.avoid()),
-                                    [this, respond](absl::StatusOr<circuits::OpenedOperation> opened) {
-                                      if (absl::IsFailedPrecondition(opened.status())) {  // too few nodes: the number goes along
-                                        v1::OpenOperationReply reply;
-                                        reply.set_known_nodes(static_cast<uint32_t>(circuits_.stats().known_nodes));
-                                        return Respond(respond, reply);
-                                      }
-                                      if (!opened.ok()) return respond(opened.status());
-                                      Respond(respond, OpenedReply(*opened));
-                                    });
-      });
+      "OpenOperation", /*for_people=*/true,
+      [this](const auto& request, const RpcResponder& respond) { OpenOperation(request, respond); });
   Register<v1::RunOperationRequest>("RunOperation", /*for_people=*/true,
-                                    [this](const auto& request, const RpcResponder& respond) {
-                                      if (request.handle().size() != 8) return respond(absl::InvalidArgumentError("no handle"));
-                                      if (request.request().size() > circuits::kEndpointPayloadMax)
-                                        return respond(absl::InvalidArgumentError("request too long"));
-                                      circuits_.operations().Run(base::ByteReader(base::AsBytes(request.handle())).U64(),
-                                                                 base::ToBytes(base::AsBytes(request.request())),
-                                                                 [respond](absl::StatusOr<base::Bytes> answer) {
-                                                                   if (!answer.ok()) return respond(answer.status());
-                                                                   v1::RunOperationReply reply;
-                                                                   reply.set_answer(base::ToString(*answer));
-                                                                   Respond(respond, reply);
-                                                                 });
-                                    });
+                                    [this](const auto& request, const RpcResponder& respond) { RunOperation(request, respond); });
+}
+
+void ControlService::OpenOperation(const v1::OpenOperationRequest& message, const RpcResponder& respond) {
+  if (message.point().size() != 32) return respond(absl::InvalidArgumentError("no point"));
+  if (message.purpose() > static_cast<uint32_t>(circuits::Purpose::kListing)) {
+    return respond(absl::InvalidArgumentError("no purpose"));
+  }
+  circuits::OpenRequest request{.point = {base::ByteReader(base::AsBytes(message.point())).Array<32>()},
+                                .isolation = base::ToBytes(base::AsBytes(message.isolation())),
+                                .avoid = NodeKeys(message.avoid()),
+                                .purpose = static_cast<circuits::Purpose>(message.purpose())};
+  const bool clocked = clock_ != nullptr && !message.now();
+  circuits::Operations& operations = clocked ? *clock_ : circuits_.operations();
+  operations.Open(std::move(request), [this, clocked, respond](absl::StatusOr<circuits::OpenedOperation> opened) {
+    if (absl::IsFailedPrecondition(opened.status())) {  // too few nodes: the number goes along
+      v1::OpenOperationReply reply;
+      reply.set_known_nodes(static_cast<uint32_t>(circuits_.stats().known_nodes));
+      return Respond(respond, reply);
+    }
+    if (!opened.ok()) return respond(opened.status());
+    if (clocked) opened->handle |= kOfClock;
+    Respond(respond, OpenedReply(*opened));
+  });
+}
+
+void ControlService::RunOperation(const v1::RunOperationRequest& message, const RpcResponder& respond) {
+  if (message.handle().size() != 8) return respond(absl::InvalidArgumentError("no handle"));
+  if (message.request().size() > circuits::kEndpointPayloadMax) return respond(absl::InvalidArgumentError("request too long"));
+  const uint64_t handle = base::ByteReader(base::AsBytes(message.handle())).U64();
+  const bool clocked = clock_ != nullptr && (handle & kOfClock) != 0;
+  circuits::Operations& operations = clocked ? *clock_ : circuits_.operations();
+  operations.Run(handle & ~kOfClock, base::ToBytes(base::AsBytes(message.request())),
+                 [respond](absl::StatusOr<base::Bytes> answer) {
+                   if (!answer.ok()) return respond(answer.status());
+                   v1::RunOperationReply reply;
+                   reply.set_answer(base::ToString(*answer));
+                   Respond(respond, reply);
+                 });
 }
 
 void ControlService::RingShow(const RpcResponder& respond) {

@@ -14,6 +14,8 @@
 #include "overlay/rpc.h"
 
 namespace bulbil::v1 {
+class OpenOperationRequest;
+class RunOperationRequest;
 class StatusReply;
 }
 
@@ -22,8 +24,10 @@ namespace cli {
 class ControlService {
  public:
   // All references outlive the service, and the service outlives every handler that `server` may still run.
+  // `clock`: takes operations that are not asked for at once; null where there is none.
   ControlService(overlay::RpcServer& server, base::EventLoop& loop, overlay::RingDriver& ring, dht::DhtDriver& dht,
-                 circuits::CircuitsDriver& circuits, overlay::Role role, std::function<void(bulbil::v1::StatusReply&)> fill_status);
+                 circuits::CircuitsDriver& circuits, circuits::Operations* clock, overlay::Role role,
+                 std::function<void(bulbil::v1::StatusReply&)> fill_status);
 
  private:
   template <class Request>
@@ -32,6 +36,8 @@ class ControlService {
   template <class Request>
   void Register(const char* name, bool for_people, Action<Request> action);
 
+  void OpenOperation(const bulbil::v1::OpenOperationRequest& request, const overlay::RpcResponder& respond);
+  void RunOperation(const bulbil::v1::RunOperationRequest& request, const overlay::RpcResponder& respond);
   void RingShow(const overlay::RpcResponder& respond);
   void RingLookup(const std::string& point, const overlay::RpcResponder& respond);
   void DhtPut(const std::string& value, const overlay::RpcResponder& respond);
@@ -42,6 +48,7 @@ class ControlService {
   overlay::RingDriver& ring_;
   dht::DhtDriver& dht_;
   circuits::CircuitsDriver& circuits_;
+  circuits::Operations* const clock_;
   const bool is_relay_;
 };
 

@@ -15,8 +15,8 @@
 
 namespace cli {
 
-Correspondence::Correspondence(absl::Duration pace, TalkSession& session, OpenBook& open, CorrespondenceListener& listener)
-    : pace_(pace), session_(session), open_(open), listener_(listener), timer_(session.loop(), [this] { Tick(); }) {}
+Correspondence::Correspondence(TalkSession& session, OpenBook& open, CorrespondenceListener& listener)
+    : session_(session), open_(open), listener_(listener), timer_(session.loop(), [this] { Tick(); }), turns_(session.rng()) {}
 
 void Correspondence::Start() {
   door_due_ = round_due_ = sweep_due_ = session_.loop().Now();
@@ -34,13 +34,14 @@ void Correspondence::Tick() {
   const absl::Time now = session_.loop().Now();
   if (open_.released()) {
     Resume();
-  } else if (Idle() && jobs_.empty() && !end_ && open_.Wanted()) {
+  } else if (jobs_.empty() && !end_ && open_.Wanted() && (Idle() || Yield())) {
     open_.Release();
   }
   if (!open_.released() && !end_) {
     SweepIfDue();
     if (!polling_ && now >= door_due_ && !open_.Wanted()) PollDoor();
-    if (now >= round_due_) Converse(/*read=*/true);
+    if (OnClock()) ReadNext();
+    if (!OnClock() && now >= round_due_) Converse(/*read=*/true);
     const bool puts = open_.book().NextDue() <= session_.loop().WallNow() && now >= puts_due_;
     if (puts && !session_.exchange().running()) Converse(/*read=*/false);
     TellStates();
@@ -102,6 +103,7 @@ void Correspondence::Seen(std::vector<chat::MessageId> ids) {
 
 void Correspondence::PollNow() {
   door_due_ = round_due_ = session_.loop().Now();
+  turns_.Restart();
   timer_.Reset(session_.loop().Now());
 }
 
@@ -155,14 +157,45 @@ void Correspondence::SweepIfDue() {
 
 // ---- the boxes
 
+// Gives up what waits for a tick. False if something is being written just now.
+bool Correspondence::Yield() {
+  if (!OnClock() || !session_.client().DropPolls()) return false;
+  polling_ = false;
+  return session_.exchange().Drop();
+}
+
+// On a clock: the next turn begins when the last one is over.
+void Correspondence::ReadNext() {
+  const absl::Time now = session_.loop().Now();
+  if (session_.exchange().running() || now < puts_due_ || open_.Wanted()) return;
+  std::vector<keys::PublicKey> contacts;
+  for (const auto& [key, conversation] : open_.book().conversations()) {
+    if (conversation.has_session() && conversation.standing() == chat::Standing::kContact) contacts.push_back(key);
+  }
+  const auto turn = turns_.Next(contacts, focus_, now);
+  if (!turn) return;
+  open_.book().SetFocus(focus_);
+  Exchange({.turn = turn});
+}
+
 void Correspondence::Converse(bool read) {
-  if (read) round_due_ = session_.loop().Now() + Pause(std::max(pace_, open_.book().contacts().size() * kPacePerContact));
+  const auto pace = std::max(kPaceOffClock, open_.book().contacts().size() * kPacePerContact);
+  if (read) round_due_ = session_.loop().Now() + Pause(pace);
   if (session_.exchange().Nudge()) {
     read_due_ = read_due_ || read;
     return;
   }
+  Exchange({.read = read});
+}
+
+void Correspondence::Exchange(const chat::ExchangeRequest& what) {
+  chat::ExchangeRequest request = what;
+  request.book = &open_.book();
+  request.inbox = &open_.inbox();
+  request.mark_shown = false;
+  if (OnClock()) request.deadline = absl::Hours(24);  // its operations end by themselves
   session_.exchange().Run(
-      {.book = &open_.book(), .inbox = &open_.inbox(), .read = read, .mark_shown = false},
+      request,
       [this](const chat::ContactBook::Change& change) {
         OnChange(change);
         return absl::OkStatus();
@@ -245,6 +278,7 @@ void Correspondence::TellStatus() {
   status.node = session_.way();
   const absl::Duration left = std::max(absl::Seconds(1), round_due_ - session_.loop().Now());
   status.poll = Idle() ? absl::StrCat("poll in ~", absl::ToInt64Seconds(left), " s") : "polling";
+  if (OnClock()) status.poll = absl::StrCat(chat::NameOf(session_.profile()), " clock");
   status.trouble = open_.released() ? "another command uses the book: what you write waits for it" : trouble_;
   listener_.OnStatus(status);
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // cli/correspondence.h — an identity's conversations while a chat runs: reads, sends what is written, and tells.
 //
-// Two things go on side by side: the door is polled as by `poll --watch`, and the boxes of all contacts are read in rounds, whose
-// moments are exponential around the pace: when something is read tells nothing of what was typed or came. What is written leaves
-// with the round that runs, or with one of its own, at once. While nothing is under way and another command wants the book it may
-// have it (open_book.h); what is written meanwhile waits here.
+// Two things go on side by side: the door is polled, as by `poll --watch`, and the boxes of contacts are read. On a clock
+// (TalkSession::profile) there is always somebody's turn (reading_turns.h), the contact in focus each second time, and everything
+// waits for a tick, what is written too. Without one all contacts are read in rounds, whose moments are exponential around
+// kPaceOffClock: when something is read tells nothing of what was typed or came; what is written leaves at once. When another
+// command wants the book it may have it (open_book.h): off the clock while nothing is under way; on it, what waits for a tick is
+// given up and asked for again later. What is written meanwhile waits here.
 // Everything on the session's loop; the listener is called from it, and after Start only.
 #pragma once
 
@@ -24,6 +26,7 @@ namespace cli {
 inline constexpr absl::Duration kTick = absl::Milliseconds(200);            // how often it looks what is due
 inline constexpr absl::Duration kSweepEvery = absl::Seconds(5);             // looks what disappears
 inline constexpr absl::Duration kTroublePause = absl::Seconds(5);           // after a round that failed
+inline constexpr absl::Duration kPaceOffClock = absl::Seconds(2);           // between two rounds
 inline constexpr absl::Duration kPacePerContact = absl::Milliseconds(500);  // a round of many contacts takes longer
 inline constexpr absl::Duration kEndPatience = absl::Seconds(5);            // for what is being written when the chat ends
 
@@ -43,8 +46,8 @@ class CorrespondenceListener {
 
 class Correspondence {
  public:
-  // All outlive it. `pace`: the mean time between two rounds of reading.
-  Correspondence(absl::Duration pace, TalkSession& session, OpenBook& open, CorrespondenceListener& listener);
+  // All outlive it.
+  Correspondence(TalkSession& session, OpenBook& open, CorrespondenceListener& listener);
 
   void Start();
   // Does it with the book, now or as soon as another command gives it back; what changed leaves at once.
@@ -53,6 +56,8 @@ class Correspondence {
   // A person has looked at these.
   void Seen(std::vector<chat::MessageId> ids);
   void PollNow();
+  // The contact that a person looks at; nobody: none.
+  void SetFocus(const std::optional<keys::PublicKey>& peer) { focus_ = peer; }
   // Calls `done` once nothing is half written; then the session may end.
   void End(std::function<void()> done);
 
@@ -61,6 +66,10 @@ class Correspondence {
   void Resume();
   bool Idle() const { return !polling_ && !session_.exchange().running(); }
   void PollDoor();
+  bool OnClock() const { return session_.profile() != chat::Profile::kOff; }
+  bool Yield();
+  void ReadNext();
+  void Exchange(const chat::ExchangeRequest& request);
   void Converse(bool read);
   void OnChange(const chat::ContactBook::Change& change);
   void AfterRound(const absl::Status& outcome);
@@ -72,11 +81,12 @@ class Correspondence {
   void TellStatus();
   absl::Duration Pause(absl::Duration mean);
 
-  const absl::Duration pace_;
   TalkSession& session_;
   OpenBook& open_;
   CorrespondenceListener& listener_;
   base::Timer timer_;
+  chat::ReadingTurns turns_;
+  std::optional<keys::PublicKey> focus_;
   absl::Time door_due_, round_due_, puts_due_, sweep_due_;
   bool polling_ = false;
   bool reload_due_ = false;  // a poll has kept handshakes

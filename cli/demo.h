@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "chat/traffic_clock.h"
 #include "cli/home.h"
 
 namespace cli {
@@ -22,6 +23,7 @@ struct UpOptions {
   int nodes = 8;
   uint16_t first_port = 10001;  // the next ones follow
   Home home{"/"};
+  chat::Profile profile = chat::Profile::kOff;  // of every node's clock
   bool json = false;
 };
 // Keeps the nodes, of the network "local", running until SIGTERM or SIGINT.

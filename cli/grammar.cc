@@ -74,6 +74,7 @@ const std::vector<RootOption>& RootOptions() {
       {"--listen", {Command::kNode, Command::kRelay}},
       {"--advertise", {Command::kNode, Command::kRelay}},
       {"--join-timeout", {Command::kNode, Command::kRelay}},
+      {"--profile", {Command::kNode, Command::kUp, Command::kChat}},
       {"--unsafe-log", {Command::kNode, Command::kRelay, Command::kUp}},
       {"--bootstrap", {Command::kNode, Command::kRelay, Command::kSend, Command::kPoll, Command::kChat, Command::kDoctor}},
       {"--network",
@@ -204,6 +205,7 @@ class Grammar {
     Value(app_, "--advertise", flags.advertise);
     Value(app_, "--network", flags.network);
     Value(app_, "--join-timeout", flags.join_timeout);
+    Value(app_, "--profile", flags.profile);
     app_.add_option("--bootstrap", flags.bootstrap)->expected(1)->take_all();
   }
   void AddNodes() {
@@ -240,7 +242,6 @@ class Grammar {
     chat.add_option("NAME", flags.to);
     chat.add_flag("--line", flags.line);
     chat.add_flag("--ascii", flags.ascii);
-    Value(chat, "--profile", flags.profile);
     AddPassphrase(chat, flags.passphrase_fd, flags.passphrase_file);
   }
   void AddPeople() {

@@ -70,7 +70,7 @@ struct GlobalFlags {
   bool json = false, quiet = false, no_input = false, unsafe_log = false;
 };
 struct RunFlags {
-  std::string port, listen, advertise, network, join_timeout;
+  std::string port, listen, advertise, network, join_timeout, profile;
   std::vector<std::string> bootstrap;
 };
 struct KeysFlags {
@@ -84,7 +84,6 @@ struct TalkFlags {
   std::string wait;
   bool sign = false, anonymous = false, reply = false, watch = false, now = false;
   bool line = false, ascii = false;  // of chat
-  std::string profile;
   std::string exec;  // of poll
   std::string file;  // of send
   std::string passphrase_fd, passphrase_file;

@@ -88,6 +88,12 @@ A full node: member of the ring, stores records for others, relays their circuit
   bulbil                                    first node: creates a ring on localhost:10001
   bulbil --port 10002                       second node: joins it
   bulbil --port 10003 -vvv                  third node, showing every call
+
+With five nodes or more it makes an operation of your own at the ticks of a clock, real or cover, so that who watches its link
+cannot tell whether you talk.
+
+  --profile NAME         low (an operation every 60 s on average, 30.9 MiB a day), normal (10 s, 185.6 MiB; the default), fast
+                         (0.5 s, 3.6 GiB), or off: what you do is done at once, and seen
 )"},
     {Command::kRelay, "relay", R"(usage: bulbil relay --port PORT [--bootstrap HOST:PORT]...
 
@@ -110,6 +116,7 @@ Keeps a local network running until Ctrl-C, to play with from another terminal.
 options
   --nodes N              nodes in the network (8)
   --port PORT            port of the first; the others follow (10001)
+  --profile NAME         a clock for each of them: low, normal or fast (off: nothing leaves this machine)
   --unsafe-log           whole addresses and ids in the log; warns
 )"},
     {Command::kSend, "send", R"(usage: bulbil send NAME|ADDRESS [-m TEXT | < stdin | --file FILE] [--sign]
@@ -131,12 +138,14 @@ options
   --reply                no sender, but a way to answer for two weeks: a conversation of its own, as an identity made for this note;
                          your polls look for the answer. Who answers does so under their own address
   --wait TIME            to a contact: try for so long until it is stored, then exit 6
-  --now                  send at once and say what that shows; without it, too, nothing is held back yet
+  --now                  at once, beside the clock of the node (bulbil help node), and say what that shows. Without it what is
+                         sent waits for its ticks, where there is a node with a clock
   --as NAME              sign as this identity (BULBIL_IDENTITY)
 )"},
     {Command::kPoll, "poll", R"(usage: bulbil poll [--wait TIME | --watch]      (also: recv, receive)
 
 Fetches new messages of an identity and shows each once: notes, what contacts wrote, and requests of strangers. Sends what waits.
+All of it at once, beside the clock: who watches this machine's link sees that something was read then. `chat` keeps to the clock.
 
 options
   --as NAME              read as this identity (BULBIL_IDENTITY)
@@ -145,7 +154,7 @@ options
   --exec COMMAND         run it in a shell for every message, whose JSON it reads from stdin, instead of printing. If it fails
                          the poll ends with 5, and the next one begins with that message
 )"},
-    {Command::kChat, "chat", R"(usage: bulbil chat [NAME] [--line] [--ascii] [--profile low|normal|fast]
+    {Command::kChat, "chat", R"(usage: bulbil chat [NAME] [--line] [--ascii] [--profile off|low|normal|fast]
 
 Contacts, what was said, and what you write, on the whole screen; F1 shows the keys. Marks of your messages: · waits here,
 ↑ on its way, ✓ stored, ✓✓ it is on the other side's disk (if it has turned receipts on), ✗ expired.
@@ -157,7 +166,8 @@ options
   --line                 no control of the screen: one line for everything, "@bob text" to write. So it is by itself where the
                          input or the output is no terminal, or TERM=dumb
   --ascii                draw with ASCII alone
-  --profile NAME         how often it reads, on average: low every 45 s, normal every 10 s (the default), fast every 2 s
+  --profile NAME         without a node: the clock at whose ticks this process reads and sends (normal; bulbil help node).
+                         Through a node it is the node's clock. The contact that is open is read most often
   --as NAME              as this identity (BULBIL_IDENTITY)
 )"},
     {Command::kInvite, "invite", R"(usage: bulbil invite [--name NAME] [--qr] [--expires 24h]

@@ -20,10 +20,14 @@ circuits::IntroduceFunction Pinning(std::vector<overlay::RpcTarget> bootstrap, c
 }
 
 circuits::CircuitsOptions OptionsFor(const overlay::Network& network, const std::vector<overlay::RpcTarget>& bootstrap,
-                                     overlay::RpcClient& calls, base::EventLoop& loop) {
+                                     overlay::RpcClient& calls, base::EventLoop& loop, chat::Profile profile) {
   circuits::CircuitsOptions options;
   options.network = network;
   options.introduce = Pinning(bootstrap, circuits::IntroduceOver(network, calls, /*own_descriptor=*/nullptr, loop));
+  if (profile != chat::Profile::kOff) {
+    options.ready_circuits = chat::RatesOf(profile).ready;
+    options.build_mean = chat::RatesOf(profile).build_mean;
+  }
   for (const overlay::RpcTarget& target : bootstrap) options.bootstrap.push_back(target.address);
   return options;
 }
@@ -31,11 +35,13 @@ circuits::CircuitsOptions OptionsFor(const overlay::Network& network, const std:
 }  // namespace
 
 LightClient::LightClient(const overlay::Network& network, const std::vector<overlay::RpcTarget>& bootstrap,
-                         overlay::GrpcEventLoop& loop, base::Rng& rng)
+                         overlay::GrpcEventLoop& loop, base::Rng& rng, chat::Profile profile)
     : calls_(loop, rng, {}),
       directory_(network),
       links_(loop, rng, &directory_, {}),
-      circuits_(OptionsFor(network, bootstrap, calls_, loop), loop, links_, directory_, rng),
-      probe_(bootstrap, circuits::IntroduceOver(network, calls_, /*own_descriptor=*/nullptr, loop), loop) {}
+      circuits_(OptionsFor(network, bootstrap, calls_, loop, profile), loop, links_, directory_, rng),
+      probe_(bootstrap, circuits::IntroduceOver(network, calls_, /*own_descriptor=*/nullptr, loop), loop) {
+  if (profile != chat::Profile::kOff) clock_.emplace(profile, circuits_.ready_operations(), loop, rng, rng);
+}
 
 }  // namespace cli

@@ -5,9 +5,11 @@
 // The composition root of `send` and `poll` without a node: links, directory and circuits on one event loop.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "base/rng.h"
+#include "chat/clocked_operations_driver.h"
 #include "circuits/circuits_driver.h"
 #include "cli/bootstrap_probe.h"
 #include "overlay/directory.h"
@@ -22,10 +24,11 @@ namespace cli {
 class LightClient {
  public:
   // `bootstrap` is tried in turn; a target with a key is taken only if it proves it. Loop and rng outlive the client.
+  // `profile`: of its clock; kOff, as for what ends soon: none.
   LightClient(const overlay::Network& network, const std::vector<overlay::RpcTarget>& bootstrap, overlay::GrpcEventLoop& loop,
-              base::Rng& rng);
+              base::Rng& rng, chat::Profile profile = chat::Profile::kOff);
 
-  circuits::Operations& operations() { return circuits_.operations(); }
+  circuits::Operations& operations() { return clock_ ? static_cast<circuits::Operations&>(*clock_) : circuits_.operations(); }
   // Whether a bootstrap node answers at all within the time: without one, operations would only wait. Once; posted.
   void Reach(absl::Duration limit, std::function<void(absl::Status)> done) { probe_.Start(limit, std::move(done)); }
 
@@ -34,6 +37,7 @@ class LightClient {
   overlay::Directory directory_;
   overlay::GrpcLinks links_;
   circuits::CircuitsDriver circuits_;
+  std::optional<chat::ClockedOperations> clock_;
   BootstrapProbe probe_;
 };
 

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "chat/clocked_operations_driver.h"
 #include "chat/conversation_kinds.h"
 #include "chat/door_kinds.h"
 #include "chat/mailbox_endpoint.h"
@@ -36,7 +37,6 @@
 namespace cli {
 namespace {
 
-constexpr size_t kReadyCircuits = 2;  // built ahead for the node's own user
 constexpr uint32_t kWeakBelow = 32;   // independent nodes; design.md 11
 constexpr size_t kWeakBelowPrefixes = 3;
 
@@ -116,6 +116,7 @@ struct LocalNode::Parts {
   // Only a storing node has users whose circuits want a pool.
   bool KeepsRelays() const { return options.role == overlay::Role::kStoring; }
   circuits::CircuitsOptions CircuitsOptions();
+  bulbil::v1::TrafficStatus Traffic() const;
 
   const LocalNodeOptions options;
   keys::SystemRng rng;
@@ -138,6 +139,7 @@ struct LocalNode::Parts {
   std::unique_ptr<chat::MailboxEndpoint> mailbox;
   std::unique_ptr<circuits::ReportEndpoint> endpoint;
   std::unique_ptr<circuits::CircuitsDriver> circuits;
+  std::unique_ptr<chat::ClockedOperations> clock;  // null: none
   std::unique_ptr<ControlService> control;
   uint16_t port = 0;
   std::string advertised;
@@ -183,11 +185,13 @@ dht::DhtPorts LocalNode::Parts::StorePorts() {
 }
 
 circuits::CircuitsOptions LocalNode::Parts::CircuitsOptions() {
+  const chat::ClockRates rates = chat::RatesOf(options.profile);
   circuits::CircuitsOptions circuits_options = {
           .network = options.network,
           .introduce = circuits::IntroduceOver(
               options.network, client, [this] { return OwnDescriptor(); }, loop),
-          .ready_circuits = options.role == overlay::Role::kStoring ? kReadyCircuits : 0,
+          .ready_circuits = options.role == overlay::Role::kStoring ? rates.ready : 0,
+          .build_mean = rates.build_mean,
           .own_key = node_key.public_key(),
           .endpoint = endpoint.get(),
           .own_descriptor = [this] { return OwnDescriptor(); },
@@ -249,6 +253,24 @@ void LocalNode::Parts::BuildDrivers() {
   }
   circuits = std::make_unique<circuits::CircuitsDriver>(CircuitsOptions(), loop, links, directory, rng);
   links.ServeOn(*server);
+  if (options.role == overlay::Role::kStoring && options.profile != chat::Profile::kOff) {
+    clock = std::make_unique<chat::ClockedOperations>(options.profile, circuits->ready_operations(), loop, rng, rng);
+  }
+}
+
+bulbil::v1::TrafficStatus LocalNode::Parts::Traffic() const {
+  bulbil::v1::TrafficStatus traffic;
+  traffic.set_profile(chat::NameOf(clock ? options.profile : chat::Profile::kOff));
+  if (!clock) return traffic;
+  const chat::ClockStats stats = clock->stats();
+  const double operations = static_cast<double>(stats.real + stats.cover);
+  traffic.set_tick_s(absl::ToDoubleSeconds(chat::RatesOf(options.profile).tick_mean));
+  traffic.set_bytes_per_day(chat::BytesPerDay(options.profile));
+  traffic.set_operations(operations);
+  traffic.set_cover_percent(operations == 0 ? 0 : 100 * static_cast<double>(stats.cover) / operations);
+  traffic.set_left_out(static_cast<double>(stats.left_out));
+  traffic.set_waiting(static_cast<uint32_t>(stats.waiting));
+  return traffic;
 }
 
 LocalNode::LocalNode(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -265,9 +287,9 @@ absl::StatusOr<std::unique_ptr<LocalNode>> LocalNode::Create(const LocalNodeOpti
   parts->started = parts->loop.Now();
   std::unique_ptr<LocalNode> node(new LocalNode(std::move(parts)));
   Parts& built = *node->parts_;
-  built.control =
-      std::make_unique<ControlService>(*built.server, built.loop, *built.ring, *built.dht, *built.circuits, options.role,
-                                       [node = node.get()](bulbil::v1::StatusReply& status) { node->FillStatus(status); });
+  built.control = std::make_unique<ControlService>(
+      *built.server, built.loop, *built.ring, *built.dht, *built.circuits, built.clock.get(), options.role,
+      [node = node.get()](bulbil::v1::StatusReply& status) { node->FillStatus(status); });
   return node;
 }
 
@@ -371,6 +393,7 @@ void LocalNode::FillStatus(bulbil::v1::StatusReply& status) const {
   circuits.set_queued(static_cast<uint32_t>(parts.links.queued()));
   circuits.set_pool(static_cast<uint32_t>(carried.pooled_relays));
   circuits.set_networks(static_cast<uint32_t>(carried.known_prefixes));
+  *status.mutable_traffic() = parts.Traffic();
   status.set_anonymity(AnonymityOf(members, carried.known_prefixes));
   const Use use = ProcessUse();
   status.set_cpu_s(absl::ToDoubleSeconds(use.cpu));

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/event_loop.h"
+#include "chat/traffic_clock.h"
 #include "overlay/network.h"
 #include "overlay/peer.h"
 #include "overlay/rpc.h"
@@ -37,6 +38,7 @@ struct LocalNodeOptions {
   base::Bytes admission;                    // what the network asks for a place (overlay/admission.h)
   std::string socket_path;                  // of the control socket; empty: none
   std::optional<uint64_t> store_bytes_max;  // of records; nothing: the store's own bound
+  chat::Profile profile = chat::Profile::kOff;  // of the clock of this node's user; a relay has none
   int workers = 0;                          // threads for slow work; 0: by the number of cores
 };
 

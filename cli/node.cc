@@ -220,6 +220,7 @@ absl::Status Serve(const NodeOptions& options) {
   local.listen = options.listen;
   local.store_bytes_max = options.store_bytes_max;
   local.advertise = options.advertise;
+  local.profile = options.profile;
   uint16_t port = PortOf(options.listen);
   if (port == 0) {
     ASSIGN_OR_RETURN(port, FreePort());

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "chat/traffic_clock.h"
 #include "cli/home.h"
 #include "overlay/network.h"
 #include "overlay/peer.h"
@@ -23,6 +24,7 @@ struct NodeOptions {
   std::vector<overlay::RpcTarget> bootstrap;  // tried in turn; empty: create a ring
   absl::Duration join_timeout = absl::Seconds(30);
   std::optional<uint64_t> store_bytes_max;  // nothing: the store's own bound
+  chat::Profile profile = chat::Profile::kNormal;  // of the clock of its user; a relay has none
   bool json = false;
 };
 

@@ -188,6 +188,12 @@ absl::StatusOr<overlay::Network> ResolveNetwork(const Invocation& invocation, co
   return network;
 }
 
+absl::StatusOr<chat::Profile> ResolveProfile(const Invocation& invocation, const Context& context, chat::Profile fallback) {
+  const std::string name = Setting(context, invocation.run.profile, nullptr, context.config.profile, chat::NameOf(fallback));
+  const std::optional<chat::Profile> profile = chat::ParseProfile(name);
+  return profile ? absl::StatusOr<chat::Profile>(*profile) : BadValue("--profile", name, "off, low, normal or fast");
+}
+
 absl::StatusOr<NodeOptions> ResolveNode(const Invocation& invocation, const Context& context) {
   NodeOptions options{.role = invocation.command == Command::kRelay ? overlay::Role::kRelay : overlay::Role::kStoring,
                       .home = context.home,
@@ -198,6 +204,7 @@ absl::StatusOr<NodeOptions> ResolveNode(const Invocation& invocation, const Cont
   ASSIGN_OR_RETURN(options.advertise, Advertise(invocation.run, context));
   ASSIGN_OR_RETURN(options.bootstrap, NodeBootstrap(invocation, context, options.network, listen));
   ASSIGN_OR_RETURN(options.join_timeout, JoinTimeout(invocation.run, context));
+  ASSIGN_OR_RETURN(options.profile, ResolveProfile(invocation, context, chat::Profile::kNormal));
   if (context.config.max_bytes) options.store_bytes_max = ParseBytes(*context.config.max_bytes);
   RETURN_IF_ERROR(CheckReach(options));
   return options;
@@ -218,6 +225,9 @@ absl::StatusOr<UpOptions> ResolveUp(const Invocation& invocation, const Context&
   if (!port || *port == 0 || *port + options.nodes - 1 > 0xffff)
     return BadValue("--port", text, "a port with room for all nodes");
   options.first_port = *port;
+  if (!invocation.run.profile.empty()) {
+    ASSIGN_OR_RETURN(options.profile, ResolveProfile(invocation, context, chat::Profile::kOff));
+  }
   return options;
 }
 

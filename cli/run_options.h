@@ -27,6 +27,8 @@ absl::StatusOr<UpOptions> ResolveUp(const Invocation& invocation, const Context&
 
 // Where a client without a node joins: --bootstrap, then BULBIL_BOOTSTRAP, the configuration, localhost:10001.
 absl::StatusOr<std::vector<overlay::RpcTarget>> ClientBootstrap(const Invocation& invocation, const Context& context);
+// --profile, then [chat] profile, then `fallback`.
+absl::StatusOr<chat::Profile> ResolveProfile(const Invocation& invocation, const Context& context, chat::Profile fallback);
 absl::StatusOr<overlay::Network> ResolveNetwork(const Invocation& invocation, const Context& context);
 
 }  // namespace cli

@@ -65,10 +65,22 @@ std::string StoreLine(const bulbil::v1::StoreStatus& store) {
   return line + "\n";
 }
 
-std::string CircuitLines(const bulbil::v1::CircuitStatus& c) {
-  std::string lines = absl::StrCat("  circuits  ", c.own(), " own, ", c.relayed(), " relayed   ", c.links(),
-                                   c.links() == 1 ? " link" : " links", "   built ", c.built(), ", failed ", c.failed(),
-                                   "\n  traffic   relayed ", ShownCount(static_cast<uint64_t>(c.cells_relayed())), " cells\n");
+std::string TrafficLine(const StatusReply& s) {
+  const bulbil::v1::TrafficStatus& t = s.traffic();
+  std::string line =
+      absl::StrCat("  traffic   relayed ", ShownCount(static_cast<uint64_t>(s.circuits().cells_relayed())), " cells   clock ");
+  if (t.tick_s() == 0) return line + "off\n";
+  absl::StrAppend(&line, t.profile(), ", ", ShownBytes(t.bytes_per_day()), " a day   cover ",
+                  absl::StrFormat("%.0f %%", t.cover_percent()));
+  if (t.waiting() > 0) absl::StrAppend(&line, "   waiting ", t.waiting());
+  return line + "\n";
+}
+
+std::string CircuitLines(const StatusReply& s) {
+  const bulbil::v1::CircuitStatus& c = s.circuits();
+  std::string lines =
+      absl::StrCat("  circuits  ", c.own(), " own, ", c.relayed(), " relayed   ", c.links(), c.links() == 1 ? " link" : " links",
+                   "   built ", c.built(), ", failed ", c.failed(), "\n", TrafficLine(s));
   if (c.pool() > 0) {
     absl::StrAppend(&lines, "  pool      ", c.pool(), " relays   ", c.networks(), c.networks() == 1 ? " network" : " networks",
                     " known\n");
@@ -88,8 +100,8 @@ std::string MemberLine(const RingMember& member, size_t width, bool numbered) {
 }  // namespace
 
 std::string StatusScreen(const StatusReply& reply) {
-  std::string text = absl::StrCat(HeadLine(reply), WhoLine(reply), RingLine(reply.ring()), StoreLine(reply.store()),
-                                  CircuitLines(reply.circuits()));
+  std::string text =
+      absl::StrCat(HeadLine(reply), WhoLine(reply), RingLine(reply.ring()), StoreLine(reply.store()), CircuitLines(reply));
   if (!reply.anonymity().empty()) absl::StrAppend(&text, "\n! ", reply.anonymity(), "\n");
   return text;
 }
@@ -102,6 +114,7 @@ std::string StatusJson(StatusReply reply) {
   reply.mutable_ring()->set_predecessor(ShownAddress(reply.ring().predecessor()));
   reply.mutable_store();  // printed with its zeros also for a relay
   reply.mutable_circuits();
+  reply.mutable_traffic();
   return ToJsonLine(reply);
 }
 

@@ -20,6 +20,7 @@
 #include "cli/open_book.h"
 #include "cli/poll_loop.h"
 #include "cli/run_options.h"
+#include "cli/send_clock.h"
 #include "cli/talk_errors.h"
 #include "cli/talk_screens.h"
 #include "cli/talk_session.h"
@@ -114,11 +115,6 @@ absl::StatusOr<std::optional<keys::LoadedKey>> Signer(const TalkFlags& flags, co
   return signer;
 }
 
-void SayWhatNowShows(const TalkFlags& flags, const Context& context) {
-  if (!flags.now || context.flags.quiet || context.flags.json) return;
-  WriteStderr("Sent at once: who watches this machine's link can see that something left now; not what, nor to whom.\n");
-}
-
 // The mailbox has no room but for work; what it takes is about half a millisecond for each unit of effort.
 void SayWhatIsWorkedFor(uint32_t effort, const Context& context) {
   if (context.flags.quiet || context.flags.json) return;
@@ -179,10 +175,11 @@ absl::Status SendNote(const Invocation& invocation, const Context& context) {
     ASSIGN_OR_RETURN(request.reply, ReplyFor(request.recipient, invocation, context));
   }
   const absl::Time start = absl::Now();
-  ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, TalkSession::Open(invocation, context));
+  ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session,
+                   OpenForSending(invocation, context, 2 * (1 + request.text.size() / chat::kFragmentTextMax)));
   ASSIGN_OR_RETURN(const chat::SendResult result, SendAndWait(*session, request, context));
   const absl::Time end = absl::Now();
-  SayWhatNowShows(flags, context);
+  SayWhatNowShows("Sent", *session, context);
   if (context.flags.json) return WriteStdout(SentJson(result, end - start));
   return context.flags.quiet ? absl::OkStatus() : WriteStdout(SentText(result, end - start, end));
 }
@@ -192,18 +189,13 @@ absl::Status PollNotes(const Invocation& invocation, const Context& context) {
   ASSIGN_OR_RETURN(PollPlan plan, PlanOf(flags, context));
   ASSIGN_OR_RETURN(const std::unique_ptr<OpenBook> open, BookFor(invocation, context));
   plan.mailbox = open->identity().info.name;
-  ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, TalkSession::Open(invocation, context));
+  ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, TalkSession::Open(invocation, context, TalkSession::When::kNow));
   if (plan.watch && !plan.json && !context.flags.quiet) {
     WriteStderr(absl::StrCat("Reading mailbox \"", plan.mailbox, "\" from time to time. Stop with Ctrl-C.\n"));
   }
-  return PollLoop(plan, *session, *open).Run();
-}
-
-absl::StatusOr<absl::Duration> PaceOf(const std::string& profile) {
-  if (profile == "low") return absl::Seconds(45);
-  if (profile.empty() || profile == "normal") return absl::Seconds(10);
-  if (profile == "fast") return absl::Seconds(2);
-  return BadValue("--profile", profile, "low, normal or fast");
+  const absl::Status polled = PollLoop(plan, *session, *open).Run();
+  if (polled.ok()) SayWhatNowShows("Read", *session, context);
+  return polled;
 }
 
 absl::Status Chat(const Invocation& invocation, const Context& context) {
@@ -211,8 +203,8 @@ absl::Status Chat(const Invocation& invocation, const Context& context) {
   if (context.flags.json) {
     return Fail({.exit = Exit::kUsage, .what = "chat speaks no JSON", .fix = {"bulbil poll --watch --json"}});
   }
+  RETURN_IF_ERROR(ResolveProfile(invocation, context, chat::Profile::kNormal).status());
   ChatPlan plan;
-  ASSIGN_OR_RETURN(plan.pace, PaceOf(flags.profile));
   ASSIGN_OR_RETURN(const overlay::Network network, ResolveNetwork(invocation, context));
   plan.network = network.name;
   plan.ascii = !UseUtf8() || flags.ascii;
@@ -222,11 +214,19 @@ absl::Status Chat(const Invocation& invocation, const Context& context) {
     ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(flags.to));
     plan.who = contact.key;
   }
-  ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, TalkSession::Open(invocation, context));
+  ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session,
+                   TalkSession::Open(invocation, context, TalkSession::When::kOnClock));
+  if (!invocation.run.profile.empty() && invocation.run.profile != chat::NameOf(session->profile())) {
+    WriteStderr(absl::StrCat("--profile means nothing here: the clock is that of ", session->way(), ", ",
+                             chat::NameOf(session->profile()), "\n"));
+  }
   const std::string terminal = context.environment("TERM");
   const bool lines =
       flags.line || terminal.empty() || terminal == "dumb" || !IsTerminal(STDIN_FILENO) || !IsTerminal(STDOUT_FILENO);
-  ASSIGN_OR_RETURN(const absl::Duration patience, TimeoutOf(context));
+  ASSIGN_OR_RETURN(absl::Duration patience, TimeoutOf(context));
+  if (context.flags.timeout.empty() && session->profile() != chat::Profile::kOff) {
+    patience += 20 * chat::RatesOf(session->profile()).tick_mean;
+  }
   const absl::Status ran = lines ? RunChatLines(plan, patience, *session, *open) : RunChatScreen(plan, context, *session, *open);
   if (open->released()) return ran;
   const absl::Status saved = open->Save();  // what the end overtook

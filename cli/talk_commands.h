@@ -23,7 +23,4 @@ absl::Status PollNotes(const Invocation& invocation, const Context& context);
 // The screen, or lines: with --line, TERM=dumb, and where stdin or stdout is no terminal.
 absl::Status Chat(const Invocation& invocation, const Context& context);
 
-// The mean time between two rounds of reading of a profile: low, normal (also for an empty name), fast. kUsage for others.
-absl::StatusOr<absl::Duration> PaceOf(const std::string& profile);
-
 }  // namespace cli

@@ -11,6 +11,7 @@
 #include "cli/control_client.h"
 #include "cli/errors.h"
 #include "cli/run_options.h"
+#include "proto/control.pb.h"
 
 namespace cli {
 namespace {
@@ -34,40 +35,65 @@ absl::StatusOr<chat::ChatClient::Options> ChatOptions(const overlay::Network& ne
   return options;
 }
 
+// With a clock everything takes as long as its ticks: what limits there are leave room for them.
+void AllowForClock(chat::Profile profile, chat::ChatClient::Options& options, chat::Courier::Options& courier) {
+  if (profile == chat::Profile::kOff) return;
+  constexpr int kOnClockAtOnce = 8;  // the clock chooses among what waits there
+  const absl::Duration tick = chat::RatesOf(profile).tick_mean;
+  options.sender.deadline += 60 * tick;
+  options.sender.grace += 20 * tick;
+  options.poller.deadline = absl::Hours(24);
+  options.sender.lanes.parallel = options.poller.lanes.parallel = courier.lanes.parallel = kOnClockAtOnce;
+}
+
+absl::StatusOr<chat::Profile> ProfileOfNode(const std::string& socket, absl::Duration timeout) {
+  ASSIGN_OR_RETURN(const std::string bytes, CallNode(socket, "Status", "", timeout));
+  bulbil::v1::StatusReply reply;
+  if (!reply.ParseFromString(bytes)) return absl::InternalError("the node's status makes no sense");
+  return chat::ParseProfile(reply.traffic().profile()).value_or(chat::Profile::kOff);
+}
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<TalkSession>> TalkSession::Open(const Invocation& invocation, const Context& context) {
+absl::StatusOr<std::unique_ptr<TalkSession>> TalkSession::Open(const Invocation& invocation, const Context& context, When when) {
   ASSIGN_OR_RETURN(const overlay::Network network, ResolveNetwork(invocation, context));
-  ASSIGN_OR_RETURN(const chat::ChatClient::Options options, ChatOptions(network, context));
+  ASSIGN_OR_RETURN(chat::ChatClient::Options options, ChatOptions(network, context));
   ASSIGN_OR_RETURN(const std::optional<std::string> socket, NodeFor(invocation, context));
   std::unique_ptr<TalkSession> session;
   if (socket) {
     session.reset(new TalkSession());
-    session->UseNode(*socket);
+    ASSIGN_OR_RETURN(session->limit_, TimeoutOf(context));
+    RETURN_IF_ERROR(session->UseNode(*socket, when));
   } else {
     ASSIGN_OR_RETURN(const std::vector<overlay::RpcTarget> bootstrap, ClientBootstrap(invocation, context));
     session.reset(new TalkSession());
+    ASSIGN_OR_RETURN(session->limit_, TimeoutOf(context));
+    if (when == When::kOnClock) {
+      ASSIGN_OR_RETURN(session->profile_, ResolveProfile(invocation, context, chat::Profile::kNormal));
+    }
     session->UseLightClient(network, bootstrap);
   }
-  ASSIGN_OR_RETURN(session->limit_, TimeoutOf(context));
+  chat::Courier::Options courier{.network = network.name, .write_quorum = network.write_quorum};
+  AllowForClock(session->profile_, options, courier);
   circuits::Operations& operations = session->light_ ? session->light_->operations() : *session->control_;
   session->client_ = std::make_unique<chat::ChatClient>(options, operations, session->loop_, session->rng_);
-  session->exchange_ = std::make_unique<chat::ExchangeDriver>(
-      chat::Courier::Options{.network = network.name, .write_quorum = network.write_quorum}, operations, session->loop_,
-      session->rng_);
+  session->exchange_ = std::make_unique<chat::ExchangeDriver>(courier, operations, session->loop_, session->rng_);
   return session;
 }
 
-void TalkSession::UseNode(const std::string& socket) {
+absl::Status TalkSession::UseNode(const std::string& socket, When when) {
   spdlog::debug("client: through the circuits of the local node");
   way_ = absl::StrCat("node ", std::filesystem::path(socket).stem().string());
   calls_.emplace(loop_, rng_, overlay::GrpcClient::Options{});
-  control_ = std::make_unique<ControlOperations>(*calls_, socket);
+  control_ = std::make_unique<ControlOperations>(*calls_, socket, when == When::kNow);
+  if (when == When::kNow) return absl::OkStatus();
+  ASSIGN_OR_RETURN(profile_, ProfileOfNode(socket, limit_));
+  return absl::OkStatus();
 }
 
 void TalkSession::UseLightClient(const overlay::Network& network, const std::vector<overlay::RpcTarget>& bootstrap) {
   spdlog::debug("client: without a local node, as a client of {} bootstrap nodes", bootstrap.size());
-  light_ = std::make_unique<LightClient>(network, bootstrap, loop_, rng_);
+  light_ = std::make_unique<LightClient>(network, bootstrap, loop_, rng_, profile_);
 }
 
 absl::Status TalkSession::Run(base::EventLoop::Task start) {

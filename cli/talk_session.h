@@ -24,12 +24,17 @@ namespace cli {
 class TalkSession {
  public:
   // kNetwork if the chosen node does not run. That it is a relay is found out by the first operation (kNodeRefuses).
-  static absl::StatusOr<std::unique_ptr<TalkSession>> Open(const Invocation& invocation, const Context& context);
+  // When operations happen: at once; at the ticks of the node's clock, if there is a node and it has one; or of that clock, else
+  // of one in this process (--profile, [chat] profile).
+  enum class When { kNow, kOnNodesClock, kOnClock };
+  static absl::StatusOr<std::unique_ptr<TalkSession>> Open(const Invocation& invocation, const Context& context, When when);
 
   chat::ChatClient& client() { return *client_; }
   chat::ExchangeDriver& exchange() { return *exchange_; }
   base::EventLoop& loop() { return loop_; }
   base::Rng& rng() { return rng_; }
+  // Of the clock that the operations wait for; kOff: they do not wait.
+  chat::Profile profile() const { return profile_; }
   // "node 10001", or that there is none.
   const std::string& way() const { return way_; }
   // Runs `start` on the loop, and the loop until End(). Once. kNetwork, without having started, if no bootstrap node answers.
@@ -38,10 +43,11 @@ class TalkSession {
 
  private:
   TalkSession() = default;
-  void UseNode(const std::string& socket);
+  absl::Status UseNode(const std::string& socket, When when);
   void UseLightClient(const overlay::Network& network, const std::vector<overlay::RpcTarget>& bootstrap);
 
   std::string way_ = "no node here";
+  chat::Profile profile_ = chat::Profile::kOff;
   absl::Duration limit_;  // for the first contact with the network
   keys::SystemRng rng_;
   overlay::GrpcEventLoop loop_{{}};

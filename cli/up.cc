@@ -53,6 +53,7 @@ absl::Status AddNode(const UpOptions& options, uint16_t port, NodeGroup& nodes) 
   node.listen = absl::StrCat("127.0.0.1:", port);
   node.directory = options.home.NodeDirectory(port);
   node.workers = 1;
+  node.profile = options.profile;
   ASSIGN_OR_RETURN(node.socket_path, options.home.SocketPath(port));
   if (SocketAnswers(node.socket_path)) return PortTaken(port);  // before its store says that it is locked
   RETURN_IF_ERROR(EnsurePrivateDirectory(node.directory));

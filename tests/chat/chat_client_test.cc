@@ -93,6 +93,44 @@ class ChatClientTest : public testing::Test {
   Person alice_{rng_}, bob_{rng_};
 };
 
+TEST_F(ChatClientTest, APollThatIsDroppedSaysNothingAndTheNextOneReadsAll) {
+  ASSERT_OK(Send(alice_, "still there"));
+  operations_.frozen_after = operations_.runs;  // nothing is answered
+  Polled dropped;
+  StartPoll(alice_, dropped);
+  EXPECT_FALSE(client_->DropPolls()) << "its inbox is being read just now";
+  loop_.RunFor(absl::Seconds(5));
+  EXPECT_TRUE(client_->DropPolls());
+  loop_.RunFor(absl::Minutes(6));
+  EXPECT_STATUS(dropped.result, kUnknown);
+  operations_.frozen_after = INT_MAX;
+  EXPECT_EQ(Poll(alice_).texts, std::vector<std::string>{"still there"});
+}
+
+TEST_F(ChatClientTest, AnAnswerThatIsToBeHeldLeavesAtOneTimeWhateverWasAsked) {
+  const auto point = overlay::NodeId::Random(rng_);
+  for (const bool holds : {false, true}) {
+    for (const bool malformed : {false, true}) {
+      base::Bytes request = EncodeMailboxRequest(ReadRequest{dht::Kind::kBox, point});
+      if (malformed) request[0] = 0x7f;  // no request at all: refused
+      if (holds) request[0] |= kHoldAnswer;
+      const absl::Time start = loop_.Now();
+      std::optional<absl::Time> answered;
+      circuits::OpenedOperation opened;
+      opened.storage_node = places_.nodes[0]->key.public_key();
+      operations_.Deliver(opened, request, [&](absl::StatusOr<base::Bytes> bytes) {
+        answered = loop_.Now();
+        const auto answer = DecodeMailboxAnswer(*bytes);
+        ASSERT_OK(answer);
+        EXPECT_EQ(answer->status, malformed ? MailboxStatus::kRefused : MailboxStatus::kRecord);
+      });
+      loop_.RunFor(absl::Seconds(2));
+      ASSERT_TRUE(answered.has_value());
+      EXPECT_EQ(*answered - start, holds ? kAnswerHold : absl::ZeroDuration());
+    }
+  }
+}
+
 TEST_F(ChatClientTest, EveryKindOfTextArrivesExactlyOnceByteForByte) {
   const std::vector<std::string> texts = {"x",
                                           "",

@@ -22,14 +22,14 @@ class FakeOperations : public circuits::Operations {
     }
   }
 
-  void Open(const overlay::NodeId& point, base::Bytes isolation, std::vector<keys::PublicKey> avoid,
-            std::function<void(absl::StatusOr<circuits::OpenedOperation>)> done) override {
+  void Open(circuits::OpenRequest request, std::function<void(absl::StatusOr<circuits::OpenedOperation>)> done) override {
     ++opens;
     most_at_once = std::max(most_at_once, ++open_now);
-    places_.loop.Post([this, opened = Choose(point, std::move(isolation), avoid), done = std::move(done)] {
-      if (!opened.ok()) --open_now;
-      done(opened);
-    });
+    places_.loop.Post(
+        [this, opened = Choose(request.point, std::move(request.isolation), request.avoid), done = std::move(done)] {
+          if (!opened.ok()) --open_now;
+          done(opened);
+        });
   }
   void Run(uint64_t handle, base::Bytes request, std::function<void(absl::StatusOr<base::Bytes>)> done) override {
     ++runs;

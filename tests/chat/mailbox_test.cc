@@ -26,6 +26,7 @@ class MailboxTest : public testing::Test {
     mailboxes_[static_cast<size_t>(node)]->OnEndpointRequest(
         {binding_, std::move(request), [&](base::Bytes answer) { got = std::move(answer); }});
     loop_.RunReady();
+    if (got.empty()) loop_.RunFor(kAnswerHold);
     EXPECT_EQ(got.size(), kMailboxMessageSize);
     return got;
   }

@@ -29,7 +29,8 @@ class Owner : public OperationOwner {
 class OperationLanesTest : public testing::Test {
  protected:
   void AddLanes(int count) {
-    for (int i = 0; i < count; ++i) lanes_.AddLane(overlay::NodeId::Random(rng_), {static_cast<uint8_t>(i)});
+    for (int i = 0; i < count; ++i)
+      lanes_.AddLane(overlay::NodeId::Random(rng_), {static_cast<uint8_t>(i)}, circuits::Purpose::kWrite);
   }
   circuits::OpenedOperation Opened(uint8_t node) {
     circuits::OpenedOperation opened;
@@ -58,7 +59,7 @@ TEST_F(OperationLanesTest, OneOperationALaneAndSoManyLanesAtOnce) {
   EXPECT_TRUE(lanes_.Advance(now_).empty());
   actions = Attempt(actions[0], 1, 1);
   ASSERT_EQ(actions.size(), 1u);
-  EXPECT_EQ(std::get<OpenOp>(actions[0]).isolation, base::Bytes{0});  // the first lane has more to do
+  EXPECT_EQ(std::get<OpenOp>(actions[0]).request.isolation, base::Bytes{0});  // the first lane has more to do
   EXPECT_EQ(owner_.finished, std::vector<uint64_t>{0});
 }
 
@@ -68,7 +69,7 @@ TEST_F(OperationLanesTest, AFailureIsTriedElsewhereAfterAPauseAndThenGivenUp) {
   OperationActions actions = lanes_.Advance(now_);
   for (uint8_t attempt = 1; attempt <= 3; ++attempt) {
     ASSERT_EQ(actions.size(), 1u);
-    EXPECT_EQ(std::get<OpenOp>(actions[0]).avoid.size(), attempt - 1u);
+    EXPECT_EQ(std::get<OpenOp>(actions[0]).request.avoid.size(), attempt - 1u);
     EXPECT_TRUE(Attempt(actions[0], attempt, 0).empty());
     if (attempt == 3) break;
     EXPECT_EQ(lanes_.NextTick(), now_ + absl::Seconds(1));
@@ -87,12 +88,12 @@ TEST_F(OperationLanesTest, WhenNobodyElseIsToBeHadTheAvoidedOnesAreAskedAgain) {
   lanes_.Submit({7, 0});
   lanes_.Avoid(0, Opened(9).storage_node);
   OperationActions actions = lanes_.Advance(now_);
-  EXPECT_EQ(std::get<OpenOp>(actions[0]).avoid.size(), 1u);
+  EXPECT_EQ(std::get<OpenOp>(actions[0]).request.avoid.size(), 1u);
   lanes_.OnOpened(std::get<OpenOp>(actions[0]).ticket, absl::UnavailableError("no replica"), now_);
   now_ += absl::Seconds(1);
   actions = lanes_.Advance(now_);
   ASSERT_EQ(actions.size(), 1u);
-  EXPECT_TRUE(std::get<OpenOp>(actions[0]).avoid.empty());
+  EXPECT_TRUE(std::get<OpenOp>(actions[0]).request.avoid.empty());
 }
 
 TEST_F(OperationLanesTest, TooFewNodesEndsAnOperationAtOnce) {

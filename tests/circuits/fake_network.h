@@ -20,6 +20,12 @@ class FakeNetwork {
     for (auto& member : members_) member->driver.reset();
   }
 
+  // For what is added next: the clock of its ready circuits.
+  absl::Duration build_mean = absl::Seconds(2);
+  // Answers what reaches an endpoint, if set, in place of the echo.
+  std::function<void(size_t at, EndpointRequest request)> on_request;
+  const keys::SigningKey& signing_key(size_t i) const { return members_[i]->signing_key; }
+
   size_t AddNode(overlay::Role role = overlay::Role::kStoring, size_t ready_circuits = 0, bool keeps_relays = false) {
     const size_t i = Add(role);
     Member& member = *members_[i];
@@ -29,8 +35,9 @@ class FakeNetwork {
     StartDriver(i, {});
     return i;
   }
-  size_t AddClient(std::vector<size_t> bootstrap) {
+  size_t AddClient(std::vector<size_t> bootstrap, size_t ready_circuits = 0) {
     const size_t i = Add(overlay::Role::kStoring);
+    members_[i]->ready_circuits = ready_circuits;
     std::vector<std::string> addresses;
     for (size_t node : bootstrap) addresses.push_back(members_[node]->descriptor.address);
     StartDriver(i, std::move(addresses));
@@ -93,6 +100,7 @@ class FakeNetwork {
   }
 
   Operations& operations(size_t i) { return members_[i]->driver->operations(); }
+  ReadyOperations& ready_operations(size_t i) { return members_[i]->driver->ready_operations(); }
   CircuitsStats stats(size_t i) const { return members_[i]->driver->stats(); }
   const keys::PublicKey& node_key(size_t i) const { return members_[i]->descriptor.node_key; }
   overlay::Convictions& convictions(size_t i) { return members_[i]->directory.convictions(); }
@@ -140,7 +148,7 @@ class FakeNetwork {
   std::shared_ptr<Outcome> Start(size_t from, const overlay::NodeId& point, base::Bytes isolation,
                                  std::vector<keys::PublicKey> avoid = {}) {
     auto outcome = std::make_shared<Outcome>();
-    operations(from).Open(point, std::move(isolation), std::move(avoid),
+    operations(from).Open({.point = point, .isolation = std::move(isolation), .avoid = std::move(avoid)},
                           [this, outcome, from](absl::StatusOr<OpenedOperation> opened) {
                             outcome->opened = opened;
                             outcome->when = loop.Now();
@@ -193,6 +201,7 @@ class FakeNetwork {
     size_t self = 0;
     void OnEndpointRequest(EndpointRequest request) override {
       net->last_asked = self;
+      if (net->on_request) return net->on_request(self, std::move(request));
       if (!net->endpoints_answer) return;
       if (net->link_delay == absl::ZeroDuration()) return request.answer(base::Bytes(request.payload.rbegin(), request.payload.rend()));
       // A copy is made at another replica first.
@@ -246,7 +255,8 @@ class FakeNetwork {
     CircuitsOptions options{
         .network = network,
         .introduce = [this, &member](const overlay::RpcTarget& target, auto done) { Introduce(member, target, std::move(done)); },
-        .ready_circuits = member.ready_circuits};
+        .ready_circuits = member.ready_circuits,
+        .build_mean = build_mean};
     if (member.is_node) {
       options.own_key = member.descriptor.node_key;
       if (member.role == overlay::Role::kStoring) options.endpoint = &member.reports;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/chat_lines.h"
 
-#include "cli/talk_commands.h"
-#include "tests/support/status_matchers.h"
+#include <gtest/gtest.h>
 
 namespace cli {
 namespace {
@@ -20,16 +19,6 @@ TEST(TypedLines, NameWhoReadsThem) {
   ExpectTyped("and more", "", "and more");
   ExpectTyped("//slash", "", "/slash");
   ExpectTyped("@", "", "");
-}
-
-TEST(ChatProfile, HasThreeNames) {
-  ASSERT_OK_AND_ASSIGN(const absl::Duration low, PaceOf("low"));
-  ASSERT_OK_AND_ASSIGN(const absl::Duration usual, PaceOf(""));
-  ASSERT_OK_AND_ASSIGN(const absl::Duration fast, PaceOf("fast"));
-  EXPECT_GT(low, usual);
-  EXPECT_GT(usual, fast);
-  EXPECT_EQ(*PaceOf("normal"), usual);
-  EXPECT_FALSE(PaceOf("quick").ok());
 }
 
 }  // namespace

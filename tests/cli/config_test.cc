@@ -22,6 +22,8 @@ advertise = "203.0.113.5:10001"
 bootstrap = ["localhost:10001", "10.0.0.1:7"]
 network = "garden"
 join_timeout = "5s"
+[chat]
+profile = "low"
 [ui]
 color = "never"
 notify_command = "true"
@@ -34,6 +36,7 @@ level = "debug"
   EXPECT_EQ(config.bootstrap, (std::vector<std::string>{"localhost:10001", "10.0.0.1:7"}));
   EXPECT_EQ(config.network, "garden");
   EXPECT_EQ(config.join_timeout, "5s");
+  EXPECT_EQ(config.profile, "low");
   EXPECT_EQ(config.color, "never");
   EXPECT_EQ(config.notify_command, "true");
   EXPECT_EQ(config.log_level, "debug");

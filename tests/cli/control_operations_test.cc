@@ -53,7 +53,7 @@ class ControlOperationsTest : public testing::Test {
  protected:
   absl::StatusOr<circuits::OpenedOperation> Open() {
     absl::StatusOr<circuits::OpenedOperation> result = absl::UnknownError("not called back");
-    operations_.Open(point_, {1, 2}, {avoided_},
+    operations_.Open({.point = point_, .isolation = {1, 2}, .avoid = {avoided_}, .purpose = circuits::Purpose::kWrite},
                      [&](absl::StatusOr<circuits::OpenedOperation> opened) { result = std::move(opened); });
     loop_.RunReady();
     return result;
@@ -80,7 +80,7 @@ class ControlOperationsTest : public testing::Test {
   ScriptedNode node_{loop_};
   overlay::NodeId point_ = overlay::NodeId::Random(rng_);
   keys::PublicKey avoided_{rng_.Array<32>()};
-  ControlOperations operations_{node_, "/run/10001.sock"};
+  ControlOperations operations_{node_, "/run/10001.sock", /*now=*/true};
 };
 
 TEST_F(ControlOperationsTest, OpensAndRunsOverTheSocket) {
@@ -101,6 +101,8 @@ TEST_F(ControlOperationsTest, OpensAndRunsOverTheSocket) {
   ASSERT_TRUE(open.ParseFromString(node_.requests[0]));
   EXPECT_EQ(open.point(), base::ToString(point_.view()));
   EXPECT_EQ(open.isolation(), "\x01\x02");
+  EXPECT_EQ(open.purpose(), static_cast<uint32_t>(circuits::Purpose::kWrite));
+  EXPECT_TRUE(open.now());
   ASSERT_EQ(open.avoid_size(), 1);
   EXPECT_EQ(open.avoid(0), base::ToString(avoided_.view()));
   RunOperationRequest run;

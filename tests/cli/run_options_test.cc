@@ -101,6 +101,17 @@ TEST(RunOptions, TheStoresBoundComesFromTheFile) {
   EXPECT_FALSE(unset.store_bytes_max);
 }
 
+TEST(RunOptions, TheProfileOfTheClockIsNormalUnlessSaid) {
+  ASSERT_OK_AND_ASSIGN(const NodeOptions unset, Node(""));
+  EXPECT_EQ(unset.profile, chat::Profile::kNormal);
+  const Outside low{.environment = {}, .config = "[chat]\nprofile = \"low\"\n"};
+  ASSERT_OK_AND_ASSIGN(const NodeOptions from_file, Node("", low));
+  EXPECT_EQ(from_file.profile, chat::Profile::kLow);
+  ASSERT_OK_AND_ASSIGN(const NodeOptions from_flag, Node("--profile off", low));
+  EXPECT_EQ(from_flag.profile, chat::Profile::kOff);
+  EXPECT_FALSE(Node("--profile quick").ok());
+}
+
 TEST(RunOptions, WrongValuesAreUsageErrors) {
   for (const char* line :
        {"--port x", "--port 70000", "--bootstrap x", "--bootstrap none --bootstrap localhost:1", "--bootstrap localhost:0",

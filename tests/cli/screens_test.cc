@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/screens.h"
 
+#include "chat/traffic_clock.h"
+
 #include <gtest/gtest.h>
 
 namespace cli {
@@ -31,6 +33,11 @@ StatusReply Example() {
   reply.mutable_store()->set_state("ok");
   reply.mutable_circuits()->set_own(2);
   reply.mutable_circuits()->set_cells_relayed(9120);
+  reply.mutable_traffic()->set_profile("normal");
+  reply.mutable_traffic()->set_tick_s(10);
+  reply.mutable_traffic()->set_bytes_per_day(chat::BytesPerDay(chat::Profile::kNormal));
+  reply.mutable_traffic()->set_cover_percent(71.2);
+  reply.mutable_traffic()->set_waiting(2);
   reply.set_anonymity("A ring of 12 is small.");
   return reply;
 }
@@ -42,9 +49,15 @@ TEST(StatusScreen, IsOneScreen) {
             "  ring      12 nodes (estimate)   pred localhost:10009   succ localhost:10004   fingers 31\n"
             "  store     1,184 records, 6.2 MiB   k=3   owned 0\n"
             "  circuits  2 own, 0 relayed   0 links   built 0, failed 0\n"
-            "  traffic   relayed 9,120 cells\n"
+            "  traffic   relayed 9,120 cells   clock normal, 185.6 MiB a day   cover 71 %   waiting 2\n"
             "\n"
             "! A ring of 12 is small.\n");
+}
+
+TEST(StatusScreen, SaysThatThereIsNoClock) {
+  StatusReply reply = Example();
+  reply.clear_traffic();
+  EXPECT_NE(StatusScreen(reply).find("  traffic   relayed 9,120 cells   clock off\n"), std::string::npos);
 }
 
 TEST(StatusScreen, SaysThatARelayKeepsNothing) {
@@ -59,7 +72,7 @@ TEST(StatusScreen, ShowsThePoolOnceThereIsOne) {
   StatusReply reply = Example();
   reply.mutable_circuits()->set_pool(64);
   reply.mutable_circuits()->set_networks(41);
-  EXPECT_NE(StatusScreen(reply).find("cells\n  pool      64 relays   41 networks known\n"), std::string::npos) << StatusScreen(reply);
+  EXPECT_NE(StatusScreen(reply).find("waiting 2\n  pool      64 relays   41 networks known\n"), std::string::npos) << StatusScreen(reply);
 }
 
 TEST(StatusScreen, SaysWhatTheStoreIsStillWaitingFor) {
@@ -82,7 +95,8 @@ TEST(StatusJson, HasWhatScriptsRelyOnEvenWhenEmpty) {
       "\"state\":\"\",\"repaired\":0,"
       "\"misplaced\":0,\"repairing\":0},\"circuits\":{\"own\":0,\"relayed\":0,\"links\":0,\"cells_relayed\":0,\"built\":0,"
       "\"failed\":0,\"ready\":0,\"queued\":0,\"pool\":0,\"networks\":0},"
-      "\"anonymity\":\"\",\"cpu_s\":0,\"memory_mib\":0}\n");
+      "\"anonymity\":\"\",\"cpu_s\":0,\"memory_mib\":0,\"traffic\":{\"profile\":\"\",\"tick_s\":0,\"bytes_per_day\":0,"
+      "\"operations\":0,\"cover_percent\":0,\"left_out\":0,\"waiting\":0}}\n");
 }
 
 TEST(StatusJson, PrintsNumbersAsNumbersAndAddressesAsTyped) {

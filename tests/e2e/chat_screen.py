@@ -37,7 +37,7 @@ class Screen:
             file.write(EDITOR)
         os.chmod(self.editor, 0o755)
         bootstrap = " ".join(f"--bootstrap {node.address}" for node in person.cluster.live()[:2])
-        command = f"{person.cluster.program} chat {' '.join(arguments)} --profile fast --home {person.home} {bootstrap} 2>{self.log}; echo ended $?; cat"
+        command = f"{person.cluster.program} chat {' '.join(arguments)} --profile off --home {person.home} {bootstrap} 2>{self.log}; echo ended $?; cat"
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(rows), "-s", "chat", command)
 
     def tmux(self, *arguments):
@@ -185,10 +185,10 @@ def beside_it(alice, a):
 
 def lines(alice, bob):
     """--line: text in, text out, ends by itself."""
-    out = alice.network("chat", "--line", stdin="@bob from a pipe\nand more\n".encode()).decode()
+    out = alice.network("chat", "--line", "--profile", "off", stdin="@bob from a pipe\nand more\n".encode()).decode()
     check("you to bob: from a pipe" in out and "you to bob: and more" in out, out)
     check(re.search(r"to bob: stored on \d: and more", out), "which of them is stored", out)
-    out = alice.network("chat", "--line", stdin="/nonsense\n@nobody hello\n".encode(), expect=2).decode()
+    out = alice.network("chat", "--line", "--profile", "off", stdin="/nonsense\n@nobody hello\n".encode(), expect=2).decode()
     check("there is no /nonsense" in out and "there is no contact" in out, out)
 
 

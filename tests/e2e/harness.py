@@ -48,9 +48,10 @@ def port_of(address):
 class Node:
     """One `bulbil` or `bulbil relay` process."""
 
-    def __init__(self, cluster, role, bootstrap, environment=None):
+    def __init__(self, cluster, role, bootstrap, environment=None, options=()):
         self.cluster = cluster
         self.environment = environment  # on top of ours
+        self.options = options
         self.role = role
         self.bootstrap = bootstrap
         self.port = free_port()
@@ -62,6 +63,7 @@ class Node:
     def start(self):
         command = [self.cluster.program] + (["relay"] if self.role == "relay" else [])
         command += ["--port", str(self.port), "--home", self.home, "--network", self.cluster.network]
+        command += self.options
         for target in self.bootstrap or ["none"]:
             command += ["--bootstrap", target]
         with open(self.log_path, "ab") as log:
@@ -119,9 +121,9 @@ class Cluster(contextlib.AbstractContextManager):
     def live(self):
         return [node for node in self.nodes if node.alive()]
 
-    def add(self, role="node"):
+    def add(self, role="node", *options):
         """Starts a node that joins through two live ones (the first founds the ring) and waits until it is ready."""
-        node = Node(self, role, [other.address for other in self.live()[:2]])
+        node = Node(self, role, [other.address for other in self.live()[:2]], options=options)
         self.nodes.append(node)
         wait_until(f"node {node.port} to be ready", node.ready, 60)
         return node
