@@ -112,6 +112,7 @@ struct LocalNode::Parts {
   absl::Status Listen();
   void BuildDrivers();
   void KeepOnionKeys(const keys::OnionKeys& onion_keys);
+  void KeepTablesUntil(absl::Time until, std::function<void(absl::Status)> done);
   dht::DhtPorts StorePorts();
   // Only a storing node has users whose circuits want a pool.
   bool KeepsRelays() const { return options.role == overlay::Role::kStoring; }
@@ -198,7 +199,8 @@ circuits::CircuitsOptions LocalNode::Parts::CircuitsOptions() {
           .own_table =
               [this](uint8_t index) {
                 const bool stands = index < ring->virtual_nodes() && ring->virtual_node(index).IsMember();
-                return stands ? &ring->table(index) : nullptr;
+                const overlay::RoutingTable* table = stands ? &ring->table(index) : nullptr;
+                return table != nullptr && !table->encoded.empty() ? table : nullptr;
               },
           .onion_keys = [this] { return ring->onion_keys(); }};
   if (!KeepsRelays()) return circuits_options;
@@ -219,7 +221,16 @@ void LocalNode::Parts::KeepOnionKeys(const keys::OnionKeys& onion_keys) {
                });
 }
 
+void LocalNode::Parts::KeepTablesUntil(absl::Time until, std::function<void(absl::Status)> done) {
+  auto saved = std::make_shared<absl::Status>();
+  loop.RunSlow([saved, mark = tables_mark, until, &rng = rng] { *saved = mark.Save(until, rng); },
+               [saved, done = std::move(done)] { done(*saved); });
+}
+
 void LocalNode::Parts::BuildDrivers() {
+  std::optional<absl::Time> tables_until = tables_mark.Load();
+  // A home without onion keys either has never run a node: nothing was signed.
+  if (!tables_until && kept_onion_keys.pairs.empty()) tables_until = absl::UnixEpoch();
   ring = std::make_unique<overlay::RingDriver>(
       overlay::RingDriver::Options{.network = options.network,
                                    .role = options.role,
@@ -227,10 +238,10 @@ void LocalNode::Parts::BuildDrivers() {
                                    .admission = options.admission,
                                    .onion_keys = std::exchange(kept_onion_keys, {}),
                                    .keep_onion_keys = [this](const keys::OnionKeys& kept) { KeepOnionKeys(kept); },
-                                   .tables_until = tables_mark.Load(),
+                                   .tables_until = tables_until,
                                    .keep_tables_until =
-                                       [this](absl::Time until) {
-                                         loop.RunSlow([mark = tables_mark, until, &rng = rng] { mark.Save(until, rng); }, [] {});
+                                       [this](absl::Time until, std::function<void(absl::Status)> done) {
+                                         KeepTablesUntil(until, std::move(done));
                                        }},
       node_key, loop, *server, client, directory, rng);
   gossip = std::make_unique<overlay::ContradictionGossip>(
@@ -293,9 +304,11 @@ absl::StatusOr<std::unique_ptr<LocalNode>> LocalNode::Create(const LocalNodeOpti
   return node;
 }
 
-// By the end of the loop its workers have ended, so nothing older is written after this.
+// By the end of the loop its workers have ended, so nothing older is written after this. Nothing is signed any more either: the
+// exact time of the last table is kept, so that a start right after this one has no reason to run ahead of the clock.
 void LocalNode::Run() {
   parts_->loop.Run();
+  parts_->tables_mark.Save(parts_->ring->tables_issued(), parts_->rng).IgnoreError();
   if (parts_->KeepsRelays()) parts_->relay_file.Save(parts_->circuits->EncodeRelays(), parts_->rng);
 }
 void LocalNode::Stop() { parts_->loop.Stop(); }

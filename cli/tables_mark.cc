@@ -21,24 +21,26 @@ constexpr int64_t kSecondsMax = int64_t{INT32_MAX} * 16;  // as in tables (overl
 
 }  // namespace
 
-absl::Time TablesMark::Load() const {
+std::optional<absl::Time> TablesMark::Load() const {
   const absl::StatusOr<OwnerOnlyDirectory> opened = OwnerOnlyDirectory::Open(directory_, OwnerOnlyDirectory::Access::kReadable);
-  if (!opened.ok()) return absl::UnixEpoch();
+  if (!opened.ok()) return std::nullopt;
   const absl::StatusOr<std::string> content = opened->Read(kName, kSizeMax);
-  if (absl::IsNotFound(content.status())) return absl::UnixEpoch();
+  if (absl::IsNotFound(content.status())) return std::nullopt;
   absl::string_view rest = content.ok() ? absl::string_view(*content) : absl::string_view();
   int64_t seconds = 0;
   const bool is_mark = absl::ConsumePrefix(&rest, kFirstLine) && absl::ConsumeSuffix(&rest, "\n") &&
                        absl::SimpleAtoi(rest, &seconds) && seconds >= 0 && seconds <= kSecondsMax;
-  if (!is_mark) spdlog::warn("node: the file tables.until cannot be read; the clock is trusted not to have gone back");
-  return is_mark ? absl::FromUnixSeconds(seconds) : absl::UnixEpoch();
+  if (is_mark) return absl::FromUnixSeconds(seconds);
+  spdlog::warn("node: the file tables.until cannot be read; the clock is trusted not to have gone back");
+  return std::nullopt;
 }
 
-void TablesMark::Save(absl::Time until, base::Rng& rng) const {
+absl::Status TablesMark::Save(absl::Time until, base::Rng& rng) const {
   const absl::StatusOr<OwnerOnlyDirectory> opened = OwnerOnlyDirectory::Open(directory_, OwnerOnlyDirectory::Access::kReadable);
   const absl::Status saved =
       opened.ok() ? opened->Overwrite(kName, absl::StrCat(kFirstLine, absl::ToUnixSeconds(until), "\n"), rng) : opened.status();
-  if (!saved.ok()) spdlog::warn("node: the file tables.until was not written to disk");
+  if (!saved.ok()) spdlog::warn("node: the file tables.until was not written to disk; until it is, others get no new table");
+  return saved;
 }
 
 }  // namespace cli

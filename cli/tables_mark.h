@@ -6,8 +6,10 @@
 // may have gone back meanwhile.
 #pragma once
 
+#include <optional>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "base/rng.h"
 
@@ -17,10 +19,10 @@ class TablesMark {
  public:
   explicit TablesMark(std::string directory) : directory_(std::move(directory)) {}
 
-  // 1970 if there is none, or none that can be read: then the clock must not have gone back.
-  absl::Time Load() const;
-  // Whole or not at all; a failure is logged. Any thread.
-  void Save(absl::Time until, base::Rng& rng) const;
+  // Nothing if there is none, or none that can be read: then the clock must not have gone back.
+  std::optional<absl::Time> Load() const;
+  // Whole or not at all, and synced if OK; a failure is logged. Any thread, one call at a time: a later one must not be overtaken.
+  absl::Status Save(absl::Time until, base::Rng& rng) const;
 
  private:
   std::string directory_;

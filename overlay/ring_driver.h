@@ -5,7 +5,8 @@
 // grpc.health.v1 Check and Watch: SERVING exactly while a member (service "" or "bulbil.v1.Ring"; "bulbil.v1.Ring/i" asks for
 // virtual node i).
 // Keeps the own descriptor signed (renewed at half its life; onion keys rotate, the previous one stays usable), the routing table
-// signed (anew when it changed, but not within kTableSpacing, or at half its life; its times only ever go up, see contradiction.h),
+// signed (anew when it changed, but not within kTableSpacing, or at half its life; its times only ever go up, see contradiction.h,
+// and none is signed for a time that is not known to be on disk: until it is, the one before is served, or none),
 // and in the directory the descriptors of everybody in the table, because relays and clients ask this node for them, and a relay
 // looks nothing up for a client (protocol.md 6).
 // A network of v virtual nodes has one core for each. The first one leads: it creates, joins, founds and loses the ring for the
@@ -39,7 +40,9 @@ inline constexpr absl::Duration kDescribeAgain = absl::Seconds(5);      // to on
 inline constexpr absl::Duration kMeetPause = absl::Seconds(1);          // between rounds over the bootstrap addresses, while outside
 inline constexpr absl::Duration kMeetPauseMember = absl::Seconds(30);   // and as a member, looking for another ring
 inline constexpr absl::Duration kTableSpacing = absl::Seconds(1);       // so that times, whole seconds, do not outrun the clock
-inline constexpr absl::Duration kTablesAhead = absl::Seconds(10);       // keep_tables_until is told ahead of need: disks rest
+inline constexpr absl::Duration kTablesAhead = absl::Seconds(10);       // of the clock: what is kept on disk at once, so that disks rest
+inline constexpr absl::Duration kTablesAgain = absl::Seconds(1);        // after a save that failed
+inline constexpr absl::Duration kTablesUnknown = absl::Seconds(2);      // of silence, if it is not known what was signed before
 inline constexpr absl::Duration kLeaveGrace = absl::Seconds(1);         // for the neighbours to hear of it
 
 class RingDriver {
@@ -51,9 +54,11 @@ class RingDriver {
     base::Bytes admission{};
     keys::OnionKeys onion_keys{};                                         // kept from an earlier run; may be none, or too old
     std::function<void(const keys::OnionKeys&)> keep_onion_keys = nullptr;  // told of new ones, from the constructor on
-    // No table of an earlier run was issued later than this; and told before one is, from Create or Join on.
-    absl::Time tables_until = absl::UnixEpoch();
-    std::function<void(absl::Time)> keep_tables_until = nullptr;
+    // No table of an earlier run was issued later than this. Nothing: that is not known.
+    std::optional<absl::Time> tables_until = absl::UnixEpoch();
+    // Has to keep that time over a restart and then, on the loop, to call back: OK only if it is surely kept. No table is issued
+    // later than what was. One at a time, from the constructor on; a failure is tried again. Null: the key does not outlive this.
+    std::function<void(absl::Time, std::function<void(absl::Status)>)> keep_tables_until = nullptr;
   };
 
   // Registers its methods. Everything referred to must outlive the driver; no server may call it once it is gone.
@@ -88,8 +93,11 @@ class RingDriver {
   // Each of them; index < virtual_nodes().
   size_t virtual_nodes() const { return nodes_.size(); }
   const Ring& virtual_node(size_t index) const { return *nodes_[index].ring; }
-  // Signed, up to kTableSpacing behind; good until the next call for that index. A non-member's is not, and names nobody but us.
+  // Signed, up to kTableSpacing behind; good until the next call for that index. A non-member's is not, and names nobody but us;
+  // a member's first one is not before its time is kept. `encoded` is empty then.
   const RoutingTable& table(size_t index = 0) const;
+  // None of them was issued later.
+  absl::Time tables_issued() const;
   const Descriptor& descriptor() const { return descriptor_; }
   std::span<const keys::X25519KeyPair> onion_keys() const { return onion_keys_.pairs; }  // the current one first, then the previous
 
@@ -132,7 +140,11 @@ class RingDriver {
 
   // What it answers.
   void Serve(RpcServer& server);
-  void SignTableOf(size_t index) const;
+  RoutingTable ListsOf(size_t index) const;
+  absl::Time NextIssue(size_t index) const;
+  bool MaySignTable(absl::Time next) const;
+  void KeepTablesUntil(absl::Time next) const;
+  void SignTableOf(size_t index, absl::Time next) const;
   void OnRingRequest(const Caller& caller, std::string_view method, const std::string& request, const RpcResponder& respond);
   void OnDescribe(const Caller& caller, const std::string& request, const RpcResponder& respond);
   void OnTable(const std::string& request, const RpcResponder& respond);
@@ -196,7 +208,9 @@ class RingDriver {
   };
   std::vector<HealthWatcher> health_watchers_;
   size_t open_calls_ = 0;
-  mutable absl::Time tables_until_;  // what keep_tables_until was last told
+  // What is known to be kept of keep_tables_until, and when a table may be signed and a save be tried: steady times.
+  mutable absl::Time tables_saved_, tables_from_, next_save_ = absl::InfinitePast();
+  mutable bool saving_tables_ = false;
   std::function<void()> leave_done_;
   std::shared_ptr<char> alive_ = std::make_shared<char>();  // what callbacks in flight hold weakly
 };

@@ -74,7 +74,9 @@ void RingDriver::OnTable(const std::string& request, const RpcResponder& respond
   if (!index.ok()) return respond(index.status());
   if (*index >= nodes_.size()) return respond(absl::NotFoundError("no such virtual node"));
   if (!nodes_[*index].ring->IsMember()) return respond(absl::UnavailableError("not a member of the ring"));
-  respond(EncodeTableReply(table(*index).encoded));
+  const RoutingTable& held = table(*index);
+  if (held.encoded.empty()) return respond(absl::UnavailableError("nothing is signed yet"));
+  respond(EncodeTableReply(held.encoded));
 }
 
 std::string RingDriver::HealthNow(size_t index) const {
@@ -121,37 +123,79 @@ void RingDriver::RenewOnionKeys() {
   if (options_.keep_onion_keys) options_.keep_onion_keys(onion_keys_);
 }
 
-const RoutingTable& RingDriver::table(size_t index) const {
+// As they are now; not signed.
+RoutingTable RingDriver::ListsOf(size_t index) const {
   const Ring& ring = *nodes_[index].ring;
-  RoutingTable& held = nodes_[index].table;
   RoutingTable now;
   now.owner = ring.self();
-  if (!ring.IsMember()) return held = std::move(now);
+  if (!ring.IsMember()) return now;
   now.fingers = ring.fingers().Distinct();
   now.successors = ring.FarSuccessors();
   now.predecessors = ring.FarPredecessors();
   if (now.fingers.size() > kTableFingersMax) now.fingers.erase(now.fingers.begin(), now.fingers.end() - kTableFingersMax);
+  return now;
+}
+
+const RoutingTable& RingDriver::table(size_t index) const {
+  RoutingTable& held = nodes_[index].table;
+  RoutingTable now = ListsOf(index);
+  if (!nodes_[index].ring->IsMember()) return held = std::move(now);
   const bool same = SameFingers(now.fingers, held.fingers) && SamePeers(now.successors, held.successors) &&
                     SamePeers(now.predecessors, held.predecessors);
   const absl::Duration age = loop_.Now() - nodes_[index].table_signed;
   const absl::Duration half = options_.network.table_lifetime / 2;
   const bool young = age < half && loop_.WallNow() < held.issued + half;
-  const bool serves = !held.encoded.empty() && (age < kTableSpacing || (same && young));
-  if (serves) return held;
+  const bool is_signed = !held.encoded.empty();
+  if (is_signed && (age < kTableSpacing || (same && young))) return held;
+  const absl::Time next = NextIssue(index);
+  const bool may_sign = MaySignTable(next);
+  if (!may_sign && is_signed) return held;
   held = std::move(now);
-  SignTableOf(index);
+  if (may_sign) SignTableOf(index, next);
   return held;
 }
 
-// Later than all before it, by any clock; and where these times have got to is kept before one goes out.
-void RingDriver::SignTableOf(size_t index) const {
+absl::Time RingDriver::tables_issued() const {
+  absl::Time last = absl::InfinitePast();
+  for (const VirtualNode& node : nodes_) last = std::max(last, node.table_issued);
+  return last;
+}
+
+// Later than all before it, by any clock.
+absl::Time RingDriver::NextIssue(size_t index) const {
+  return std::max(absl::FromUnixSeconds(absl::ToUnixSeconds(loop_.WallNow())), nodes_[index].table_issued + absl::Seconds(1));
+}
+
+// Only if its time is known to be kept: a process may end at any moment, and a disk fail.
+bool RingDriver::MaySignTable(absl::Time next) const {
+  if (loop_.Now() < tables_from_) return false;
+  KeepTablesUntil(next);
+  return !options_.keep_tables_until || next <= tables_saved_;
+}
+
+// A while ahead of the clock, not of the last table: so starting again and again does not drive the times ahead of it.
+void RingDriver::KeepTablesUntil(absl::Time next) const {
+  if (!options_.keep_tables_until || next <= tables_saved_ || saving_tables_ || loop_.Now() < next_save_) return;
+  const absl::Time ahead = absl::FromUnixSeconds(absl::ToUnixSeconds(loop_.WallNow() + kTablesAhead));
+  const absl::Time until = std::max(next, ahead);
+  saving_tables_ = true;
+  options_.keep_tables_until(until, [this, until, alive = std::weak_ptr<char>(alive_)](const absl::Status& saved) {
+    if (!alive.lock()) return;
+    saving_tables_ = false;
+    if (saved.ok()) {
+      tables_saved_ = std::max(tables_saved_, until);
+    } else {
+      next_save_ = loop_.Now() + kTablesAgain;
+    }
+  });
+}
+
+// For that second and no later one, though the clock may have gone on meanwhile.
+void RingDriver::SignTableOf(size_t index, absl::Time next) const {
   VirtualNode& node = nodes_[index];
-  SignTable(options_.network, node_key_, node.table, loop_.WallNow(), node.table_issued);
+  SignTable(options_.network, node_key_, node.table, next, node.table_issued);
   node.table_issued = node.table.issued;
   node.table_signed = loop_.Now();
-  if (node.table_issued <= tables_until_) return;
-  tables_until_ = node.table_issued + kTablesAhead;
-  if (options_.keep_tables_until) options_.keep_tables_until(tables_until_);
 }
 
 // --- What is known of others ---

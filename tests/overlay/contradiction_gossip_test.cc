@@ -49,10 +49,7 @@ struct Machine {
           ring({.network = m.network,
                 .address = m.address,
                 .tables_until = m.disk,
-                .keep_tables_until =
-                    [&m](absl::Time until) {
-                      if (m.disk_works) m.disk = until;
-                    }},
+                .keep_tables_until = [&m](absl::Time until, auto done) { m.Keep(until, std::move(done)); }},
                m.key, m.loop, server, client, directory, m.rng),
           gossip(
               m.network, m.key.public_key(), [this] { return ring.IsMember() ? ring.table().Members() : std::vector<Peer>{}; },
@@ -64,8 +61,30 @@ struct Machine {
     RingDriver ring;
     ContradictionGossip gossip;
   };
-  void Start() {
+  void Kill() {
     node.reset();
+    ++life;
+  }
+  // What its disk does with a time; a process that is killed meanwhile has written the whole of it or nothing.
+  void Keep(absl::Time until, std::function<void(absl::Status)> done) {
+    if (disk_is == Disk::kFails || (disk_is == Disk::kFlaky && rng.Below(2) == 0)) {
+      return loop.Post([done = std::move(done)] { done(absl::ResourceExhaustedError("full")); });
+    }
+    if (disk_is == Disk::kLies) return done(absl::OkStatus());
+    if (disk_is == Disk::kWorks) {
+      disk = until;
+      return done(absl::OkStatus());
+    }
+    loop.At(loop.Now() + absl::Milliseconds(rng.Below(1500)), [this, until, of = life, done = std::move(done)] {
+      if (life != of) return;
+      disk = until;
+      loop.At(loop.Now() + absl::Milliseconds(rng.Below(500)), [this, of, done] {
+        if (life == of) done(absl::OkStatus());
+      });
+    });
+  }
+  void Start() {
+    Kill();
     node = std::make_unique<Node>(*this);
     const int bootstrap = address == "127.0.0.1:10001" ? 10002 : 10001;
     node->ring.Join({{absl::StrCat("127.0.0.1:", bootstrap), std::nullopt}}, absl::Hours(100), [](const absl::Status&) {});
@@ -75,6 +94,7 @@ struct Machine {
     for (size_t i = 0; node != nullptr && i < node->ring.virtual_nodes(); ++i) {
       if (!node->ring.virtual_node(i).IsMember()) continue;
       const RoutingTable& table = node->ring.table(i);
+      if (table.encoded.empty()) continue;
       if (shown.empty() || shown.back().encoded != table.head) shown.push_back(HeadOf(table));
     }
   }
@@ -92,8 +112,16 @@ struct Machine {
   const keys::SigningKey key;
   const std::string address;
   MachineLoop loop;
-  absl::Time disk = absl::UnixEpoch();
-  bool disk_works = true;
+  enum class Disk {
+    kWorks,  // at once
+    kSlow,   // after a while, and says so after another
+    kFlaky,  // as slow, and half of the time it fails
+    kFails,
+    kLies,  // says that it kept what it did not
+  };
+  std::optional<absl::Time> disk = absl::UnixEpoch();
+  Disk disk_is = Disk::kWorks;
+  uint64_t life = 0;  // one more with each process that ends
   std::vector<TableHead> shown;  // everything it ever signed, a table that was shown twice maybe twice
   std::unique_ptr<Node> node;
 };
@@ -136,27 +164,26 @@ class ContradictionGossipTest : public testing::Test {
     };
   }
   // Hours of honest life: nodes die and come back under their keys at once or later, clocks are set forth and back.
-  void LiveThrough(int rounds, bool disks_work) {
+  void LiveThrough(int rounds, Machine::Disk disks) {
     for (int round = 0; round < rounds; ++round) {
       Machine& machine = *machines_[1 + rng_.Below(machines_.size() - 1)];
-      machine.disk_works = disks_work;
+      machine.disk_is = disks;
       switch (rng_.Below(4)) {
         case 0:
           if (machine.node == nullptr) {
             machine.Start();
           } else {
-            machine.node.reset();
+            machine.Kill();
           }
           break;
         case 1:  // a crash and a new start within the second
-          machine.node.reset();
           machine.Start();
           break;
         case 2:  // the clock is set, by up to twenty minutes either way
           machine.loop.error = absl::Seconds(static_cast<int>(rng_.Below(2400)) - 1200);
           break;
         case 3:  // both
-          machine.node.reset();
+          machine.Kill();
           machine.loop.error = -absl::Seconds(static_cast<int>(rng_.Below(1200)));
           machine.Start();
           break;
@@ -171,6 +198,22 @@ class ContradictionGossipTest : public testing::Test {
     int count = 0;
     for (const auto& machine : machines_) count += machine->Contradictions();
     return count;
+  }
+  void ExpectHonest() const {
+    EXPECT_EQ(Contradictions(), 0);
+    for (const auto& machine : machines_) {
+      if (machine->node == nullptr) continue;
+      EXPECT_TRUE(machine->node->directory.convictions().Caught(machine->loop.WallNow()).empty());
+    }
+  }
+  // As a stranger gets it.
+  absl::Status TableOf(const Machine& machine) {
+    MemoryClient stranger(net_, keys::PublicKey{{9}});
+    absl::Status status = absl::InternalError("never called");
+    stranger.Call({machine.address, std::nullopt}, kMethodTable, EncodeTableQuestion(0), absl::Seconds(1),
+                  [&](const absl::StatusOr<RpcAnswer>& answer) { status = answer.status(); });
+    loop_.RunFor(absl::Seconds(2));
+    return status;
   }
   size_t Shown() const {
     size_t count = 0;
@@ -188,18 +231,81 @@ class ContradictionGossipTest : public testing::Test {
 TEST_F(ContradictionGossipTest, HonestNodesNeverContradictThemselves) {
   network_.virtual_nodes = 2;
   Grow(8);
-  LiveThrough(60, /*disks_work=*/true);
+  LiveThrough(60, Machine::Disk::kWorks);
   EXPECT_GT(Shown(), 2000u);
-  EXPECT_EQ(Contradictions(), 0);
-  for (const auto& machine : machines_) {
-    if (machine->node == nullptr) continue;
-    EXPECT_TRUE(machine->node->directory.convictions().Caught(machine->loop.WallNow()).empty());
+  ExpectHonest();
+}
+
+TEST_F(ContradictionGossipTest, NorIfTheyAreKilledBetweenKeepingATimeAndSigningForIt) {
+  network_.virtual_nodes = 2;
+  Grow(8);
+  LiveThrough(60, Machine::Disk::kSlow);
+  EXPECT_GT(Shown(), 1000u);
+  ExpectHonest();
+}
+
+TEST_F(ContradictionGossipTest, NorIfHalfOfTheSavesFail) {
+  Grow(8);
+  LiveThrough(60, Machine::Disk::kFlaky);
+  EXPECT_GT(Shown(), 500u);
+  ExpectHonest();
+}
+
+// A disk that is full: what was signed before is served for as long as it is good, and a start anew signs nothing.
+TEST_F(ContradictionGossipTest, NothingIsSignedThatIsNotKnownToBeOnDisk) {
+  Grow(4);
+  Machine& machine = *machines_[2];
+  machine.disk_is = Machine::Disk::kFails;
+  loop_.RunFor(absl::Minutes(2));
+  machine.Collect();
+  EXPECT_LE(machine.shown.back().issued, *machine.disk);
+  for (int i = 0; i < 3; ++i) {
+    machine.disk = machine.shown.back().issued;  // as after a clean stop: no time is left
+    machine.Start();
+    loop_.RunFor(absl::Seconds(20));
+    EXPECT_TRUE(machine.node->ring.IsMember());
+    EXPECT_TRUE(machine.node->ring.table().encoded.empty());
+    EXPECT_EQ(machine.node->ring.table().Members().size(), 4u) << "unsigned, for itself";
   }
+  EXPECT_STATUS(TableOf(machine), kUnavailable);
+  machine.disk_is = Machine::Disk::kWorks;
+  loop_.RunFor(absl::Seconds(5));
+  EXPECT_OK(TableOf(machine));
+  machine.Collect();
+  EXPECT_EQ(machine.Contradictions(), 0);
+}
+
+TEST_F(ContradictionGossipTest, AFileThatIsLostCostsTwoSecondsAndNoContradiction) {
+  Grow(4);
+  Machine& machine = *machines_[2];
+  for (int i = 0; i < 60; ++i) {
+    machine.disk = std::nullopt;
+    machine.Start();
+    for (const absl::Time end = loop_.Now() + absl::Milliseconds(rng_.Below(6000)); loop_.Now() < end;) {
+      loop_.RunFor(absl::Milliseconds(50));
+      machine.Collect();
+    }
+  }
+  EXPECT_GT(machine.shown.size(), 5u);
+  EXPECT_EQ(machine.Contradictions(), 0);
+}
+
+// A process that crashes every three seconds for an hour: clients refuse what is an hour ahead.
+TEST_F(ContradictionGossipTest, StartingAgainAndAgainDoesNotDriveTheTimesAhead) {
+  Grow(4);
+  Machine& machine = *machines_[2];
+  for (int i = 0; i < 200; ++i) {
+    machine.Start();
+    loop_.RunFor(absl::Seconds(3));
+    machine.Collect();
+  }
+  EXPECT_LT(machine.shown.back().issued, loop_.WallNow() + absl::Minutes(1));
+  EXPECT_EQ(machine.Contradictions(), 0);
 }
 
 TEST_F(ContradictionGossipTest, WithoutItsDiskANodeWhoseClockGoesBackWouldContradictItself) {
   Grow(8);
-  LiveThrough(60, /*disks_work=*/false);
+  LiveThrough(60, Machine::Disk::kLies);
   EXPECT_GT(Contradictions(), 0);
 }
 
