@@ -360,13 +360,14 @@ CircuitOperations::OperationRef CircuitOperations::BeginDummy(const overlay::Nod
   return dummy;
 }
 
+// At times of its own, whatever the user does meanwhile: else its pauses would show when he works.
 void CircuitOperations::HoldRing() {
   const absl::Time now = loop_.Now();
   if (!options_.hides_lookups || now < next_held_) return;
   next_held_ = now - kHoldEvery * std::log(1 - rng_.Unit());
   const std::optional<double> gap = view_.density().MeanGap(now);
   const bool small = gap.has_value() && *gap * static_cast<double>(kHeldRingMax) >= 1;
-  if (!small || view_.Covering(now) != nullptr || open_operations_ > 0) return;
+  if (!small || view_.Covering(now) != nullptr) return;
   if (const std::optional<overlay::NodeId> point = UnknownPoint()) LookupOnce(BeginDummy(*point, std::make_shared<char>()));
 }
 

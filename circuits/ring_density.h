@@ -5,7 +5,8 @@
 // One table shows the stretch around its owner; its owner chooses what it shows, so no single one is believed: the estimate is
 // the median over unrelated stretches. With a third of them lying all one way it is off by a tenth, and what is measured with it
 // has bounds that bear that. Few stretches, of a small ring, tell less: then it leans to the far side by its standard error, or one
-// ring in a hundred would be thought a fifth too dense and a hundredth of its true tables refused. Bounded: kDensitySamplesMax stretches, the oldest goes.
+// ring in a hundred would be thought a fifth too dense and a hundredth of its true tables refused. One alone is not believed, and
+// two or three only if they agree. Bounded: kDensitySamplesMax stretches, the oldest goes.
 #pragma once
 
 #include <deque>
@@ -23,10 +24,10 @@ inline constexpr absl::Duration kDensityFresh = absl::Hours(2);  // a ring that 
 class RingDensity {
  public:
   // A verified table. One whose owner stands in a stretch that is held already, or the other way round, only renews that one if
-  // the owner is the same: what neighbours say is not independent.
+  // the owner is the same: what neighbours say is not independent. One far narrower than all that it meets takes their place.
   void Add(const overlay::RoutingTable& table, absl::Time now);
-  // Mean distance between neighbours as a share of the circle. Nothing before kDensitySamplesMin stretches are known, or stretches
-  // that make up half the circle.
+  // Mean distance between neighbours as a share of the circle. Nothing before kDensitySamplesMin stretches are known, or a few
+  // that are believable and make up half the circle.
   std::optional<double> MeanGap(absl::Time now) const;
   size_t size() const { return stretches_.size(); }
 

@@ -70,6 +70,38 @@ TEST(RingDensity, HalfTheCircleIsEnoughOfASmallRing) {
   EXPECT_NEAR(*density.MeanGap(kNow) * 64, 1, 0.35);
 }
 
+TEST(RingDensity, OfTwoStretchesNeitherHasTheLastWord) {
+  support::SeededRng rng(7);
+  const DrawnRing ring(200, rng);
+  RoutingTable liar = ring.TableOf(100);  // names every fifth neighbour only: that is most of the circle
+  for (size_t k = 0; k < liar.successors.size(); ++k) {
+    liar.successors[k] = ring.peers[(100 + 5 * k + 1) % 200];
+    liar.predecessors[k] = ring.peers[(300 - 5 * k - 1) % 200];
+  }
+  RingDensity density;
+  density.Add(liar, kNow);
+  EXPECT_FALSE(density.MeanGap(kNow).has_value()) << "one alone";
+  density.Add(ring.TableOf(0), kNow);
+  EXPECT_FALSE(density.MeanGap(kNow).has_value()) << "they do not agree";
+  density.Add(ring.TableOf(101), kNow);
+  density.Add(ring.TableOf(50), kNow);
+  density.Add(ring.TableOf(150), kNow);
+  ASSERT_TRUE(density.MeanGap(kNow).has_value()) << "a true one took the liar's place";
+  EXPECT_NEAR(*density.MeanGap(kNow) * 200, 1, 0.5);
+}
+
+TEST(RingDensity, SmallRingsGetOneOrShowThemselvesWhole) {
+  int without = 0;
+  for (size_t n = 12; n <= 60; ++n) {
+    support::SeededRng rng(n);
+    const DrawnRing ring(n, rng);
+    RingDensity density;
+    for (size_t i = 0; i < n; ++i) density.Add(ring.TableOf(i), kNow);
+    without += !ring.TableOf(0).CoversRing() && !density.MeanGap(kNow).has_value() ? 1 : 0;
+  }
+  EXPECT_LE(without, 3) << "33, where one stretch is the whole ring; and where two differ by chance";
+}
+
 // The rate that is allowed: one honest table in a thousand, with a density that is itself estimated.
 TEST(TableCheck, RefusesFewerThanOneTrueTableInAThousand) {
   int refused = 0, tables = 0, claims_refused = 0, claims = 0;
