@@ -100,11 +100,11 @@ std::vector<dht::RecordId> BeyondLimit(const std::set<Weight>& weights) {
 }  // namespace
 
 bool EnvelopeKind::ProvesEffort(const Envelope& envelope, const dht::RecordId& id) const {
-  if (envelope.effort == 0) return stamp_check_(envelope);
+  if (envelope.effort == 0) return stamp_check_(envelope).value_or(false);
   if (const std::optional<bool> known = stamps_.Find(id)) return *known;
-  const bool is_true = stamp_check_(envelope);
-  stamps_.Remember(id, is_true);
-  return is_true;
+  const std::optional<bool> is_true = stamp_check_(envelope);
+  if (is_true) stamps_.Remember(id, *is_true);
+  return is_true.value_or(false);
 }
 
 bool EnvelopeKind::IsSlow(const dht::Record& record) const {
@@ -160,7 +160,7 @@ dht::Admission TombstoneKind::Admit(const dht::Record& record, dht::Source sourc
 }
 
 void RegisterDoorKinds(dht::RecordKinds& kinds, const std::string& network, uint32_t least_effort) {
-  const auto check = [network](const Envelope& envelope) { return HasTrueStamp(network, envelope); };
+  const auto check = [network](const Envelope& envelope) { return JudgeStamp(network, envelope); };
   kinds.Register(dht::Kind::kEnvelope, std::make_unique<EnvelopeKind>(check, least_effort));
   kinds.Register(dht::Kind::kTombstone, std::make_unique<TombstoneKind>(network));
 }

@@ -14,6 +14,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "chat/envelope.h"
@@ -26,8 +27,9 @@ namespace chat {
 inline constexpr size_t kDoorEnvelopesMax = 768;  // 1.5 MB a place
 inline constexpr size_t kDoorDeletedMax = 4096;   // ids a place; more deletions than that in one day wait for expiry
 
-// Whether the stamp proves the claimed effort: HasTrueStamp (envelope.h) for a network; tests that fill doors have cheaper ones.
-using StampCheck = std::function<bool(const Envelope&)>;
+// Whether the stamp proves the claimed effort, or nothing: JudgeStamp (envelope.h) for a network; tests that fill doors have
+// cheaper ones.
+using StampCheck = std::function<std::optional<bool>(const Envelope&)>;
 
 class EnvelopeKind : public dht::RecordKind {
  public:

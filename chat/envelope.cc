@@ -102,9 +102,11 @@ keys::Digest StampChallenge(std::string_view network, const Envelope& envelope) 
       .Finish();
 }
 
-bool HasTrueStamp(std::string_view network, const Envelope& envelope) {
+bool HasTrueStamp(std::string_view network, const Envelope& envelope) { return JudgeStamp(network, envelope).value_or(false); }
+
+std::optional<bool> JudgeStamp(std::string_view network, const Envelope& envelope) {
   if (envelope.effort == 0) return envelope.stamp == keys::WorkProof{};
-  return keys::VerifyWork(StampChallenge(network, envelope), envelope.effort, envelope.stamp);
+  return keys::JudgeWork(StampChallenge(network, envelope), envelope.effort, envelope.stamp);
 }
 
 dht::Record MakeEnvelopeRecord(const Envelope& envelope) {

@@ -16,6 +16,7 @@
 // may know A_e (every listing shows it). The same sealed bytes at another place are another record with another id.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "absl/status/statusor.h"
@@ -58,6 +59,8 @@ absl::StatusOr<Envelope> DecodeEnvelope(base::ByteView body);
 keys::Digest StampChallenge(std::string_view network, const Envelope& envelope);
 // Whether the stamp proves the claimed effort. Takes half a millisecond where one is claimed.
 bool HasTrueStamp(std::string_view network, const Envelope& envelope);
+// The same; nothing if there is no memory for the look.
+std::optional<bool> JudgeStamp(std::string_view network, const Envelope& envelope);
 
 dht::Record MakeEnvelopeRecord(const Envelope& envelope);
 // DecodeEnvelope, and InvalidArgument unless point, id and expiry are what the body says they are.

@@ -28,6 +28,7 @@ namespace {
 constexpr absl::Duration kLeaveMax =
     absl::Seconds(10);  // of the 30 s that a stop may take; others make the copies that are missing then
 constexpr absl::Duration kWorkAhead = absl::Hours(12);      // of an epoch's end, for the next one's work
+constexpr absl::Duration kEpochLook = absl::Minutes(10);    // at the wall clock, which may be set
 constexpr absl::Duration kJoinReminder = absl::Seconds(5);  // a line for whoever waits
 
 uint16_t PortOf(const std::string& address) { return ParsePort(address.substr(address.rfind(':') + 1)).value_or(0); }
@@ -82,15 +83,14 @@ class Foreground {
         local_(local),
         node_(node),
         reminder_(node.loop(), [this] { Remind(); }),
-        work_timer_(node.loop(), [this] { WorkForNextEpoch(); }),
-        epoch_timer_(node.loop(), [this] { OnEpochEnd(); }),
+        epoch_timer_(node.loop(), [this] { LookAtEpoch(); }),
         stop_([this](int) { OnStopSignal(); }) {}
   ~Foreground() { *ended_ = true; }
 
   absl::Status Run() {
     spdlog::info("boot: [ 20%] listening on port {}", node_.port());
     node_.loop().Post([this] { Enter(); });
-    if (!local_.admission.empty()) node_.loop().Post([this] { ArmEpoch(); });
+    if (!local_.admission.empty()) node_.loop().Post([this] { LookAtEpoch(); });
     node_.Run();
     return result_;
   }
@@ -140,11 +140,20 @@ class Foreground {
     }
   }
 
-  void ArmEpoch() {
+  // Epochs end by the wall clock, timers go by the steady one: over days, and after a sleep, they part.
+  void LookAtEpoch() {
     const absl::Duration left =
         overlay::AdmissionEnd(options_.network, node_.node_key(), overlay::EpochOf(local_.admission)) - node_.loop().WallNow();
-    epoch_timer_.Reset(node_.loop().Now() + left + absl::Seconds(1));  // surely behind it
-    work_timer_.Reset(node_.loop().Now() + left - std::min(kWorkAhead, options_.network.admission_epoch / 2));
+    if (left <= -absl::Seconds(1)) return OnEpochEnd();  // surely behind it
+    const absl::Duration before_work = left - std::min(kWorkAhead, options_.network.admission_epoch / 2);
+    absl::Duration wait = std::min(left + absl::Seconds(1), kEpochLook);
+    if (!works_ && before_work > absl::ZeroDuration()) {
+      wait = std::min(wait, before_work);
+    } else if (!works_) {
+      works_ = true;
+      WorkForNextEpoch();
+    }
+    epoch_timer_.Reset(node_.loop().Now() + wait);
   }
 
   // Into the file, where the next start of the node finds it.
@@ -181,7 +190,8 @@ class Foreground {
   const NodeOptions& options_;
   const LocalNodeOptions& local_;
   LocalNode& node_;
-  base::Timer reminder_, work_timer_, epoch_timer_;
+  base::Timer reminder_, epoch_timer_;
+  bool works_ = false;  // or has worked, for the next epoch
   absl::Status result_;
   bool ends_epoch_ = false;
   std::vector<overlay::RpcTarget> contacts_;

@@ -23,7 +23,9 @@ using WorkProof = std::array<uint8_t, 16>;
 
 inline constexpr size_t kWorkMemory = size_t{1} << 20;  // bytes of one try
 
-// effort at least 1. False too if there is no memory for the look.
+// effort at least 1. Nothing if there is no memory for the look: that says nothing of the proof, so it is not to be remembered.
+std::optional<bool> JudgeWork(const Digest& challenge, uint32_t effort, const WorkProof& proof);
+// The same, and false if there is no memory.
 bool VerifyWork(const Digest& challenge, uint32_t effort, const WorkProof& proof);
 // The first stage alone: one hash.
 bool PassesWorkFilter(const Digest& challenge, const WorkProof& proof);

@@ -74,14 +74,19 @@ absl::Status CheckAdmissionTime(const Network& network, const keys::PublicKey& n
 
 bool VerifyAdmission(const Network& network, const keys::PublicKey& node_key, const std::string& address,
                      base::ByteView admission) {
+  return JudgeAdmission(network, node_key, address, admission).value_or(false);
+}
+
+std::optional<bool> JudgeAdmission(const Network& network, const keys::PublicKey& node_key, const std::string& address,
+                                   base::ByteView admission) {
   if (!CheckAdmission(network, node_key, address, admission).ok()) return false;
   if (network.admission_effort == 0) return true;
   const keys::Digest challenge = AdmissionChallenge(network, node_key, address, EpochOf(admission));
-  return keys::VerifyWork(challenge, network.admission_effort, ProofOf(admission));
+  return keys::JudgeWork(challenge, network.admission_effort, ProofOf(admission));
 }
 
 absl::Status AdmissionBook::Check(const Network& network, const keys::PublicKey& node_key, const std::string& address,
-                                  base::ByteView admission, absl::Time wall_now) {
+                                  base::ByteView admission, JudgedFor sort, absl::Time wall_now) {
   RETURN_IF_ERROR(CheckAdmission(network, node_key, address, admission));
   if (network.admission_effort == 0) return absl::OkStatus();
   RETURN_IF_ERROR(CheckAdmissionTime(network, node_key, admission, wall_now));
@@ -90,10 +95,13 @@ absl::Status AdmissionBook::Check(const Network& network, const keys::PublicKey&
   std::optional<bool> good = judged_.Find(name);
   if (!good) {
     const absl::Time second = absl::FromUnixSeconds(absl::ToUnixSeconds(wall_now));
-    if (second != second_) in_second_ = 0;
+    if (second != second_) in_second_[0] = in_second_[1] = 0;
     second_ = second;
-    if (++in_second_ > kJudgedPerSecond) return absl::ResourceExhaustedError("too many admissions to look at");
-    good = VerifyAdmission(network, node_key, address, admission);
+    if (++in_second_[static_cast<size_t>(sort)] > kJudgedPerSecond) {
+      return absl::ResourceExhaustedError("too many admissions to look at");
+    }
+    good = JudgeAdmission(network, node_key, address, admission);
+    if (!good) return absl::ResourceExhaustedError("no memory to look at an admission");
     judged_.Remember(name, *good);
   }
   return *good ? absl::OkStatus() : absl::PermissionDeniedError("admission without work");

@@ -12,9 +12,10 @@
 // good. What others see costs more the later it comes: shape, epoch and the proof's filter are microseconds and looked at
 // wherever an admission is named; Argon2id (0.5 ms, 1 MiB) once for each, when its owner shows a descriptor or a table or is to
 // be called. Source: design.md 2; Castro et al. (OSDI 2002) on who may choose ids. Differs in memory: 1 MiB a try and the more
-// tries, so that a check is cheap; docs/decisions/0022.
+// tries, so that a check is cheap; docs/decisions/0023.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -46,20 +47,26 @@ absl::Status CheckAdmissionTime(const Network& network, const keys::PublicKey& n
 // Half a millisecond. True at once where none is asked.
 bool VerifyAdmission(const Network& network, const keys::PublicKey& node_key, const std::string& address,
                      base::ByteView admission);
+// The same; nothing if there is no memory for the look.
+std::optional<bool> JudgeAdmission(const Network& network, const keys::PublicKey& node_key, const std::string& address,
+                                   base::ByteView admission);
 
-inline constexpr int kJudgedPerSecond = 100;  // new ones: a twentieth of a core, and who makes them up pays 14 ms for each
+// New ones of each sort: a twentieth of a core in all, and who makes them up pays 14 ms for each. Two sorts, so that what anybody
+// may show does not use up what the own calls need.
+inline constexpr int kJudgedPerSecond = 50;
+enum class JudgedFor { kOwnCalls, kShown };
 
-// VerifyAdmission and what it said. Not thread-safe.
+// JudgeAdmission and what it said. Not thread-safe.
 class AdmissionBook {
  public:
-  // PermissionDenied: no work; Unavailable: not this epoch's; ResourceExhausted: too many new ones in this second.
+  // PermissionDenied: no work; Unavailable: not this epoch's; ResourceExhausted: too many new ones in this second, or no memory.
   absl::Status Check(const Network& network, const keys::PublicKey& node_key, const std::string& address,
-                     base::ByteView admission, absl::Time wall_now);
+                     base::ByteView admission, JudgedFor sort, absl::Time wall_now);
 
  private:
   keys::WorkMemory judged_;  // by H("admission-judged", challenge, admission)
   absl::Time second_;
-  int in_second_ = 0;
+  int in_second_[2] = {};  // by JudgedFor
 };
 
 }  // namespace overlay

@@ -27,7 +27,7 @@ absl::StatusOr<Descriptor> Directory::AddOf(const keys::PublicKey& node_key, bas
 
 absl::Status Directory::CheckWelcome(const Descriptor& descriptor, absl::Time wall_now) {
   if (convictions_.IsConvicted(descriptor.node_key, wall_now)) return absl::PermissionDeniedError("convicted");
-  return admissions_.Check(network_, descriptor.node_key, descriptor.address, descriptor.admission, wall_now);
+  return admissions_.Check(network_, descriptor.node_key, descriptor.address, descriptor.admission, JudgedFor::kShown, wall_now);
 }
 
 absl::Status Directory::CheckAdmitted(const Peer& peer, absl::Time wall_now) {
@@ -36,7 +36,7 @@ absl::Status Directory::CheckAdmitted(const Peer& peer, absl::Time wall_now) {
   if (held != nullptr && held->admission == peer.admission && held->address == peer.address) {
     return CheckAdmissionTime(network_, peer.node_key, peer.admission, wall_now);
   }
-  return admissions_.Check(network_, peer.node_key, peer.address, peer.admission, wall_now);
+  return admissions_.Check(network_, peer.node_key, peer.address, peer.admission, JudgedFor::kOwnCalls, wall_now);
 }
 
 const Descriptor& Directory::Keep(Descriptor verified) {

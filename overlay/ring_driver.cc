@@ -172,7 +172,10 @@ void RingDriver::Post(size_t index, overlay::Call call) {
   const Asker asker = {index, nodes_[index].life};
   if (call.to.node_key == node_key_.public_key()) return PostHere(asker, std::move(call));
   const absl::Time wall_now = loop_.WallNow();
-  if (directory_.convictions().IsConvicted(call.to.node_key, wall_now) || !directory_.CheckAdmitted(call.to, wall_now).ok()) {
+  // That there was no time to look at somebody's work says nothing against him: the ring must not take him for dead.
+  const absl::Status admitted = directory_.CheckAdmitted(call.to, wall_now);
+  const bool is_refused = !admitted.ok() && !absl::IsResourceExhausted(admitted);
+  if (is_refused || directory_.convictions().IsConvicted(call.to.node_key, wall_now)) {
     return Later([this, asker, call = std::move(call)] { OnReply(asker, call, absl::UnavailableError("not welcome")); });
   }
   ++open_calls_;

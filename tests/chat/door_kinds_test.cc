@@ -97,6 +97,16 @@ TEST_F(DoorKinds, AStampIsLookedAtOnce) {
   EXPECT_OK(kind.Acceptable(good, dht::Source::kClient, noon_));
 }
 
+TEST_F(DoorKinds, AMomentWithoutMemoryIsNotRemembered) {
+  bool has_memory = false;
+  const EnvelopeKind kind([&](const Envelope&) { return has_memory ? std::optional<bool>(true) : std::nullopt; });
+  const dht::Record record = EnvelopeRecord(1);
+  EXPECT_FALSE(kind.Acceptable(record, dht::Source::kClient, noon_).ok());
+  EXPECT_TRUE(kind.IsSlow(record));
+  has_memory = true;
+  EXPECT_OK(kind.Acceptable(record, dht::Source::kClient, noon_));
+}
+
 TEST_F(DoorKinds, ReplicasTakeEnvelopesUntilTheyExpire) {
   const EnvelopeKind kind(AnyEffort);
   const dht::Record record = EnvelopeRecord(0);

@@ -104,14 +104,14 @@ TEST_F(AdmissionTest, EpochsEndAtTheirKeysOwnTimesAndBothAreGoodAroundTheEnd) {
 TEST_F(AdmissionTest, WorkIsLookedAtOnceAndSoOftenASecond) {
   AdmissionBook book;
   const auto check = [&](const keys::SigningKey& key, const base::Bytes& admission) {
-    return book.Check(network_, key.public_key(), kAddress, admission, Now());
+    return book.Check(network_, key.public_key(), kAddress, admission, JudgedFor::kShown, Now());
   };
   const base::Bytes good = Earn(key_), bad = Fake(key_);
   for (int i = 0; i < 2 * kJudgedPerSecond; ++i) {
     EXPECT_OK(check(key_, good));
     EXPECT_STATUS(check(key_, bad), kPermissionDenied);
   }
-  EXPECT_STATUS(book.Check(network_, key_.public_key(), kAddress, good, Now() + absl::Hours(200)), kUnavailable);
+  EXPECT_STATUS(book.Check(network_, key_.public_key(), kAddress, good, JudgedFor::kShown, Now() + absl::Hours(200)), kUnavailable);
   // Anything else of this second is left for the next one, but for what fails the filter and what is known.
   std::vector<base::Bytes> flood;
   for (int i = 0; i < kJudgedPerSecond; ++i) flood.push_back(Fake(key_));
@@ -122,6 +122,9 @@ TEST_F(AdmissionTest, WorkIsLookedAtOnceAndSoOftenASecond) {
   const keys::SigningKey other = keys::SigningKey::Generate(rng_);
   const base::Bytes others = Earn(other);
   EXPECT_STATUS(check(other, others), kResourceExhausted);
+  const keys::SigningKey called = keys::SigningKey::Generate(rng_);
+  EXPECT_OK(book.Check(network_, called.public_key(), kAddress, Earn(called), JudgedFor::kOwnCalls, Now()))
+      << "what others show does not use up what the own calls need";
   loop_.RunFor(absl::Seconds(1));
   EXPECT_OK(check(other, others));
 }
