@@ -34,7 +34,9 @@ CircuitsDriver::CircuitsDriver(CircuitsOptions options, base::EventLoop& loop, o
       keep_timer_(loop, [this] { KeepRelays(); }),
       timer_(loop, [this] { Apply(relay_.OnTick(loop_.Now())); }) {
   links_.SetListener(this);
-  view_.on_table = [this](const overlay::RoutingTable& table) { directory_.convictions().Observe(table, loop_.WallNow()); };
+  view_.on_table = [this](const overlay::RoutingTable& table) {
+    directory_.convictions().Observe(table, directory_.IsProtected(table.owner.node_key), loop_.WallNow());
+  };
   if (!options_.keep_relays) return;
   RestoreRelays();
   reports_.emplace(loop_, own_, builder_, start_, rng_);

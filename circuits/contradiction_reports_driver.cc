@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "circuits/contradiction_reports_driver.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/byte_reader.h"
@@ -35,21 +36,22 @@ void ContradictionReports::Try() {
   ArmTimer();  // whatever becomes of this try
   start_.Refresh([this, accused = report.accused, alive = std::weak_ptr(alive_)](const absl::Status&) {
     if (alive.expired()) return;
-    builder_.Build({.never = {accused}}, start_.tables(), [this, alive](absl::StatusOr<uint64_t> circuit) {
-      if (!alive.expired() && circuit.ok()) Send(*circuit);
+    builder_.Build({.never = {accused}}, start_.tables(), [this, accused, alive](absl::StatusOr<uint64_t> circuit) {
+      if (!alive.expired() && circuit.ok()) Send(*circuit, accused);
     });
   });
 }
 
-void ContradictionReports::Send(uint64_t circuit) {
-  if (waiting_.empty()) return own_.Close(circuit);
-  own_.Run(circuit, RequestStep{waiting_.front().payload},
-           [this, circuit, accused = waiting_.front().accused,
-            alive = std::weak_ptr(alive_)](const absl::StatusOr<StepResult>& result) {
-             if (alive.expired() || !result.ok()) return;
+// Only what is about the one whom this circuit was built around: the first of those that wait may be another by now.
+void ContradictionReports::Send(uint64_t circuit, const keys::PublicKey& accused) {
+  const auto report = std::find_if(waiting_.begin(), waiting_.end(), [&](const Report& held) { return held.accused == accused; });
+  if (report == waiting_.end()) return own_.Close(circuit);
+  own_.Run(circuit, RequestStep{report->payload},
+           [this, circuit, accused, alive = std::weak_ptr(alive_)](const absl::StatusOr<StepResult>& result) {
+             if (alive.expired() || !result.ok()) return;  // a circuit whose step failed is gone
              own_.Close(circuit);
-             for (Report& report : waiting_) {
-               if (report.accused == accused && report.copies_left > 0) --report.copies_left;
+             for (Report& held : waiting_) {
+               if (held.accused == accused && held.copies_left > 0) --held.copies_left;
              }
            });
 }

@@ -33,7 +33,7 @@ class ContradictionReports {
   };
   void ArmTimer();
   void Try();
-  void Send(uint64_t circuit);
+  void Send(uint64_t circuit, const keys::PublicKey& accused);
 
   base::EventLoop& loop_;
   OwnCircuits& own_;

@@ -188,6 +188,8 @@ void PutRounds::Finish(uint64_t id) {
     round.deadline = absl::InfiniteFuture();
     return owners_.FindAgain(round.record->name.point, TakeOwners(id));
   }
+  // No good one is dropped for a bad one.
+  if (round.receipts.size() > static_cast<size_t>(network_.replica_count)) Verify(round);
   const auto is_responsible = [&](const Receipt& receipt) { return ContainsProcess(round.responsible, receipt.node_key); };
   std::stable_partition(round.receipts.begin(), round.receipts.end(), is_responsible);
   round.receipts.resize(std::min(round.receipts.size(), static_cast<size_t>(network_.replica_count)));

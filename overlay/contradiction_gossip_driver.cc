@@ -43,9 +43,15 @@ bool ContradictionGossip::Hear(const keys::PublicKey& source, base::ByteView pro
   const absl::Time wall_now = loop_.WallNow();
   const std::optional<keys::PublicKey> accused = AccusedBy(network_, proof);
   if (!accused || convictions.IsConvicted(*accused, wall_now)) return accused.has_value();
-  if (!TakesFrom(source)) return false;
-  const bool is_known = directory_.IsProtected(*accused) || directory_.Find(*accused, wall_now) != nullptr;
-  if (!convictions.Hear(proof, is_known, wall_now).ok()) return true;
+  const bool is_known = directory_.IsProtected(*accused);
+  if (!TakesFrom(source, is_known)) return false;
+  const absl::Status heard = convictions.Hear(proof, is_known, wall_now);
+  const bool is_bad = absl::IsUnauthenticated(heard) || absl::IsInvalidArgument(heard);
+  if (is_bad && source != keys::PublicKey{}) {  // whoever passes on has verified before
+    heard_from_[source] = {kProofsPerSource / 2, kProofsPerSource / 2};
+    return false;
+  }
+  if (!heard.ok()) return true;
   if (*accused == own_key_) {
     spdlog::warn(
         "ring: this node's key signed tables that contradict each other; others avoid it. Does it run twice? A new node key "
@@ -58,15 +64,18 @@ bool ContradictionGossip::Hear(const keys::PublicKey& source, base::ByteView pro
   return true;
 }
 
-bool ContradictionGossip::TakesFrom(const keys::PublicKey& source) {
+bool ContradictionGossip::TakesFrom(const keys::PublicKey& source, bool is_known) {
   if (loop_.Now() - minute_ >= absl::Minutes(1)) {
     minute_ = loop_.Now();
-    heard_ = 0;
+    heard_ = {};
     heard_from_.clear();
   }
-  if (heard_ >= kProofsPerMinute || heard_from_[source] >= kProofsPerSource) return false;
-  ++heard_;
-  ++heard_from_[source];
+  Counts& from = heard_from_[source];
+  int& of_all = is_known ? heard_.known : heard_.strangers;
+  int& of_source = is_known ? from.known : from.strangers;
+  if (of_all >= kProofsPerMinute / 2 || of_source >= kProofsPerSource / 2) return false;
+  ++of_all;
+  ++of_source;
   return true;
 }
 
@@ -122,7 +131,9 @@ void ContradictionGossip::AskTable(const Peer& peer) {
                  const absl::StatusOr<base::Bytes> encoded = DecodeTableReply(answer->message);
                  if (!encoded.ok()) return;
                  const absl::StatusOr<RoutingTable> table = DecodeTable(network_, *encoded, loop_.WallNow());
-                 if (table.ok() && table->owner == peer) directory_.convictions().Observe(*table, loop_.WallNow());
+                 if (table.ok() && table->owner == peer) {
+                   directory_.convictions().Observe(*table, directory_.IsProtected(table->owner.node_key), loop_.WallNow());
+                 }
                });
 }
 

@@ -6,7 +6,9 @@
 // rest asks: every kLookEvery, sooner at first, one random member is asked for the proofs it has, and for its table, which is
 // compared with what was seen of it before. What is found that way is not told here: see convictions.h. Bounds: only proofs about
 // nodes not yet convicted cost a look at signatures, and of those each node that says who it is gets kProofsPerSource a minute,
-// all together kProofsPerMinute (two signatures each, about 0.1 s in all). Others are not heard. All on the loop's thread.
+// all together kProofsPerMinute (two signatures each, about 0.1 s in all); half of either is for proofs about nodes that this one
+// lives by, so that no flood about throw-away keys keeps those out. All circuits are one source. Who sends a proof over a link that
+// does not verify is not heard again in that minute. Others are not heard. All on the loop's thread.
 #pragma once
 
 #include <functional>
@@ -40,7 +42,10 @@ class ContradictionGossip {
  private:
   void Serve(RpcServer& server);
   bool Hear(const keys::PublicKey& source, base::ByteView proof, bool pass_on);
-  bool TakesFrom(const keys::PublicKey& source);
+  struct Counts {
+    int known = 0, strangers = 0;
+  };
+  bool TakesFrom(const keys::PublicKey& source, bool is_known);
   void PassOn(base::ByteView proof);
   void Look();
   void AskFor(const Peer& peer, const keys::PublicKey& after);
@@ -57,8 +62,8 @@ class ContradictionGossip {
   base::Timer look_timer_;
   int looks_ = 0;
   absl::Time minute_ = absl::InfinitePast();
-  int heard_ = 0;  // in this minute
-  absl::flat_hash_map<keys::PublicKey, int> heard_from_;
+  Counts heard_;  // in this minute
+  absl::flat_hash_map<keys::PublicKey, Counts> heard_from_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -7,17 +7,20 @@
 
 namespace overlay {
 
-void Convictions::Observe(const RoutingTable& table, absl::Time wall_now) {
+void Convictions::Observe(const RoutingTable& table, bool is_known, absl::Time wall_now) {
   TableHead head = HeadOf(table);
   std::vector<TableHead>& heads = WatchedAt(table.owner.point, wall_now).heads;
   for (const TableHead& held : heads) {
     if (held.encoded == head.encoded) return;
   }
   const auto other = std::find_if(heads.begin(), heads.end(), [&](const TableHead& held) { return Contradict(held, head); });
-  if (other != heads.end() && !IsCaught(table.owner.node_key, wall_now) && MakeRoom(/*is_known=*/true, wall_now)) {
+  if (other != heads.end() && !IsCaught(table.owner.node_key, wall_now)) {
     const Contradiction found = MakeContradiction(*other, head);
-    entries_[found.signer()] = {found.encoded, found.until(), /*heard=*/false, /*is_known=*/true};
-    if (on_found) on_found(found);
+    const Entry entry = {found.encoded, found.until(), /*heard=*/false, is_known};
+    if (MakeRoom(entry, wall_now)) {
+      entries_[found.signer()] = entry;
+      if (on_found) on_found(found);
+    }
   }
   if (heads.size() >= kHeadsPerPoint) heads.erase(heads.begin());  // the one seen first
   heads.push_back(std::move(head));
@@ -37,20 +40,28 @@ absl::Status Convictions::Hear(base::ByteView encoded, bool is_known, absl::Time
   const std::optional<keys::PublicKey> accused = AccusedBy(network_, encoded);
   if (accused && IsConvicted(*accused, wall_now)) return absl::AlreadyExistsError("convicted");
   ASSIGN_OR_RETURN(const Contradiction heard, DecodeContradiction(network_, encoded, wall_now));
-  if (!entries_.contains(heard.signer()) && !MakeRoom(is_known, wall_now))
+  const Entry entry = {heard.encoded, heard.until(), /*heard=*/true, is_known};
+  if (!entries_.contains(heard.signer()) && !MakeRoom(entry, wall_now)) {
     return absl::ResourceExhaustedError("enough are convicted");
-  entries_[heard.signer()] = {heard.encoded, heard.until(), /*heard=*/true, is_known};
+  }
+  entries_[heard.signer()] = entry;
   return absl::OkStatus();
 }
 
-// Whose time is over goes, then strangers for the sake of one that is known.
-bool Convictions::MakeRoom(bool is_known, absl::Time wall_now) {
-  if (entries_.size() < kConvictedMax) return true;
+// Whose time is over goes, then the stranger whose time is over first; for another stranger only if its own is over later: so
+// proofs that push each other out do not go round for ever.
+bool Convictions::MakeRoom(const Entry& comer, absl::Time wall_now) {
   std::erase_if(entries_, [&](const auto& entry) { return entry.second.until <= wall_now; });
-  if (entries_.size() < kConvictedMax) return true;
-  const auto stranger = std::find_if(entries_.begin(), entries_.end(), [](const auto& entry) { return !entry.second.is_known; });
-  if (!is_known || stranger == entries_.end()) return false;
-  entries_.erase(stranger);
+  size_t strangers = 0;
+  auto first = entries_.end();
+  for (auto it = entries_.begin(); it != entries_.end(); ++it) {
+    if (it->second.is_known) continue;
+    ++strangers;
+    if (first == entries_.end() || it->second.until < first->second.until) first = it;
+  }
+  if (entries_.size() < kConvictedMax && (comer.is_known || strangers < kStrangersMax)) return true;
+  if (first == entries_.end() || (!comer.is_known && comer.until <= first->second.until)) return false;
+  entries_.erase(first);
   return true;
 }
 

@@ -6,7 +6,8 @@
 // acts on it: so what this process found out moves nothing but its own choice of relays until the proof comes back from others
 // (circuits/contradiction_reports_driver.h sends it there).
 // Bounded: kConvictedMax proofs, and kWatchedMax points with kHeadsPerPoint heads each. Keys are free in `local`, so anybody can
-// have any number of keys convicted. What is said of nodes that this one knows makes room for itself; the rest does not.
+// have any number of keys convicted, and show their descriptors before. So known is only who stands in the own table
+// (Directory::IsProtected). What is said of strangers has kStrangersMax places of its own, where only a later one makes room.
 // Not thread-safe: one event loop.
 #pragma once
 
@@ -19,7 +20,7 @@
 
 namespace overlay {
 
-inline constexpr size_t kConvictedMax = 1024;  // below 1 KiB each
+inline constexpr size_t kConvictedMax = 1024, kStrangersMax = 256;  // of them; below 1 KiB each
 inline constexpr size_t kWatchedMax = 512, kHeadsPerPoint = 4;
 
 class Convictions {
@@ -27,8 +28,9 @@ class Convictions {
   explicit Convictions(const Network& network) : network_(network) {}
 
   // A table that verified just now. If it contradicts one seen before, and its signer is not caught yet, on_found is told.
-  void Observe(const RoutingTable& table, absl::Time wall_now);
-  // From others. `is_known`: its signer is a node that this one knows. OK: news. AlreadyExists, before any signature is looked
+  // `is_known`, here and below: its signer is a node that this one lives by.
+  void Observe(const RoutingTable& table, bool is_known, absl::Time wall_now);
+  // From others. OK: news. AlreadyExists, before any signature is looked
   // at: convicted. ResourceExhausted: no room for a stranger. Else as DecodeContradiction.
   absl::Status Hear(base::ByteView encoded, bool is_known, absl::Time wall_now);
 
@@ -52,7 +54,7 @@ class Convictions {
     std::vector<TableHead> heads;
     absl::Time seen;
   };
-  bool MakeRoom(bool is_known, absl::Time wall_now);
+  bool MakeRoom(const Entry& comer, absl::Time wall_now);
   Watched& WatchedAt(const NodeId& point, absl::Time wall_now);
 
   const Network network_;

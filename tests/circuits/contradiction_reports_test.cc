@@ -21,8 +21,8 @@ class ContradictionReportsTest : public testing::Test {
   }
   // As if two askers had been told different things; this one hears both.
   void Catch(size_t liar) {
-    net_.convictions(user_).Observe(net_.table(liar), net_.loop.WallNow());
-    net_.convictions(user_).Observe(net_.SecondTable(liar), net_.loop.WallNow());
+    net_.convictions(user_).Observe(net_.table(liar), true, net_.loop.WallNow());
+    net_.convictions(user_).Observe(net_.SecondTable(liar), true, net_.loop.WallNow());
   }
 
   FakeNetwork net_{35};

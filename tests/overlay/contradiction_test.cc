@@ -103,11 +103,11 @@ TEST_F(ContradictionTest, WhatIsFoundIsCaughtAndConvictedOnlyWhenOthersSayIt) {
   Convictions convictions(network_);
   std::vector<base::Bytes> found;
   convictions.on_found = [&](const Contradiction& contradiction) { found.push_back(contradiction.encoded); };
-  for (int i = 0; i < 10; ++i) convictions.Observe(Table(10 * i, 10 * i + 10, static_cast<uint8_t>(i % 3)), kNow);
+  for (int i = 0; i < 10; ++i) convictions.Observe(Table(10 * i, 10 * i + 10, static_cast<uint8_t>(i % 3)), true, kNow);
   EXPECT_TRUE(found.empty());
-  convictions.Observe(Table(88, 89, 7), kNow);
+  convictions.Observe(Table(88, 89, 7), true, kNow);
   ASSERT_EQ(found.size(), 1u);
-  convictions.Observe(Table(86, 87, 8), kNow);
+  convictions.Observe(Table(86, 87, 8), true, kNow);
   EXPECT_EQ(found.size(), 1u) << "once";
   EXPECT_TRUE(convictions.IsCaught(key_.public_key(), kNow));
   EXPECT_FALSE(convictions.IsConvicted(key_.public_key(), kNow));
@@ -125,10 +125,16 @@ TEST_F(ContradictionTest, WhatIsFoundIsCaughtAndConvictedOnlyWhenOthersSayIt) {
 TEST_F(ContradictionTest, AFloodOfStrangersDoesNotPushOutWhoIsKnown) {
   Convictions convictions(network_);
   const keys::SigningKey known = keys::SigningKey::Generate(rng_), later = keys::SigningKey::Generate(rng_);
+  const auto hear = [&](bool is_known, int issued) {
+    return convictions.Hear(Proof(keys::SigningKey::Generate(rng_), issued), is_known, kNow);
+  };
   EXPECT_OK(convictions.Hear(Proof(known), true, kNow));
-  for (size_t i = 1; i < kConvictedMax; ++i) EXPECT_OK(convictions.Hear(Proof(keys::SigningKey::Generate(rng_)), false, kNow));
-  EXPECT_STATUS(convictions.Hear(Proof(keys::SigningKey::Generate(rng_)), false, kNow), kResourceExhausted);
-  EXPECT_OK(convictions.Hear(Proof(later), true, kNow));
+  for (size_t i = 0; i < kStrangersMax; ++i) EXPECT_OK(hear(false, 0));
+  EXPECT_STATUS(hear(false, 0), kResourceExhausted);
+  EXPECT_OK(hear(false, 1)) << "a later one takes a stranger's place";
+  EXPECT_EQ(convictions.CountConvicted(kNow), kStrangersMax + 1);
+  for (size_t i = kStrangersMax + 1; i < kConvictedMax; ++i) EXPECT_OK(hear(true, 0));
+  EXPECT_OK(convictions.Hear(Proof(later), true, kNow)) << "instead of a stranger";
   EXPECT_TRUE(convictions.IsConvicted(known.public_key(), kNow));
   EXPECT_TRUE(convictions.IsConvicted(later.public_key(), kNow));
   EXPECT_EQ(convictions.CountConvicted(kNow), kConvictedMax);
@@ -139,20 +145,20 @@ TEST_F(ContradictionTest, AFloodOfStrangersDoesNotPushOutWhoIsKnown) {
 TEST_F(ContradictionTest, OnlySoManyPointsAndTablesOfEachAreWatched) {
   Convictions convictions(network_);
   const RoutingTable old = Table(0, 10, 1);
-  convictions.Observe(old, kNow);
+  convictions.Observe(old, true, kNow);
   for (size_t i = 1; i <= kHeadsPerPoint; ++i) {
     const int issued = static_cast<int>(10 * i);
-    convictions.Observe(Table(issued, issued + 10, 1), kNow);
+    convictions.Observe(Table(issued, issued + 10, 1), true, kNow);
   }
-  convictions.Observe(Table(5, 6, 2), kNow);
+  convictions.Observe(Table(5, 6, 2), true, kNow);
   EXPECT_FALSE(convictions.IsCaught(key_.public_key(), kNow)) << "the oldest is forgotten";
-  convictions.Observe(Table(45, 46, 2), kNow);
+  convictions.Observe(Table(45, 46, 2), true, kNow);
   EXPECT_TRUE(convictions.IsCaught(key_.public_key(), kNow));
   const keys::SigningKey other = keys::SigningKey::Generate(rng_);
-  convictions.Observe(Table(other, 0, 10, 1), kNow);
+  convictions.Observe(Table(other, 0, 10, 1), true, kNow);
   for (size_t i = 0; i < kWatchedMax; ++i)
-    convictions.Observe(Table(keys::SigningKey::Generate(rng_), 0, 10, 1), kNow + absl::Seconds(1));
-  convictions.Observe(Table(other, 0, 10, 2), kNow);
+    convictions.Observe(Table(keys::SigningKey::Generate(rng_), 0, 10, 1), true, kNow + absl::Seconds(1));
+  convictions.Observe(Table(other, 0, 10, 2), true, kNow);
   EXPECT_FALSE(convictions.IsCaught(other.public_key(), kNow));
 }
 
