@@ -57,7 +57,7 @@ void ClockedOperations::Open(OpenRequest request, OpenDone done) {
 // Beside the ticks only until it was OK once: a client asks a bootstrap node for this.
 void ClockedOperations::Check() {
   ready_.Check(Guarded([this](const absl::Status& status) {
-    usable_ = status.ok();
+    usable_ = usable_ || status.ok();  // a moment of few nodes is no reason to ask at every Open again
     if (absl::IsFailedPrecondition(status)) FailAll(status);
   }));
 }

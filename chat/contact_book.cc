@@ -24,7 +24,8 @@ Conversation& ContactBook::ConversationWith(const keys::PublicKey& key, Standing
   const auto contact = contacts_.find(key);
   const Conversation::Options options{options_.network, options_.write_quorum,
                                       contact != contacts_.end() && contact->second.acknowledge,
-                                      contact != contacts_.end() ? contact->second.life : uint8_t{0}};
+                                      contact != contacts_.end() ? contact->second.life : uint8_t{0},
+                                      contact != contacts_.end() && contact->second.doorless};
   const bool is_reply = contact != contacts_.end() && contact->second.reply;
   if (!is_reply) return conversations_.try_emplace(key, options, self_, key, standing).first->second;
   const Contact::Reply& reply = *contact->second.reply;
@@ -133,8 +134,13 @@ absl::Status ContactBook::AcceptChangedKey(const std::string& name) {
   if (old == nullptr) return absl::NotFoundError("no such contact");
   if (!old->changed_key) return absl::FailedPreconditionError("its key has not changed");
   const keys::PublicKey key = *old->changed_key;
+  const uint8_t life = old->life;
+  const bool acknowledge = old->acknowledge;
   RETURN_IF_ERROR(Remove(old->key));
-  return Add(name, key);
+  RETURN_IF_ERROR(Add(name, key));
+  SetLife(key, life);  // what a person set for the name holds for whoever has it now
+  SetAcknowledge(key, acknowledge);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<MessageId> ContactBook::Send(const keys::PublicKey& key, base::Bytes text, absl::Time wall_now) {
@@ -221,6 +227,13 @@ absl::Status ContactBook::TakeUp(const InviteCode& code, const std::string& name
       .InitiateByInvite(code.prekey, psk.view(), code.BoxSeed(options_.network), seal_key.view(), wall_now, rng_);
 }
 
+absl::Status ContactBook::AnswerNote(const InviteCode& code, const std::string& name, absl::Time wall_now) {
+  RETURN_IF_ERROR(TakeUp(code, name, wall_now));
+  contacts_.at(code.owner).doorless = true;
+  conversations_.at(code.owner).SetDoorless();
+  return absl::OkStatus();
+}
+
 void ContactBook::RebuildSessions() {
   for (const auto& [key, contact] : contacts_) {
     if (!contact.name.empty()) ConversationWith(key, Standing::kContact).Rebuild();
@@ -258,7 +271,7 @@ std::optional<keys::PublicKey> ContactBook::OpenHandshake(const keys::X25519KeyP
     notices_.push_back({BookNotice::Kind::kTooManyRequests, {}, 1});
     return std::nullopt;
   }
-  Conversation fresh({options_.network, options_.write_quorum, false, 0}, self_, peer,
+  Conversation fresh({options_.network, options_.write_quorum, false, 0, false}, self_, peer,
                      invite != nullptr ? Standing::kContact : Standing::kAsked);
   const auto held = conversations_.find(peer);
   Conversation& conversation = held == conversations_.end() ? fresh : held->second;
@@ -325,6 +338,15 @@ std::optional<keys::PublicKey> ContactBook::OpenReply(const Invite& invite, base
 }
 
 // ---- work
+
+bool ContactBook::Disappear(absl::Time wall_now) {
+  bool any = false;
+  for (auto& [key, conversation] : conversations_) {
+    any = any || conversation.outbox().HasDisappearing(wall_now);
+    conversation.Disappear(wall_now);
+  }
+  return any;
+}
 
 void ContactBook::Advance(absl::Time wall_now) {
   for (auto& [key, conversation] : conversations_) conversation.Advance(wall_now, rng_);
@@ -411,8 +433,11 @@ void ContactBook::AddRead(const keys::PublicKey& peer, std::vector<Conversation:
 std::vector<BookTask> ContactBook::Tasks(absl::Time wall_now, size_t at_most) {
   FetchBundles(wall_now);
   std::vector<BookTask> tasks;
+  // Half for each, or each second one: neither does a file stop all reading, nor a backlog all writing.
+  reads_lead_ = !reads_lead_;
+  const size_t puts_max = at_most - std::min(waiting_.size(), (at_most + (reads_lead_ ? 1 : 0)) / 2);
   for (auto& [key, conversation] : conversations_) {
-    for (Conversation::Put& put : conversation.Puts(wall_now, at_most - tasks.size())) {
+    for (Conversation::Put& put : conversation.Puts(wall_now, puts_max - tasks.size())) {
       BookTask task;
       task.id = ++last_task_;
       task.point = put.record.name.point;

@@ -43,6 +43,7 @@ struct Contact {
     keys::PublicKey answerer;
   };
   std::optional<Reply> reply;
+  bool doorless = false;  // wrote a note that we answered: an identity made for it, whose door nobody reads. Not in backups.
   const keys::PublicKey& address() const { return reply ? reply->answerer : key; }
   std::optional<keys::PublicKey> changed_key;  // the name was given another key: nothing is sent until a person has looked
 };
@@ -114,6 +115,8 @@ class ContactBook {
   absl::StatusOr<NoteReply> CreateReply(const keys::PublicKey& recipient, absl::Time wall_now);
   // Takes up somebody's invite. DeadlineExceeded: too old; AlreadyExists: a session is there.
   absl::Status TakeUp(const InviteCode& code, const std::string& name, absl::Time wall_now);
+  // Answers a note (CreateReply). Errors of TakeUp.
+  absl::Status AnswerNote(const InviteCode& code, const std::string& name, absl::Time wall_now);
   // After a restore: every contact gets a new session.
   void RebuildSessions();
 
@@ -127,6 +130,11 @@ class ContactBook {
   // A handshake out of the door. `name`: of its waiting entry, gone with the next change.
   void OnHandshake(base::ByteView name, base::ByteView handshake, absl::Time wall_now);
   void Advance(absl::Time wall_now);
+  // Own texts whose life is over leave the outbox: a part of Advance, for whoever deletes them elsewhere too (Inbox::Sweep).
+  // False: there was none.
+  bool Disappear(absl::Time wall_now);
+  // Once more, with the next change: nobody was told.
+  void Notify(const std::vector<BookNotice>& notices) { notices_.insert(notices_.end(), notices.begin(), notices.end()); }
   // Reads every chain once, invites too, and renews what is published.
   void BeginRound(absl::Time wall_now);
   // The round of it that no contact has a part in: invites, and what is published.
@@ -220,6 +228,7 @@ class ContactBook {
 
   uint64_t last_task_ = 0;
   std::deque<BookTask> waiting_;
+  bool reads_lead_ = false;  // of the last Tasks
   std::map<uint64_t, Job> jobs_;
   std::set<keys::PublicKey> fetching_;
   std::set<std::pair<Day, uint8_t>> publishing_;

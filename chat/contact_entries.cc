@@ -9,7 +9,7 @@ base::Bytes EncodeContact(const Contact& contact) {
   base::ByteWriter out;
   out.Append(contact.key.view()).U8(contact.verified ? 1 : 0);
   out.U8(static_cast<uint8_t>((contact.acknowledge ? 1 : 0) | contact.life << 1))
-      .U8(static_cast<uint8_t>((contact.changed_key ? 1 : 0) | (contact.reply ? 2 : 0)));
+      .U8(static_cast<uint8_t>((contact.changed_key ? 1 : 0) | (contact.reply ? 2 : 0) | (contact.doorless ? 4 : 0)));
   out.Append(contact.changed_key.value_or(keys::PublicKey{}).view());
   if (contact.reply) out.Append(contact.reply->own_seed.view()).Append(contact.reply->answerer.view());
   out.Append(base::AsBytes(contact.name));
@@ -27,6 +27,7 @@ absl::StatusOr<Contact> DecodeContact(base::ByteView bytes) {
   const uint8_t more = in.U8();
   const keys::PublicKey other{in.Array<32>()};
   if ((more & 1) != 0) contact.changed_key = other;
+  contact.doorless = (more & 4) != 0;
   if ((more & 2) != 0) {
     Contact::Reply reply{keys::WipedArray<32>(in.Array<32>()), {}};
     reply.answerer.bytes = in.Array<32>();

@@ -60,7 +60,7 @@ void Conversation::Rebuild() {
 
 bool Conversation::NeedsBundle(absl::Time wall_now) const {
   const bool something = wants_session_ || outbox_.HasUnsealed();
-  return standing_ == Standing::kContact && !session_ && something && wall_now >= next_bundle_try_;
+  return !options_.doorless && standing_ == Standing::kContact && !session_ && something && wall_now >= next_bundle_try_;
 }
 
 // ---- sealing
@@ -197,7 +197,9 @@ void Conversation::SealPiece(const Outgoing& file, absl::Time wall_now, base::Rn
   outbox_.MarkPieceSealed(number, expiry);
 }
 
+// As files do, it leaves room to texts: the other side decides how often it makes us answer. What is owed stays owed.
 void Conversation::SealRefusals(absl::Time wall_now, base::Rng& rng) {
+  if (!RoomForControl()) return;
   for (auto& [id, is_owed] : refusals_) {
     if (!std::exchange(is_owed, false)) continue;
     Content content;
@@ -209,9 +211,20 @@ void Conversation::SealRefusals(absl::Time wall_now, base::Rng& rng) {
 }
 
 void Conversation::SealControl(absl::Time wall_now, base::Rng& rng) {
+  if (!RoomForControl()) return;
   Content content;
   content.sent_hour = HourOf(wall_now);
   AddBox(std::move(content), BoxExpiry(wall_now), wall_now, rng);
+}
+
+// Refused files are counted: a contact can send any number of them.
+void Conversation::Note(ConversationNotice::Kind kind, uint32_t count) {
+  for (ConversationNotice& notice : changes_.notices) {
+    if (kind != ConversationNotice::Kind::kNoRoom || notice.kind != kind) continue;
+    notice.count += count;
+    return;
+  }
+  changes_.notices.push_back({kind, count});
 }
 
 void Conversation::ChangeStates(const std::vector<StateChange>& states) {
@@ -237,9 +250,10 @@ void Conversation::StartOver() {
 void Conversation::Advance(absl::Time wall_now, base::Rng& rng) {
   bool broken = false;
   ChangeStates(outbox_.Expire(wall_now, broken));
-  ChangeStates(outbox_.Disappear(wall_now));
+  Disappear(wall_now);
   const bool unanswered = session_ && session_->initiated() && !session_->confirmed() && started_ + kHandshakeRetry <= wall_now;
-  if (session_ && (broken || unanswered)) {
+  // Without a door there is no other session to be had: what expired is lost, what comes behind it may still be read.
+  if (session_ && !options_.doorless && (broken || unanswered)) {
     StartOver();
     wants_session_ = true;  // the other side may be waiting where we read no more
   }

@@ -3,7 +3,7 @@
 //
 //   no session --text queued, bundle read--> initiated --a message opens--> confirmed
 //        ^                                       |  three days unanswered, or something expired unread
-//        +---------------------------------------+
+//        +---------------------------------------+  not with somebody without a door (Options::doorless)
 //   any state --a handshake of theirs opens--> confirmed, over the new session
 // If both wrote first, the session of the side that lost its state stays, else the one of the greater epoch, else that of the
 // smaller identity key; a handshake that was decided against and comes late has no greater epoch, and changes nothing. What is
@@ -74,6 +74,9 @@ class Conversation {
     int write_quorum = 2;
     bool acknowledge = false;  // tell the other side what has arrived, even if there is nothing to say
     uint8_t life = 0;          // of what is written from now on (message_life.h)
+    // The peer is an identity made for one note. It reads no door, and nothing proves that the note's writer has that key: what
+    // does not reach it through the note's box goes nowhere.
+    bool doorless = false;
   };
 
   // `self` outlives the conversation.
@@ -99,6 +102,7 @@ class Conversation {
       Standing standing);  // from kAsked to kContact: accepted, which is told; blocked: nothing more is read or shown
   void SetAcknowledge(bool acknowledge) { options_.acknowledge = acknowledge; }
   void SetLife(uint8_t code) { options_.life = code; }
+  void SetDoorless() { options_.doorless = true; }
   // After a restore: write first, although there is nothing to say.
   void Rebuild();
 
@@ -116,6 +120,7 @@ class Conversation {
 
   // Seals what waits, retires what expired. Call before Puts, and once more when a round of reading is over.
   void Advance(absl::Time wall_now, base::Rng& rng);
+  void Disappear(absl::Time wall_now) { ChangeStates(outbox_.Disappear(wall_now)); }
 
   struct Put {
     uint64_t generation = 0;  // of the session
@@ -178,12 +183,15 @@ class Conversation {
   void Refuse(const MessageId& id);
   void DeliverFile(const Content& last, bool late);
   void GiveUpFiles(absl::Time wall_now, bool all);
+  void GiveUpFile(std::map<MessageId, IncomingFile>::iterator it);
+  void GiveUpStalest();
   void EraseFile(std::map<MessageId, IncomingFile>::iterator it);
   void TakeContent(Content content, absl::Time wall_now);
   void Deliver(absl::Time wall_now);
   void DeliverOne(Content content, bool late);
   bool Remember(const MessageId& id);
-  void Note(ConversationNotice::Kind kind, uint32_t count = 1) { changes_.notices.push_back({kind, count}); }
+  void Note(ConversationNotice::Kind kind, uint32_t count = 1);
+  bool RoomForControl() const { return outbox_.parcels().size() + kUnfinishedMax < kParcelsMax; }
   void ChangeStates(const std::vector<StateChange>& states);
   std::vector<Read> Reads(const std::vector<Probe>& probes) const;
 

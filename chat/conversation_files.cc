@@ -22,15 +22,37 @@ IncomingFile* Conversation::FileFor(const Content& piece) {
     if (refused != refusals_.end() && piece.index + 1 == piece.count) refused->second = true;
     return nullptr;
   }
+  GiveUpStalest();
   IncomingFile file(id, piece.count);
-  const auto incomplete = std::count_if(files_.begin(), files_.end(), [](const auto& one) { return !one.second.whole(); });
-  const bool fits = static_cast<size_t>(incomplete) < kIncomingFilesMax && files_.size() < kFilesKeptMax &&
-                    FileBytes() + file.reserved() <= kFileRoomOfContact && file.reserved() <= file_room_;
+  const bool fits = files_.size() < kFilesKeptMax && FileBytes() + file.reserved() <= kFileRoomOfContact &&
+                    file.reserved() <= file_room_;
   if (fits) return &files_.emplace(id, std::move(file)).first->second;
   if (Remember(id)) changes_.seen.push_back(id);
   Refuse(id);
   Note(ConversationNotice::Kind::kNoRoom);
   return nullptr;
+}
+
+// Before one more begins: its sender has no more than kIncomingFilesMax under way, so one of these it has given up.
+void Conversation::GiveUpStalest() {
+  auto stalest = files_.end();
+  size_t incomplete = 0;
+  for (auto it = files_.begin(); it != files_.end(); ++it) {
+    if (it->second.whole()) continue;
+    ++incomplete;
+    if (stalest == files_.end() || it->second.touched() < stalest->second.touched()) stalest = it;
+  }
+  if (incomplete >= kIncomingFilesMax) GiveUpFile(stalest);
+}
+
+// Its sender is told: what it still sends of it would be acknowledged, and look delivered.
+void Conversation::GiveUpFile(std::map<MessageId, IncomingFile>::iterator it) {
+  const MessageId id = it->first;
+  Note(ConversationNotice::Kind::kLost);
+  if (Remember(id)) changes_.seen.push_back(id);
+  Refuse(id);
+  changes_.head = true;
+  EraseFile(it);
 }
 
 void Conversation::Refuse(const MessageId& id) {
@@ -45,7 +67,11 @@ void Conversation::Refuse(const MessageId& id) {
 std::optional<Content> Conversation::TakePiece(Content piece, absl::Time wall_now) {
   if (++pieces_taken_ % kPiecesPerAcknowledgement == 0) owes_acknowledgement_ = true;
   IncomingFile* file = FileFor(piece);
-  if (file == nullptr || file->kept()) return std::nullopt;
+  if (file == nullptr || file->kept()) {
+    // The end of a file that is known, sent anew: its sender does not know that it was read.
+    owes_acknowledgement_ = owes_acknowledgement_ || piece.index + 1 == piece.count;
+    return std::nullopt;
+  }
   if (file->Take(piece, wall_now)) {
     changes_.files.insert(piece.message_id);
     changes_.pieces.push_back({piece.message_id, piece.index, std::move(piece.text)});
@@ -70,9 +96,12 @@ void Conversation::DeliverFile(const Content& last, bool late) {
 void Conversation::GiveUpFiles(absl::Time wall_now, bool all) {
   for (auto it = files_.begin(); it != files_.end();) {
     const auto file = it++;
-    if (!file->second.Stalled(wall_now) && !(all && !file->second.whole())) continue;
-    Note(ConversationNotice::Kind::kLost);
-    EraseFile(file);
+    if (all && !file->second.whole()) {
+      Note(ConversationNotice::Kind::kLost);
+      EraseFile(file);
+    } else if (file->second.Stalled(wall_now)) {
+      GiveUpFile(file);
+    }
   }
 }
 

@@ -53,6 +53,7 @@ class IncomingFile {
   // Whole and shown: only its size and name matter from now on.
   void Keep() { kept_ = true; }
   bool kept() const { return kept_; }
+  absl::Time touched() const { return touched_; }  // by its last new piece
   bool Stalled(absl::Time wall_now) const { return !whole() && touched_ + kFileGiveUp <= wall_now; }
 
   const MessageId& id() const { return id_; }

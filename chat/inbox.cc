@@ -89,37 +89,21 @@ absl::StatusOr<Kept> DecodeMessage(base::ByteView bytes) {
   return kept;
 }
 
-// When a message disappears; the epoch: its clock has not begun. Of an own message once more a little later, when the outbox has
-// written what it holds of it without the text: then only the files are scrubbed.
+// When a message disappears; the epoch: its clock has not begun.
 struct Timer {
   NoteId id{};
   absl::Time deletion;
   uint8_t life = 0;
-  bool again = false, is_file = false;
 };
-constexpr uint8_t kAgain = 0x80, kOfFile = 0x40;  // beside the life
-constexpr absl::Duration kAgainAfter = absl::Minutes(1);
+constexpr uint8_t kLifeMask = 0x3f;  // earlier versions set the other bits, of messages that are gone
 base::Bytes EncodeTimer(const Timer& timer) {
-  return base::ByteWriter()
-      .Append(timer.id)
-      .U64(Seconds(timer.deletion))
-      .U8(static_cast<uint8_t>(timer.life | (timer.again ? kAgain : 0) | (timer.is_file ? kOfFile : 0)))
-      .Take();
+  return base::ByteWriter().Append(timer.id).U64(Seconds(timer.deletion)).U8(timer.life).Take();
 }
 absl::StatusOr<Timer> DecodeTimer(base::ByteView bytes) {
   base::ByteReader in(bytes);
   Timer timer{in.Array<16>(), FromSeconds(in.U64())};
-  const uint8_t life = in.U8();
-  timer.again = (life & kAgain) != 0;
-  timer.is_file = (life & kOfFile) != 0;
-  timer.life = life & ~(kAgain | kOfFile);
+  timer.life = in.U8() & kLifeMask;
   if (!in.Done() || timer.life >= kMessageLifeCodes) return Damaged();
-  return timer;
-}
-
-Timer OnceMore(Timer timer, absl::Time wall_now) {
-  timer.again = true;
-  timer.deletion = wall_now + kAgainAfter;
   return timer;
 }
 
@@ -250,30 +234,25 @@ absl::Status Inbox::SweepOne(base::ByteView value, absl::Time wall_now, Sweeping
     sweeping.writes.push_back(Put(kTimer, timer.id, EncodeTimer(timer)));
     return absl::OkStatus();
   }
-  if (timer.deletion > wall_now) return absl::OkStatus();
-  sweeping.files = sweeping.files || timer.is_file;
-  if (timer.again) {
-    sweeping.timers.push_back(Erase(kTimer, timer.id));
-    return absl::OkStatus();
+  if (timer.deletion > wall_now + LifeOf(timer.life)) {  // set while the clock was ahead
+    timer.deletion = wall_now + LifeOf(timer.life);
+    sweeping.writes.push_back(Put(kTimer, timer.id, EncodeTimer(timer)));
   }
+  if (timer.deletion > wall_now) return absl::OkStatus();
+  sweeping.timers.push_back(Erase(kTimer, timer.id));
   sweeping.gone.push_back(timer.id);
   sweeping.writes.push_back(Erase(kUnshown, timer.id));
   const base::Bytes key = KeyOf(kMessage, timer.id);
   const auto sealed = store_.Get(key);
   if (!sealed.ok()) {  // erased otherwise, or by a sweep that came no further
-    timer.is_file = true;
     sweeping.files = true;
-    sweeping.timers.push_back(Put(kTimer, timer.id, EncodeTimer(OnceMore(timer, wall_now))));
     return absl::OkStatus();
   }
   sweeping.writes.push_back({key, std::nullopt});
   ASSIGN_OR_RETURN(const base::Bytes plain, OpenEntry(key, *sealed));
   ASSIGN_OR_RETURN(const Kept kept, DecodeMessage(plain));
-  timer.is_file = kept.message.file.has_value();
-  sweeping.timers.push_back(kept.message.own ? Put(kTimer, timer.id, EncodeTimer(OnceMore(timer, wall_now)))
-                                             : Erase(kTimer, timer.id));
+  sweeping.files = sweeping.files || kept.message.file.has_value();
   if (!kept.message.file || kept.message.own || !kept.message.from) return absl::OkStatus();
-  sweeping.files = true;
   sweeping.writes.push_back(Erase(kFileEntry, base::ByteWriter().Append(kept.message.from->view()).Append(timer.id).bytes()));
   EraseFile({*kept.message.from, timer.id, kept.message.file->pieces}, sweeping.writes);
   return absl::OkStatus();

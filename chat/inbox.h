@@ -119,7 +119,8 @@ class Inbox {
   absl::StatusOr<InboxState> Load(absl::Time wall_now);
   absl::Status Apply(const InboxChange& change);
   // Deletes the messages, and files, whose life is over, and starts the clocks of those that have been shown since the last call:
-  // call it often. What was deleted is gone from the store's files when it returns (docs/disk.md says what a disk may keep). The
+  // call it often, behind ContactBook::Disappear on disk: what the outbox still held would stay in the files. What was deleted is
+  // gone from the store's files when it returns (docs/disk.md says what a disk may keep). The
   // ids of what it deleted. Of files the book has to be loaded anew.
   absl::StatusOr<std::vector<NoteId>> Sweep(absl::Time wall_now);
   // The contact book's entries, in no order. DataLoss as Load.

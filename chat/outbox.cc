@@ -61,7 +61,7 @@ absl::StatusOr<MessageId> Outbox::Add(Outgoing message, absl::Time wall_now, bas
   }
   message.number = ++last_number_;
   message.id = rng.Array<16>();
-  message.queued_at = wall_now;
+  message.queued_at = absl::FromUnixSeconds(absl::ToUnixSeconds(wall_now));  // as the inbox keeps it: both end it together
   Touch(message);
   if (message.IsFile()) changes_.files.insert(message.number);
   return messages_.emplace(message.number, std::move(message)).first->second.id;
@@ -149,10 +149,23 @@ void Outbox::Drop(std::map<uint32_t, Parcel>::iterator it) {
   parcels_.erase(it);
 }
 
+bool Outbox::HasDisappearing(absl::Time wall_now) const {
+  return std::any_of(messages_.begin(), messages_.end(), [&](const auto& one) {
+    const Outgoing& message = one.second;
+    const bool is_due = message.queued_at > wall_now || message.queued_at + LifeOf(message.life) <= wall_now;
+    return !message.Final() && !message.gone && message.life > 0 && is_due;
+  });
+}
+
 std::vector<StateChange> Outbox::Disappear(absl::Time wall_now) {
   std::vector<StateChange> changed;
   for (auto& [number, message] : messages_) {
-    if (message.Final() || message.gone || message.life == 0 || message.queued_at + LifeOf(message.life) > wall_now) continue;
+    if (message.Final() || message.gone || message.life == 0) continue;
+    if (message.queued_at > wall_now) {  // written while the clock was ahead
+      message.queued_at = absl::FromUnixSeconds(absl::ToUnixSeconds(wall_now));
+      Touch(message);
+    }
+    if (message.queued_at + LifeOf(message.life) > wall_now) continue;
     message.gone = true;
     const bool is_sealed = message.IsFile() ? message.sealed == message.pieces : message.parts > 0;
     End(message, is_sealed ? message.state : DeliveryState::kExpired);

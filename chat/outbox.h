@@ -111,6 +111,8 @@ class Outbox {
   // A new session: all that is not final is sealed again, files from what was acknowledged on; the old parcels are dropped.
   // What is gone expires.
   std::vector<StateChange> StartOver();
+  // There is something for Disappear to do.
+  bool HasDisappearing(absl::Time wall_now) const;
   // Deletes the texts whose time is over: what is sealed goes its way, what is not expires.
   std::vector<StateChange> Disappear(absl::Time wall_now);
   // The reader has lost what it had acknowledged of files that are not final.

@@ -13,7 +13,10 @@ std::optional<ReadingTurn> ReadingTurns::Next(const std::vector<keys::PublicKey>
     upkeep_due_ = contacts.empty() ? now + kUpkeepEvery : absl::InfiniteFuture();
     return ReadingTurn{};
   }
-  if (contacts.empty()) return std::nullopt;
+  if (contacts.empty()) {
+    upkeep_due_ = std::min(upkeep_due_, now + kUpkeepEvery);  // the last contact may have gone since it was set
+    return std::nullopt;
+  }
   ++turns_;
   const bool brief = rng_.Below(3) != 0;
   const bool has_focus = focus.has_value() && std::binary_search(contacts.begin(), contacts.end(), *focus);

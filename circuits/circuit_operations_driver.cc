@@ -292,8 +292,10 @@ ReadyOperations::Start CircuitOperations::OpenOn(uint64_t circuit, const overlay
     if (options_.own_key != peer.node_key && DescriptorOf(peer.node_key).has_value()) reachable.push_back(peer.node_key);
   }
   if (reachable.empty()) return Start::kUnknown;
-  reachable = NotOn(*own_.Find(circuit), reachable);
-  std::erase_if(reachable, [&](const PublicKey& key) { return Contains(avoid, key); });
+  // Who refused once is asked again where nobody else is left: better than a ticket that no circuit ever fits.
+  std::vector<PublicKey> others;
+  std::copy_if(reachable.begin(), reachable.end(), std::back_inserter(others), [&](const auto& k) { return !Contains(avoid, k); });
+  reachable = NotOn(*own_.Find(circuit), others.empty() ? reachable : others);
   if (reachable.empty()) return Start::kDoesNotFit;
   std::copy_if(reachable.begin(), reachable.end(), std::back_inserter(good), [&](const auto& k) { return !blamed.contains(k); });
   if (good.empty()) good = std::move(reachable);

@@ -197,6 +197,10 @@ absl::Status SendToContact(const Invocation& invocation, const Context& context,
   if (message.state == chat::DeliveryState::kRefused) {
     return Fail({.exit = Exit::kRefused, .what = absl::StrCat(contact.name, " has no room for the file")});
   }
+  if (message.state == chat::DeliveryState::kExpired) {
+    return Fail({.exit = Exit::kTime,
+                 .what = absl::StrCat("message ", ShortId(message.id), " to ", contact.name, " expired before it was stored")});
+  }
   const absl::Time end = absl::Now();
   if (context.flags.json) {
     return WriteStdout(JsonObject()

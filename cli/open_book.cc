@@ -70,16 +70,24 @@ absl::Status OpenBook::Resume() {
   ASSIGN_OR_RETURN(store_, OpenInbox(directory_));
   turn_.Leave();
   inbox_.emplace(*store_, identity_.key, rng_);
-  const auto swept = inbox_->Sweep(absl::Now());
-  const absl::Status loaded = swept.ok() ? Reload() : ExplainTalk(swept.status());
+  absl::Status loaded = Reload();
+  if (loaded.ok()) loaded = Sweep().status();
   if (!loaded.ok()) Release();
   return loaded;
 }
 
 absl::StatusOr<std::vector<chat::MessageId>> OpenBook::Sweep() {
-  const auto swept = inbox_->Sweep(absl::Now());
+  const absl::Time now = absl::Now();
+  std::vector<chat::BookNotice> untold;
+  if (book_->Disappear(now)) {  // on disk before the files are scrubbed, else its text stays in them
+    chat::ContactBook::Change change = book_->TakeChange(now);
+    RETURN_IF_ERROR(Written(inbox_->Apply(change.inbox)));
+    untold = std::move(change.notices);
+  }
+  const auto swept = inbox_->Sweep(now);
   if (!swept.ok()) return ExplainTalk(swept.status());
   if (!swept->empty()) RETURN_IF_ERROR(Reload());
+  book_->Notify(untold);
   return swept;
 }
 
@@ -135,7 +143,7 @@ absl::StatusOr<chat::Contact> OpenBook::Answer(const std::string& tag, const std
   for (const chat::Message& message : *messages) {
     if (!message.reply || ReplyTagOf(message) != tag) continue;
     const auto code = chat::DecodeReply(*message.reply);
-    const absl::Status taken = code.ok() ? book_->TakeUp(*code, name, absl::Now()) : code.status();
+    const absl::Status taken = code.ok() ? book_->AnswerNote(*code, name, absl::Now()) : code.status();
     if (absl::IsDeadlineExceeded(taken)) {
       return Fail(
           {.exit = Exit::kRefused, .what = absl::StrCat(tag, " cannot be answered any more: its writer looks for two weeks")});

@@ -42,8 +42,8 @@ class OpenBook {
   // Takes the book again, as it is now on disk. Unavailable: another command has it; try again.
   absl::Status Resume();
 
-  // Deletes what disappears by now; the ids of these messages. Resume does so too. Where something went, the book is read anew:
-  // nothing may be unsaved or under way.
+  // Deletes what disappears by now, in the outbox first; the ids of these messages. Resume does so too. Where something went,
+  // the book is saved, and read anew: nothing may be under way.
   absl::StatusOr<std::vector<chat::MessageId>> Sweep();
 
   // Reads the book anew: handshakes that a poll has kept are opened.

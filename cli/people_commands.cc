@@ -263,7 +263,7 @@ absl::Status BackUp(const Invocation& invocation, const Context& context) {
   ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
   std::vector<chat::Contact> contacts;
   for (const auto& [key, contact] : open->book().contacts()) {
-    if (!contact.name.empty() && !contact.reply) contacts.push_back(contact);
+    if (!contact.name.empty() && !contact.reply && !contact.doorless) contacts.push_back(contact);
   }
   ASSIGN_OR_RETURN(const std::optional<std::string> passphrase, NewPassphrase(PassphraseOf(flags), context));
   keys::SystemRng rng;

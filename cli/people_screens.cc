@@ -187,7 +187,8 @@ std::string NoticeText(const chat::BookNotice& notice, const std::string& who) {
     case Kind::kInviteTaken:
       return absl::StrCat("  ", name, " accepted your invite\n");
     case Kind::kNoRoom:
-      return absl::StrCat("! a file of ", name, " was refused: no room. See: bulbil files list\n");
+      return absl::StrCat("! ", notice.count == 1 ? "a file" : absl::StrCat(notice.count, " files"), " of ", name,
+                          notice.count == 1 ? " was" : " were", " refused: no room. See: bulbil files list\n");
     case Kind::kUnreadable:
       return "! somebody's request could not be opened: its key was used up. The sender tries again by itself\n";
     case Kind::kTooManyRequests:

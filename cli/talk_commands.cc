@@ -62,7 +62,12 @@ absl::StatusOr<std::unique_ptr<OpenBook>> BookFor(const Invocation& invocation, 
 absl::StatusOr<keys::PublicKey> AddressOfContact(const Invocation& invocation, const Context& context) {
   ASSIGN_OR_RETURN(const auto open, BookFor(invocation, context));
   ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(invocation.talk.to));
-  return contact.key;
+  if (contact.doorless) {
+    return Fail({.exit = Exit::kUsage,
+                 .what = absl::StrCat(contact.name, " wrote you a note, and has no mailbox for others"),
+                 .fix = {absl::StrCat("write without --sign, --anon and --reply:  bulbil send '", contact.name, "'")}});
+  }
+  return contact.address();
 }
 
 // A contact, or whoever wrote the note with that #TAG.

@@ -248,12 +248,16 @@ TEST_F(ConversationTest, AKnownNameWithAnotherKeyStopsTheSending) {
   Befriend();
   Person mallory(store_, 400);
   alice_.book().SetVerified(bob_.address(), true);
+  alice_.book().SetLife(bob_.address(), 4);
+  alice_.book().SetAcknowledge(bob_.address(), true);
   EXPECT_STATUS(alice_.book().Add("bob", mallory.address()), kFailedPrecondition);
   EXPECT_STATUS(alice_.Send(bob_.address(), "secret", now_), kFailedPrecondition);
   EXPECT_TRUE(alice_.book().FindName("bob")->changed_key.has_value());
   ASSERT_OK(alice_.book().AcceptChangedKey("bob"));
   EXPECT_EQ(alice_.book().FindName("bob")->key, mallory.address());
   EXPECT_FALSE(alice_.book().FindName("bob")->verified);
+  EXPECT_EQ(alice_.book().FindName("bob")->life, 4) << "messages disappear as before";
+  EXPECT_TRUE(alice_.book().FindName("bob")->acknowledge);
 }
 
 TEST_F(ConversationTest, ABlockedPersonIsHeardNoMore) {

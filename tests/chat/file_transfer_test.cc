@@ -233,7 +233,7 @@ TEST_F(FileTransferTest, ARemovedFileLeavesNothingOnDiskAndDoesNotComeAgain) {
 
 TEST_F(FileTransferTest, AFileThatStopsComingIsGivenUpAndTold) {
   Befriend();
-  ASSERT_OK(alice_.SendFile(bob_.address(), "big", SomeBytes(300000), now_));
+  ASSERT_OK_AND_ASSIGN(const MessageId id, alice_.SendFile(bob_.address(), "big", SomeBytes(300000), now_));
   alice_.disk.writes_left = 8;
   (void)alice_.Run(now_);
   EXPECT_OK(bob_.Run(now_));
@@ -242,6 +242,7 @@ TEST_F(FileTransferTest, AFileThatStopsComingIsGivenUpAndTold) {
   EXPECT_OK(bob_.Run(now_));
   EXPECT_EQ(bob_.disk.Count('x'), 0u);
   EXPECT_TRUE(bob_.book().FindConversation(alice_.address())->files().empty());
+  EXPECT_TRUE(bob_.book().FindConversation(alice_.address())->seen().contains(id)) << "what still comes of it is refused";
   EXPECT_TRUE(std::any_of(bob_.notices.begin(), bob_.notices.end(),
                           [](const BookNotice& one) { return one.kind == BookNotice::Kind::kLost; }));
 }

@@ -102,18 +102,24 @@ TEST_F(SweepTest, WhoDiesInTheMiddleScrubsAgain) {
   }
 }
 
-TEST_F(SweepTest, OwnMessagesAreScrubbedOnceMoreWhenTheOutboxHasForgottenThem) {
+TEST_F(SweepTest, OwnMessagesAreScrubbedOnce) {
   InboxChange written;
   written.history = {Disappearing(1)};
   written.history[0].own = true;
   ASSERT_OK(Inbox(store_, key_, rng_).Apply(written));
   EXPECT_EQ(Sweep(absl::Hours(1)), 1u);
   EXPECT_EQ(store_.scrubs, 1);
-  EXPECT_EQ(Sweep(absl::Hours(1) + absl::Seconds(59)), 0u);
-  EXPECT_EQ(store_.scrubs, 1);
-  EXPECT_EQ(Sweep(absl::Hours(1) + absl::Seconds(60)), 0u);
-  EXPECT_EQ(store_.scrubs, 2);
   EXPECT_EQ(store_.Count('w'), 0u);
+}
+
+TEST_F(SweepTest, AClockThatWasAheadKeepsNothingLongerThanItsLife) {
+  InboxChange written;
+  written.history = {Disappearing(1)};
+  written.history[0].received = kNow + absl::Hours(1000);
+  ASSERT_OK(Inbox(store_, key_, rng_).Apply(written));
+  EXPECT_EQ(Sweep(absl::ZeroDuration()), 0u);
+  EXPECT_EQ(Sweep(absl::Minutes(59)), 0u);
+  EXPECT_EQ(Sweep(absl::Hours(1)), 1u);
 }
 
 bool AnyFileHolds(const std::string& folder, const base::Bytes& bytes) {
@@ -230,6 +236,21 @@ TEST_F(DisappearingTest, ThePlainTextLeavesTheOutboxAndTheSealedOneGoesItsWay) {
   const size_t shown = bob_.shown.size();
   RunBoth();
   EXPECT_EQ(bob_.shown.size(), shown + 1);
+}
+
+TEST_F(DisappearingTest, TheOutboxForgetsInTheSecondInWhichTheInboxDoes) {
+  Befriend();
+  now_ += absl::Milliseconds(700);
+  ASSERT_OK(alice_.Send(bob_.address(), "gone soon", now_));
+  ASSERT_OK(alice_.Run(now_));
+  const absl::Time over = absl::FromUnixSeconds(absl::ToUnixSeconds(now_)) + absl::Hours(1);
+  EXPECT_FALSE(alice_.book().Disappear(over - absl::Seconds(1)));
+  ASSERT_OK_AND_ASSIGN(const auto early, alice_.inbox().Sweep(over - absl::Seconds(1)));
+  EXPECT_TRUE(early.empty());
+  EXPECT_TRUE(alice_.book().Disappear(over));
+  EXPECT_TRUE(Last().text.empty());
+  ASSERT_OK_AND_ASSIGN(const auto gone, alice_.inbox().Sweep(over));
+  EXPECT_EQ(gone.size(), 1u);
 }
 
 TEST_F(DisappearingTest, WhatCannotBeSealedInTimeOrAnewExpires) {

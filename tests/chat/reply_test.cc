@@ -92,6 +92,41 @@ TEST_F(ReplyTest, NobodyElseCanAnswer) {
   EXPECT_TRUE(alice_.book().conversations().empty());
 }
 
+TEST_F(ReplyTest, AWriterWhoReadsAfterDaysFindsTheAnswerAndBothGoOn) {
+  const InviteCode code = NoteToBob();
+  ASSERT_OK(bob_.book().AnswerNote(code, "#note", now_));
+  ASSERT_OK(bob_.Send(code.owner, "who are you?", now_));
+  for (int hour = 0; hour < 96; hour += 6) {
+    ASSERT_OK(bob_.Run(now_));
+    bob_.Restart(now_);  // that there is no door is on disk, too
+    now_ += absl::Hours(6);
+  }
+  Run(2);
+  ASSERT_EQ(alice_.shown.size(), 1u);
+  EXPECT_EQ(alice_.shown[0].text, "who are you?");
+  ASSERT_OK(alice_.Send(alice_.shown[0].from, "guess", now_));
+  Run(2);
+  ASSERT_EQ(bob_.shown.size(), 1u);
+  EXPECT_EQ(bob_.shown[0].text, "guess");
+  ASSERT_OK(bob_.Send(code.owner, "alice", now_));
+  Run(2);
+  EXPECT_EQ(alice_.shown.back().text, "alice");
+}
+
+TEST_F(ReplyTest, NothingForTheWriterGoesToWhoeverTheNoteNames) {
+  Run(1);
+  support::SeededRng rng(9);
+  const InviteCode code = MakeInvite(carol_.address(), "", now_ + kInviteLifeMax, rng).code;  // the owner's key proves nothing
+  ASSERT_OK(bob_.book().AnswerNote(code, "#note", now_));
+  ASSERT_OK(bob_.Send(code.owner, "for the writer", now_));
+  for (int day = 0; day < 16; ++day) {
+    Run(2);
+    now_ += absl::Hours(24);
+  }
+  EXPECT_TRUE(carol_.shown.empty());
+  EXPECT_TRUE(carol_.book().contacts().empty());
+}
+
 TEST_F(ReplyTest, AfterTwoWeeksItIsTooLate) {
   const InviteCode code = NoteToBob();
   EXPECT_STATUS(bob_.book().TakeUp(code, "#note", now_ + kInviteLifeMax + absl::Hours(1)), kDeadlineExceeded);

@@ -109,6 +109,7 @@ def answers(alice, bob):
     alice.send(answer["contact"], "no, somebody else")
     back = [event for event in bob.poll() if event["type"] == "message"][0]
     check(back["text"] == "no, somebody else" and back["from"] != alice.address, back)
+    bob.network("send", note["reply"], "--anon", stdin=b"to a door that nobody reads", expect=2)
     alice.local("contacts", "verify", answer["contact"], expect=2)
     bob.network("send", "#000000", stdin=b"nobody", expect=3)
 
