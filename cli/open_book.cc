@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/open_book.h"
 
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -137,9 +138,26 @@ absl::StatusOr<chat::Contact> OpenBook::Find(const std::string& typed) const {
        .fix = {"bulbil contacts add NAME bulb1..."}});
 }
 
+// A tag has 24 bits: whoever writes a note can choose one that another note, or a contact, has.
+absl::Status OpenBook::CheckTag(const std::string& tag) const {
+  const auto notes = inbox_->Messages();
+  if (!notes.ok()) return ExplainTalk(notes.status());
+  std::set<keys::PublicKey> owners;
+  for (const auto& [key, contact] : book_->contacts()) {
+    if (TagOf(key) == tag) owners.insert(key);
+  }
+  for (const chat::Message& note : *notes) {
+    const auto code = note.reply ? chat::DecodeReply(*note.reply) : absl::NotFoundError("");
+    if (code.ok() && TagOf(code->owner) == tag) owners.insert(code->owner);
+  }
+  if (owners.size() <= 1) return absl::OkStatus();
+  return Fail({.exit = Exit::kIdentity, .what = absl::StrCat("more than one has the tag ", Cut(tag), ": somebody may have chosen it")});
+}
+
 absl::StatusOr<chat::Contact> OpenBook::Answer(const std::string& tag, const std::string& name) {
   const auto messages = inbox_->Messages();
   if (!messages.ok()) return ExplainTalk(messages.status());
+  RETURN_IF_ERROR(CheckTag(tag));
   for (const chat::Message& message : *messages) {
     if (!message.reply || ReplyTagOf(message) != tag) continue;
     const auto code = chat::DecodeReply(*message.reply);

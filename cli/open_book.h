@@ -60,8 +60,10 @@ class OpenBook {
   // The contact that NAME or @NAME means, or a stranger's #TAG. kIdentity, with the names there are, if there is none.
   absl::StatusOr<chat::Contact> Find(const std::string& name) const;
   // A note that can be answered, by its #TAG: whoever wrote it becomes a contact under `name`. kIdentity: there is none;
-  // kRefused: too old.
+  // kRefused: too old. kIdentity too: more than one has that tag.
   absl::StatusOr<chat::Contact> Answer(const std::string& tag, const std::string& name);
+  // kIdentity: more than one, of contacts and notes, has that #TAG.
+  absl::Status CheckTag(const std::string& tag) const;
   // What a person is called: a contact's name, a stranger's tag.
   std::string NameOf(const keys::PublicKey& key) const;
 

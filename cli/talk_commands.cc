@@ -72,6 +72,7 @@ absl::StatusOr<keys::PublicKey> AddressOfContact(const Invocation& invocation, c
 
 // A contact, or whoever wrote the note with that #TAG.
 absl::StatusOr<chat::Contact> Partner(OpenBook& open, const std::string& typed) {
+  if (absl::StartsWith(typed, "#")) RETURN_IF_ERROR(open.CheckTag(typed));
   absl::StatusOr<chat::Contact> found = open.Find(typed);
   return found.ok() || !absl::StartsWith(typed, "#") ? found : open.Answer(typed, typed);
 }

@@ -171,5 +171,15 @@ TEST(ReadingTurns, WithNobodyToReadUpkeepComesFromTimeToTime) {
   EXPECT_TRUE(turns.Next({}, std::nullopt, kStart + kUpkeepEvery).has_value());
 }
 
+TEST(ReadingTurns, WhenTheLastContactGoesUpkeepGoesOn) {
+  support::SeededRng rng(10);
+  ReadingTurns turns(rng);
+  const std::vector<keys::PublicKey> one(1);
+  EXPECT_FALSE(turns.Next(one, std::nullopt, kStart)->only.has_value());
+  EXPECT_TRUE(turns.Next(one, std::nullopt, kStart)->only.has_value());
+  EXPECT_FALSE(turns.Next({}, std::nullopt, kStart).has_value());
+  EXPECT_TRUE(turns.Next({}, std::nullopt, kStart + kUpkeepEvery).has_value());
+}
+
 }  // namespace
 }  // namespace chat

@@ -111,17 +111,20 @@ class Trouble:
         for node in [node for node, when in self.down.items() if now >= when]:
             del self.down[node]
             self._start(node)
-        for node in self.cluster.nodes:
-            if node not in self.down and not node.alive():
-                self.count["nodes_ended"] += 1
-                say("a node ended by itself:", node.process.returncode, node.log()[-600:])
-                self._start(node)
+        self.revive()
         if now >= self.next and len(self.down) < DOWN_MAX:
             self.next = now + self.chooser.expovariate(1 / NODE_KILL_MEAN)
             here = self.droppers if self.chooser.random() < 0.5 else self.cluster.nodes
             up = [node for node in self.cluster.nodes if node in here and node not in self.down]
             if up:
                 self._kill(self.chooser.choice(up), now)
+
+    def revive(self):
+        for node in self.cluster.nodes:
+            if node not in self.down and not node.alive():
+                self.count["nodes_ended"] += 1
+                say("a node ended by itself:", node.process.returncode, node.log()[-600:])
+                self._start(node)
 
     def _kill(self, node, now):
         node.kill()
@@ -208,7 +211,7 @@ class Run:
         self.trouble.end()
         end = time.monotonic() + SETTLE
         while time.monotonic() < end and not all(pair.heard_all() for pair in self.pairs):
-            self.trouble.act(time.monotonic()) if self.trouble.down else None
+            self.trouble.revive()
             self._lives(time.monotonic(), kills=False)
             time.sleep(0.2)
         time.sleep(3)  # for what would be shown twice
@@ -237,6 +240,7 @@ class Run:
                 total["clients_ended"] += len(person.ended)
                 for ended in person.ended[:3]:
                     say(person.name, "ended by itself:", ended)
+        self.trouble.revive()  # counts who ended in the last seconds, too
         total.update(self.trouble.count)
         total["client_kills"] = self.client_kills
         total["stored_links"] = self._stored()
@@ -251,6 +255,8 @@ class Run:
         for node in self.cluster.nodes:
             node.kill()
         records = stored.dump(os.path.join(self.options.build, "tests", "e2e", "store_dump"), self.cluster)
+        boxes = sum(record.kind == stored.BOX for record in records)
+        check(boxes > 100, "too little was stored to find links in:", boxes)
         links = stored.links(records)
         for link in links[:10]:
             say("stored:", link)
@@ -280,9 +286,9 @@ def main():
         say(f"{2 * pairs} users:", part)
         sums.update(part)
         report[f"messages_of_{2 * pairs}"], report[f"minutes_of_{2 * pairs}"] = part["messages"], part["minutes"]
-    faults = ["lost_silently", "duplicates_seen", "out_of_order", "wrong_states", "nodes_ended", "stored_links"]
-    names = ["messages", *faults, "restored_conversations", "shown_again_after_kill", "marked_late", "clients_ended", "node_kills",
-             "stores_wiped", "client_kills"]
+    faults = ["lost_silently", "duplicates_seen", "out_of_order", "wrong_states", "nodes_ended", "clients_ended", "stored_links"]
+    names = ["messages", *faults, "restored_conversations", "shown_again_after_kill", "marked_late", "node_kills", "stores_wiped",
+             "client_kills"]
     report = {"users": 2 * max(options.pairs), **{name: sums[name] for name in names}, **report}
     print(json.dumps(report, indent=1))
     os.makedirs("build/reports", exist_ok=True)
