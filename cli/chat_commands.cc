@@ -52,6 +52,7 @@ absl::StatusOr<ChatReply> Accept(const Call& call) {
   const std::string& name = call.words[2];
   RETURN_IF_ERROR(CheckTypedName(name));
   if (call.words[1][0] == '#') {
+    RETURN_IF_ERROR(call.open.CheckTag(call.words[1]));
     const auto stranger = call.open.Find(call.words[1]);
     if (!stranger.ok()) {
       RETURN_IF_ERROR(call.open.Answer(call.words[1], name).status());

@@ -88,6 +88,7 @@ absl::Status AcceptInvite(const Invocation& invocation, const Context& context) 
   RETURN_IF_ERROR(CheckTypedName(flags.name));
   if (flags.first[0] == '#') {
     ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
+    RETURN_IF_ERROR(open->CheckTag(flags.first));
     const auto stranger = open->Find(flags.first);
     if (!stranger.ok()) {
       RETURN_IF_ERROR(open->Answer(flags.first, flags.name).status());

@@ -177,12 +177,12 @@ absl::Status SendNote(const Invocation& invocation, const Context& context) {
   ASSIGN_OR_RETURN(const std::optional<keys::LoadedKey> signer, Signer(flags, context));
   if (signer) request.signer = &signer->key;
   ASSIGN_OR_RETURN(request.text, NoteText(flags, chat::kNoteTextMax, context));
-  if (flags.reply) {
-    ASSIGN_OR_RETURN(request.reply, ReplyFor(request.recipient, invocation, context));
-  }
   const absl::Time start = absl::Now();
   ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session,
                    OpenForSending(invocation, context, 2 * (1 + request.text.size() / chat::kFragmentTextMax)));
+  if (flags.reply) {  // behind what fails where nothing can be sent at all: an invite is taken for two weeks
+    ASSIGN_OR_RETURN(request.reply, ReplyFor(request.recipient, invocation, context));
+  }
   ASSIGN_OR_RETURN(const chat::SendResult result, SendAndWait(*session, request, context));
   const absl::Time end = absl::Now();
   SayWhatNowShows("Sent", *session, context);
