@@ -22,10 +22,9 @@ Conversation& ContactBook::ConversationWith(const keys::PublicKey& key, Standing
   const auto it = conversations_.find(key);
   if (it != conversations_.end()) return it->second;
   const auto contact = contacts_.find(key);
-  const Conversation::Options options{options_.network, options_.write_quorum,
-                                      contact != contacts_.end() && contact->second.acknowledge,
-                                      contact != contacts_.end() ? contact->second.life : uint8_t{0},
-                                      contact != contacts_.end() && contact->second.doorless};
+  const Conversation::Options options{
+      options_.network, options_.write_quorum, contact != contacts_.end() && contact->second.acknowledge,
+      contact != contacts_.end() ? contact->second.life : uint8_t{0}, contact != contacts_.end() && contact->second.doorless};
   const bool is_reply = contact != contacts_.end() && contact->second.reply;
   if (!is_reply) return conversations_.try_emplace(key, options, self_, key, standing).first->second;
   const Contact::Reply& reply = *contact->second.reply;

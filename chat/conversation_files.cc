@@ -24,8 +24,8 @@ IncomingFile* Conversation::FileFor(const Content& piece) {
   }
   GiveUpStalest();
   IncomingFile file(id, piece.count);
-  const bool fits = files_.size() < kFilesKeptMax && FileBytes() + file.reserved() <= kFileRoomOfContact &&
-                    file.reserved() <= file_room_;
+  const bool fits =
+      files_.size() < kFilesKeptMax && FileBytes() + file.reserved() <= kFileRoomOfContact && file.reserved() <= file_room_;
   if (fits) return &files_.emplace(id, std::move(file)).first->second;
   if (Remember(id)) changes_.seen.push_back(id);
   Refuse(id);

@@ -22,7 +22,7 @@ namespace cli {
 namespace {
 
 constexpr absl::Duration kYieldLook = absl::Milliseconds(200);  // on a clock: whether another command wants the book
-constexpr absl::Duration kSendRetry = absl::Seconds(2);  // between two rounds of --wait; what is due says the outbox
+constexpr absl::Duration kSendRetry = absl::Seconds(2);         // between two rounds of --wait; what is due says the outbox
 
 std::string ShortId(const chat::MessageId& id) { return base::ToHex(base::ByteView(id).first(2)); }
 
@@ -89,7 +89,8 @@ class Rounds {
  private:
   void Again() {
     const absl::Status resumed = open_.Resume();
-    if (absl::IsUnavailable(resumed) && session_.loop().Now() < book_until_) return timer_.Reset(session_.loop().Now() + kBookRetry);
+    if (absl::IsUnavailable(resumed) && session_.loop().Now() < book_until_)
+      return timer_.Reset(session_.loop().Now() + kBookRetry);
     if (absl::IsUnavailable(resumed)) {
       return End(Fail({.exit = Exit::kTime,
                        .what = "the message is kept here; whether it is stored cannot be told: another command has the book",

@@ -151,7 +151,8 @@ absl::Status OpenBook::CheckTag(const std::string& tag) const {
     if (code.ok() && TagOf(code->owner) == tag) owners.insert(code->owner);
   }
   if (owners.size() <= 1) return absl::OkStatus();
-  return Fail({.exit = Exit::kIdentity, .what = absl::StrCat("more than one has the tag ", Cut(tag), ": somebody may have chosen it")});
+  return Fail(
+      {.exit = Exit::kIdentity, .what = absl::StrCat("more than one has the tag ", Cut(tag), ": somebody may have chosen it")});
 }
 
 absl::StatusOr<chat::Contact> OpenBook::Answer(const std::string& tag, const std::string& name) {
