@@ -21,8 +21,7 @@
 namespace cli {
 namespace {
 
-constexpr absl::Duration kYieldLook = absl::Milliseconds(200);  // on a clock: whether another command wants the book
-constexpr absl::Duration kSendRetry = absl::Seconds(2);         // between two rounds of --wait; what is due says the outbox
+constexpr absl::Duration kSendRetry = absl::Seconds(2);  // between two rounds of --wait; what is due says the outbox
 
 std::string ShortId(const chat::MessageId& id) { return base::ToHex(base::ByteView(id).first(2)); }
 
@@ -76,10 +75,7 @@ class Rounds {
         patience_(patience),
         until_(session.loop().Now() + patience),
         progress_(progress),
-        yield_(session.loop(), [this] { Yield(); }),
-        timer_(session.loop(), [this] { Again(); }) {
-    book_until_ = OnClock() ? session.loop().Now() + RoundMax() : until_;
-  }
+        timer_(session.loop(), [this] { Again(); }) {}
 
   absl::Status Run() {
     RETURN_IF_ERROR(session_.Run([this] { Again(); }));
@@ -89,8 +85,7 @@ class Rounds {
  private:
   void Again() {
     const absl::Status resumed = open_.Resume();
-    if (absl::IsUnavailable(resumed) && session_.loop().Now() < book_until_)
-      return timer_.Reset(session_.loop().Now() + kBookRetry);
+    if (absl::IsUnavailable(resumed) && session_.loop().Now() < until_) return timer_.Reset(session_.loop().Now() + kBookRetry);
     if (absl::IsUnavailable(resumed)) {
       return End(Fail({.exit = Exit::kTime,
                        .what = "the message is kept here; whether it is stored cannot be told: another command has the book",
@@ -99,28 +94,17 @@ class Rounds {
     if (!resumed.ok()) return End(resumed);
     session_.exchange().Run(
         // What arrives by this round is for the next poll to show.
-        {.book = &open_.book(), .inbox = &open_.inbox(), .read = false, .mark_shown = false, .deadline = RoundLeft()},
+        {.book = &open_.book(), .inbox = &open_.inbox(), .read = false, .mark_shown = false, .deadline = RoundMax()},
         [this](const chat::ContactBook::Change&) {
           const chat::Outgoing* message = Find();
           if (message != nullptr && message->IsFile()) progress_.Show(*message);
           return absl::OkStatus();
         },
         [this](const absl::StatusOr<chat::ExchangeResult>& result) { Judge(result.status()); });
-    if (OnClock()) yield_.Reset(session_.loop().Now() + kYieldLook);
   }
-  // What waits for a tick is given up when another command wants the book, and asked for again when that one is done.
-  void Yield() {
-    const absl::Time now = session_.loop().Now();
-    if (!session_.exchange().running()) return;
-    if (!open_.Wanted() || !session_.exchange().Drop()) return yield_.Reset(now + kYieldLook);
-    open_.Release();
-    timer_.Reset(now + kBookRetry);
-  }
-  bool OnClock() const { return session_.profile() != chat::Profile::kOff; }
-  absl::Duration RoundLeft() const { return OnClock() ? book_until_ - session_.loop().Now() : RoundMax(); }
   // On a clock one round is all there is to wait for, however long it takes.
   absl::Duration RoundMax() const {
-    if (!OnClock()) return chat::ExchangeRequest().deadline;
+    if (session_.profile() == chat::Profile::kOff) return chat::ExchangeRequest().deadline;
     return patience_ > absl::ZeroDuration() ? patience_ : chat::kTurnMax;
   }
   void Judge(const absl::Status& round) {
@@ -147,8 +131,7 @@ class Rounds {
   const absl::Duration patience_;
   const absl::Time until_;
   Progress& progress_;
-  absl::Time book_until_;  // how long the book is asked for again
-  base::Timer yield_, timer_;
+  base::Timer timer_;
   uint16_t pieces_stored_ = 0;
   absl::Status outcome_;
 };
