@@ -8,6 +8,7 @@
 // Virtual time, and the real cores of everything between a contact book and the links: book, courier, clock, operations,
 // circuits, relays, mailboxes. The client is no member of the ring: nothing that it relays hides what it does. Links take no
 // time, so that nothing blurs what is seen; stores answer puts later than readings. Its friend reaches the store directly.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -30,7 +31,7 @@ namespace {
 
 constexpr size_t kNodes = 8;
 constexpr int kTicksPerRun = 300;
-constexpr absl::Duration kMeetMax = absl::Hours(12);
+constexpr int kMeetTicksMax = 3000;
 constexpr absl::Duration kPace = absl::Seconds(10), kDoorPace = absl::Seconds(45);  // as cli/correspondence.h without a clock
 
 absl::Duration Exponential(absl::Duration mean, base::Rng& rng) { return -std::log(1 - rng.Unit()) * mean; }
@@ -123,7 +124,9 @@ class Person {
   }
   bool IsReady() const {
     const chat::Conversation* conversation = peer_ ? book_.FindConversation(*peer_) : nullptr;
-    return conversation != nullptr && conversation->confirmed() && conversation->outbox().messages().empty();
+    if (conversation == nullptr || !conversation->confirmed()) return false;
+    const auto& messages = conversation->outbox().messages();  // what was delivered stays there for a while
+    return std::all_of(messages.begin(), messages.end(), [](const auto& one) { return one.second.Final(); });
   }
   void Write() {
     const size_t size = 1 + rng_.Below(2500);
@@ -196,7 +199,8 @@ class Person {
 
 class World {
  public:
-  World(chat::Profile profile, uint64_t seed) : network_(seed), rng_(seed + 1) {
+  // `tick`: the mean of the clock, or of the one that it is compared with.
+  World(chat::Profile profile, absl::Duration tick, uint64_t seed) : tick_(tick), network_(seed), rng_(seed + 1) {
     chat::RegisterDoorKinds(store_.kinds, "local");
     chat::RegisterConversationKinds(store_.kinds, "local");
     network_.AddNodes(kNodes);
@@ -208,6 +212,7 @@ class World {
     network_.on_request = [this](size_t at, circuits::EndpointRequest request) {
       mailboxes_[at]->OnEndpointRequest(std::move(request));
     };
+    Renew();
     const chat::ClockRates rates = chat::RatesOf(profile);
     network_.build_mean = rates.build_mean;
     const size_t client = network_.AddClient({0, 1}, rates.ready);
@@ -235,7 +240,7 @@ class World {
     bob_->Start();
     network_.loop.RunFor(absl::Seconds(30));
     alice_->Start();
-    const absl::Time end = network_.loop.Now() + kMeetMax;
+    const absl::Time end = network_.loop.Now() + kMeetTicksMax * tick_;
     while (!alice_->IsReady() || !bob_->IsReady() || alice_->read == 0 || bob_->read == 0) {
       if (network_.loop.Now() >= end) return false;
       network_.loop.RunFor(absl::Seconds(5));
@@ -263,9 +268,15 @@ class World {
     observed_since_.reset();
   }
   const std::vector<int64_t>& cells() const { return cells_; }
-  size_t written() const { return alice_->written; }
 
  private:
+  // As nodes do at half the life of what they sign.
+  void Renew() {
+    renewal_.Reset(network_.loop.Now() + network_.network.table_lifetime / 2);
+    network_.DescribeAnew();
+  }
+
+  const absl::Duration tick_;
   Store store_;
   circuits::FakeNetwork network_;
   support::SeededRng rng_;
@@ -276,6 +287,7 @@ class World {
   std::optional<Person> alice_, bob_;
   std::optional<absl::Time> observed_since_;
   std::vector<int64_t> cells_;
+  base::Timer renewal_{network_.loop, [this] { Renew(); }};
 };
 
 }  // namespace
@@ -289,15 +301,15 @@ int main(int argc, char** argv) {
   }
   const int runs = std::atoi(argv[2]);
   const uint64_t seed = std::strtoull(argv[3], nullptr, 10);
-  const auto pace = *profile == chat::Profile::kOff ? chat::Profile::kFast : *profile;
+  const absl::Duration tick = chat::RatesOf(*profile == chat::Profile::kOff ? chat::Profile::kFast : *profile).tick_mean;
   for (int run = 0; run < runs; ++run) {
     const bool talks = run % 2 == 0;
-    World world(*profile, seed * 1'000'003 + static_cast<uint64_t>(run));
+    World world(*profile, tick, seed * 1'000'003 + static_cast<uint64_t>(run));
     if (!world.Meet()) {
       std::fprintf(stderr, "run %d: the two never met\n", run);
       return 1;
     }
-    world.Observe(talks, kTicksPerRun * chat::RatesOf(pace).tick_mean);
+    world.Observe(talks, kTicksPerRun * tick);
     std::printf("%d", talks ? 1 : 0);
     for (const int64_t cell : world.cells()) std::printf(" %lld", static_cast<long long>(cell));
     std::printf("\n");
