@@ -37,11 +37,14 @@ pid_t Spawn(const std::string& script, const std::string& argument, int in, int 
   if (out >= 0) posix_spawn_file_actions_adddup2(&files, out, STDERR_FILENO);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
-  sigset_t usual;  // what this process ignores a child would inherit
+  sigset_t usual, none;  // what this process ignores and blocks (stop_signals.h) a child would inherit
   sigemptyset(&usual);
   for (const int number : {SIGPIPE, SIGINT, SIGQUIT}) sigaddset(&usual, number);
   posix_spawnattr_setsigdefault(&attributes, &usual);
-  posix_spawnattr_setflags(&attributes, static_cast<short>(POSIX_SPAWN_SETSIGDEF | (own_group ? POSIX_SPAWN_SETPGROUP : 0)));
+  sigemptyset(&none);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  const int flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | (own_group ? POSIX_SPAWN_SETPGROUP : 0);
+  posix_spawnattr_setflags(&attributes, static_cast<short>(flags));
   pid_t child = 0;
   const bool started = posix_spawn(&child, "/bin/sh", &files, &attributes, arguments, environ) == 0;
   posix_spawnattr_destroy(&attributes);

@@ -21,6 +21,15 @@ TEST(ShellCommand, TellsHowItEnded) {
   EXPECT_EQ(RunShell("/there/is/no/such/program 2>/dev/null", "", ""), 127);
 }
 
+TEST(ShellCommand, CanBeStoppedWhateverThisProcessBlocks) {
+  sigset_t blocked, before;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &blocked, &before);
+  EXPECT_EQ(RunShell("kill -TERM $$", "", ""), 128 + 15);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
 TEST(ShellCommand, OneThatReadsNothingDoesNotStopUs) {
   signal(SIGPIPE, SIG_IGN);
   EXPECT_EQ(RunShell("exec true", "", std::string(1 << 20, 'x')), 0);
