@@ -3,7 +3,7 @@
 // (--watch), printing as messages arrive.
 //
 // Waiting is a whole poll at the start and every kWholePollEvery, and between them polls of today's door alone, over the same
-// circuits. The pause between two grows with the time waited, a hundredth of it, so that a note is read soon if it comes soon,
+// circuits. The pause between two grows with the time waited, a fiftieth of it, so that a note is read soon if it comes soon,
 // and a long wait costs the network little. When a poll happens never depends on what is in the mailbox, until something is. A
 // message is printed as soon as it is kept, before the inbox is told that it was shown: an end in between, or an output that
 // cannot be written, shows it again rather than never. Between two polls the book is let go: at once by a watch, else if another
@@ -31,8 +31,8 @@ struct PollPlan {
   std::string exec;  // --exec: run for every message instead of printing it
 };
 
-inline constexpr absl::Duration kWaitPauseMin = absl::Milliseconds(20), kWaitPauseMax = absl::Seconds(3);
-inline constexpr int kWaitedPerPause = 100;
+inline constexpr absl::Duration kWaitPauseMin = absl::Milliseconds(40), kWaitPauseMax = absl::Seconds(3);
+inline constexpr int kWaitedPerPause = 50;
 inline constexpr absl::Duration kWholePollEvery = absl::Seconds(10);
 // Between polls of --watch: exponential, so that the moment of a poll tells nothing; cut on both sides.
 inline constexpr absl::Duration kWatchMean = absl::Seconds(45), kWatchMin = absl::Seconds(5), kWatchMax = absl::Minutes(3);
