@@ -68,6 +68,17 @@ struct RootOption {
   const char* name;
   std::vector<Command> commands;  // that take it
 };
+// And all that work on an identity's book of people.
+std::vector<Command> AndOfTheBook(std::vector<Command> commands) {
+  constexpr Command kOfTheBook[] = {Command::kInvite,         Command::kAccept,           Command::kContactsAdd,
+                                    Command::kContactsList,   Command::kContactsShow,     Command::kContactsVerify,
+                                    Command::kContactsRename, Command::kContactsReceipts, Command::kContactsDisappear,
+                                    Command::kContactsBlock,  Command::kContactsRemove,   Command::kContactsRequests,
+                                    Command::kFilesList,      Command::kFilesSave,        Command::kFilesRemove,
+                                    Command::kBackup,         Command::kRestore};
+  commands.insert(commands.end(), std::begin(kOfTheBook), std::end(kOfTheBook));
+  return commands;
+}
 const std::vector<RootOption>& RootOptions() {
   static const std::vector<RootOption> options = {
       {"--port", {Command::kNode, Command::kRelay, Command::kUp}},
@@ -78,59 +89,12 @@ const std::vector<RootOption>& RootOptions() {
       {"--unsafe-log", {Command::kNode, Command::kRelay, Command::kUp}},
       {"--bootstrap", {Command::kNode, Command::kRelay, Command::kSend, Command::kPoll, Command::kChat, Command::kDoctor}},
       {"--network",
-       {Command::kNode,
-        Command::kRelay,
-        Command::kSend,
-        Command::kPoll,
-        Command::kChat,
-        Command::kInvite,
-        Command::kAccept,
-        Command::kContactsAdd,
-        Command::kContactsList,
-        Command::kContactsShow,
-        Command::kContactsVerify,
-        Command::kContactsRename,
-        Command::kContactsReceipts,
-        Command::kContactsDisappear,
-        Command::kContactsBlock,
-        Command::kContactsRemove,
-        Command::kContactsRequests,
-        Command::kFilesList,
-        Command::kFilesSave,
-        Command::kFilesRemove,
-        Command::kBackup,
-        Command::kRestore,
-        Command::kDoctor}},
+       AndOfTheBook({Command::kNode, Command::kRelay, Command::kSend, Command::kPoll, Command::kChat, Command::kDoctor})},
       {"--node",
        {Command::kSend, Command::kPoll, Command::kChat, Command::kStatus, Command::kTop, Command::kRingShow, Command::kRingLookup,
         Command::kDhtPut, Command::kDhtGet, Command::kHealth, Command::kDoctor}},
-      {"--as",
-       {Command::kSend,
-        Command::kPoll,
-        Command::kChat,
-        Command::kKeysShow,
-        Command::kKeysExport,
-        Command::kKeysImport,
-        Command::kKeysNew,
-        Command::kKeysList,
-        Command::kKeysRemove,
-        Command::kInvite,
-        Command::kAccept,
-        Command::kContactsAdd,
-        Command::kContactsList,
-        Command::kContactsShow,
-        Command::kContactsVerify,
-        Command::kContactsRename,
-        Command::kContactsReceipts,
-        Command::kContactsDisappear,
-        Command::kContactsBlock,
-        Command::kContactsRemove,
-        Command::kContactsRequests,
-        Command::kFilesList,
-        Command::kFilesSave,
-        Command::kFilesRemove,
-        Command::kBackup,
-        Command::kRestore}},
+      {"--as", AndOfTheBook({Command::kSend, Command::kPoll, Command::kChat, Command::kKeysShow, Command::kKeysExport,
+                             Command::kKeysImport, Command::kKeysNew, Command::kKeysList, Command::kKeysRemove})},
   };
   return options;
 }

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
-#include "tests/chat/book_world.h"
+#include "tests/chat/two_people.h"
 
 namespace chat {
 namespace {
@@ -14,21 +14,10 @@ using support::LossyOptions;
 using support::LossyStore;
 using support::Person;
 
-class ConversationTest : public testing::Test {
+class ConversationTest : public TwoPeopleTest {
  protected:
-  explicit ConversationTest(LossyOptions options = {}, uint64_t seed = 1) : store_(options, seed) {}
+  using TwoPeopleTest::TwoPeopleTest;
 
-  void Pass(absl::Duration time) {
-    now_ += time;
-    store_.Pass(time, now_);
-  }
-  void RunBoth(int rounds = 1, absl::Duration step = absl::Minutes(1)) {
-    for (int i = 0; i < rounds; ++i) {
-      EXPECT_OK(alice_.Run(now_));
-      EXPECT_OK(bob_.Run(now_));
-      Pass(step);
-    }
-  }
   // Both know and accept each other, and each has opened a message of the other.
   void Befriend() {
     RunBoth();  // bundles
@@ -49,10 +38,6 @@ class ConversationTest : public testing::Test {
   static bool Noticed(const Person& person, BookNotice::Kind kind) {
     return std::any_of(person.notices.begin(), person.notices.end(), [&](const auto& one) { return one.kind == kind; });
   }
-
-  absl::Time now_ = absl::FromUnixSeconds(20780 * 86400 + 40000);
-  LossyStore store_;
-  Person alice_{store_, 100}, bob_{store_, 200};
 };
 
 TEST_F(ConversationTest, AStrangerWaitsUntilAcceptedThenBothTalk) {
@@ -100,9 +85,7 @@ TEST_F(ConversationTest, EveryTextOfAnySizeArrivesOnceInOrder) {
 }
 
 TEST_F(ConversationTest, BothWriteFirstAndEndInOneSession) {
-  RunBoth();
-  ASSERT_OK(alice_.book().Add("bob", bob_.address()));
-  ASSERT_OK(bob_.book().Add("alice", alice_.address()));
+  Meet();
   ASSERT_OK(alice_.Send(bob_.address(), "from alice", now_));
   ASSERT_OK(bob_.Send(alice_.address(), "from bob", now_));
   EXPECT_OK(alice_.Run(now_, false));
@@ -316,11 +299,7 @@ class LossyConversationTest : public ConversationTest, public testing::WithParam
 
 TEST_P(LossyConversationTest, NothingIsLostInSilenceShownTwiceOrOutOfOrder) {
   support::SeededRng rng(static_cast<uint64_t>(GetParam()));
-  RunBoth();
-  ASSERT_OK(alice_.book().Add("bob", bob_.address()));
-  ASSERT_OK(bob_.book().Add("alice", alice_.address()));
-  alice_.book().SetAcknowledge(bob_.address(), true);
-  bob_.book().SetAcknowledge(alice_.address(), true);
+  MeetWithReceipts();
   RunBoth();
   std::vector<std::string> sent[2];
   Person* people[2] = {&alice_, &bob_};

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
-#include "tests/chat/book_world.h"
+#include "tests/chat/two_people.h"
 
 namespace chat {
 namespace {
@@ -76,24 +76,12 @@ TEST(PieceContentTest, OnlyPiecesMayBeManyAndOnlyBelowTheLimit) {
   EXPECT_STATUS(DecodeContent(EncodeContent(piece, kBoxRoom)), kInvalidArgument);
 }
 
-class FileTransferTest : public testing::Test {
+class FileTransferTest : public TwoPeopleTest {
  protected:
-  explicit FileTransferTest(LossyOptions options = {}, uint64_t seed = 1) : store_(options, seed) {}
+  using TwoPeopleTest::TwoPeopleTest;
 
-  void RunBoth(int rounds = 1, absl::Duration step = absl::Minutes(1)) {
-    for (int i = 0; i < rounds; ++i) {
-      EXPECT_OK(alice_.Run(now_));
-      EXPECT_OK(bob_.Run(now_));
-      now_ += step;
-      store_.Pass(step, now_);
-    }
-  }
   void Befriend() {
-    RunBoth();
-    ASSERT_OK(alice_.book().Add("bob", bob_.address()));
-    ASSERT_OK(bob_.book().Add("alice", alice_.address()));
-    alice_.book().SetAcknowledge(bob_.address(), true);
-    bob_.book().SetAcknowledge(alice_.address(), true);
+    MeetWithReceipts();
     ASSERT_OK(alice_.Send(bob_.address(), "hello", now_));
     RunBoth(4);
     ASSERT_EQ(bob_.shown.size(), 1u);
@@ -113,10 +101,6 @@ class FileTransferTest : public testing::Test {
     ASSERT_OK_AND_ASSIGN(const base::Bytes read, person.ReadFile(person.shown[at]));
     EXPECT_TRUE(read == bytes);
   }
-
-  absl::Time now_ = absl::FromUnixSeconds(20780 * 86400 + 40000);
-  LossyStore store_;
-  Person alice_{store_, 100}, bob_{store_, 200};
 };
 
 TEST_F(FileTransferTest, AFileOfEveryOddSizeArrivesWholeAndOnce) {
@@ -289,11 +273,7 @@ class LossyFileTransferTest : public FileTransferTest, public testing::WithParam
 
 TEST_P(LossyFileTransferTest, ArrivesOnceAndWholeAmongTextsThroughDeathsOfBoth) {
   support::SeededRng rng(static_cast<uint64_t>(GetParam()));
-  RunBoth();
-  ASSERT_OK(alice_.book().Add("bob", bob_.address()));
-  ASSERT_OK(bob_.book().Add("alice", alice_.address()));
-  alice_.book().SetAcknowledge(bob_.address(), true);
-  bob_.book().SetAcknowledge(alice_.address(), true);
+  MeetWithReceipts();
   RunBoth();
   const base::Bytes bytes = SomeBytes(200000);
   ASSERT_OK(alice_.SendFile(bob_.address(), "big", bytes, now_));

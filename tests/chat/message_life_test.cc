@@ -10,7 +10,7 @@
 #include <sstream>
 
 #include "chat/rocksdb_inbox_store.h"
-#include "tests/chat/book_world.h"
+#include "tests/chat/two_people.h"
 
 namespace chat {
 namespace {
@@ -165,20 +165,10 @@ TEST(ScrubTest, NoFileHoldsWhatDisappearedNotEvenSealed) {
   std::filesystem::remove_all(folder);
 }
 
-class DisappearingTest : public testing::Test {
+class DisappearingTest : public TwoPeopleTest {
  protected:
-  void RunBoth(int rounds = 1, absl::Duration step = absl::Minutes(1)) {
-    for (int i = 0; i < rounds; ++i) {
-      EXPECT_OK(alice_.Run(now_));
-      EXPECT_OK(bob_.Run(now_));
-      now_ += step;
-      store_.Pass(step, now_);
-    }
-  }
   void Befriend() {
-    RunBoth();
-    ASSERT_OK(alice_.book().Add("bob", bob_.address()));
-    ASSERT_OK(bob_.book().Add("alice", alice_.address()));
+    Meet();
     ASSERT_OK(alice_.Send(bob_.address(), "kept", now_));
     RunBoth(4);
     alice_.book().SetLife(bob_.address(), kHour);
@@ -189,10 +179,6 @@ class DisappearingTest : public testing::Test {
     EXPECT_OK(bob_.inbox().Sweep(now_));
   }
   const Outgoing& Last() { return std::prev(alice_.book().FindConversation(bob_.address())->outbox().messages().end())->second; }
-
-  absl::Time now_ = kNow;
-  LossyStore store_{{}, 1};
-  Person alice_{store_, 100}, bob_{store_, 200};
 };
 
 TEST_F(DisappearingTest, BothEndsDeleteTextsAndFilesAndNothingElse) {

@@ -49,16 +49,22 @@ RelayPool KeptPool(FakeNetwork& net, size_t node) {
   return pool;
 }
 
+// Of descriptors; then all are described anew, and there is time to fetch them. Returns when.
+absl::Time LiveThroughHalfALife(FakeNetwork& net) {
+  net.loop.RunFor(absl::Minutes(62));
+  net.DescribeAnew();
+  const absl::Time anew = net.loop.WallNow();
+  net.loop.RunFor(absl::Minutes(25));
+  return anew;
+}
+
 // At half their life, long before draws find the same relays again.
 TEST(PoolFiller, RenewsDescriptorsOfTheRelaysItHas) {
   FakeNetwork net(32);
   const size_t user = net.AddNode(overlay::Role::kStoring, 0, /*keeps_relays=*/true);
   net.AddNodes(47);
   ASSERT_TRUE(RunUntilPooled(net, user, kPoolUsable, absl::Minutes(60)));
-  net.loop.RunFor(absl::Minutes(62));
-  net.DescribeAnew();
-  const absl::Time anew = net.loop.WallNow();
-  net.loop.RunFor(absl::Minutes(25));
+  const absl::Time anew = LiveThroughHalfALife(net);
   size_t old = 0, renewed = 0;
   const RelayPool pool = KeptPool(net, user);
   for (const RelayPool::Relay& relay : pool.relays()) {
@@ -77,10 +83,7 @@ TEST(PoolFiller, NoRelayBesideTheGuardEndsACircuitThatRenewsIt) {
   const size_t user = net.AddNode(overlay::Role::kStoring, 0, /*keeps_relays=*/true);
   net.AddNodes(47);
   ASSERT_TRUE(RunUntilPooled(net, user, kPoolUsable, absl::Minutes(60)));
-  net.loop.RunFor(absl::Minutes(62));
-  net.DescribeAnew();
-  const absl::Time anew = net.loop.WallNow();
-  net.loop.RunFor(absl::Minutes(25));
+  const absl::Time anew = LiveThroughHalfALife(net);
   GuardSet guards(net.rng());
   base::ByteReader reader(net.kept_relays(user));
   ASSERT_OK(guards.Decode(net.network, reader.Long()));
@@ -123,11 +126,13 @@ TEST(PoolFiller, WhoSignsWhatCannotBeTrueIsNoRelay) {
   const auto liars = std::count_if(pool.relays().begin(), pool.relays().end(), [&](const RelayPool::Relay& relay) {
     return is_liar(net.IndexOf(relay.descriptor.node_key));
   });
-  EXPECT_LE(liars, 1) << "in a ring so small the first few tables, of liars too, are the density; without the check three or four get in";
+  EXPECT_LE(liars, 1)
+      << "in a ring so small the first few tables, of liars too, are the density; without the check three or four get in";
   ASSERT_OK(net.Operate(user, overlay::NodeId::Random(net.rng())).answer);
 }
 
-// A guard sees four lookups and an operation where one was asked for: of each the cells and their directions, one after the other.
+// A guard sees four lookups and an operation where one was asked for: of each the cells and their directions, one after the
+// other.
 TEST(PoolFiller, ALookupIsOneOfFourThatLookAlike) {
   std::map<overlay::CircuitId, std::string> circuits;
   std::vector<overlay::CircuitId> order;  // as they begin
@@ -140,7 +145,8 @@ TEST(PoolFiller, ALookupIsOneOfFourThatLookAlike) {
     if (from != user && to != user) return;
     std::string& seen = circuits[cell.circuit_id()];
     if (seen.empty()) order.push_back(cell.circuit_id());
-    const bool early = cell.command() == overlay::CellCommand::kRelayEarly, relay = cell.command() == overlay::CellCommand::kRelay;
+    const bool early = cell.command() == overlay::CellCommand::kRelayEarly,
+               relay = cell.command() == overlay::CellCommand::kRelay;
     seen += to == user ? '.' : early ? 'E' : relay ? 'q' : 'c';
   };
   const std::regex lookup("(c\\.E\\.E\\.)?q\\.\\.+(E\\.q\\.\\.+|q\\.+)*"), operation("(c\\.E\\.E\\.)?E\\.q\\.");
@@ -161,7 +167,8 @@ TEST(PoolFiller, ALookupIsOneOfFourThatLookAlike) {
     }
     if (lookups.size() != extends.size()) continue;
     ++lookups_seen;
-    for (size_t k = 0; k < lookups.size(); ++k) extends[k] += static_cast<double>(std::count(lookups[k].begin(), lookups[k].end(), 'q'));
+    for (size_t k = 0; k < lookups.size(); ++k)
+      extends[k] += static_cast<double>(std::count(lookups[k].begin(), lookups[k].end(), 'q'));
   }
   EXPECT_GE(lookups_seen, kRounds / 2) << "a quarter of the points is known from the own table";
   EXPECT_LE(others, kRounds / 4);

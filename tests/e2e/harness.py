@@ -128,6 +128,12 @@ class Cluster(contextlib.AbstractContextManager):
         wait_until(f"node {node.port} to be ready", node.ready, 60)
         return node
 
+    def refuses(self, network):
+        """A node of that network cannot join this one, and is told why."""
+        told = self.run("--network", network, "--port", str(free_port()), "--bootstrap", self.nodes[0].address, "--home",
+                        os.path.join(self.folder, "other"), "--join-timeout", "20s", expect=4).stderr.decode()
+        check("network" in told, "not told why:", told)
+
     def run(self, *arguments, stdin=b"", expect=0, timeout=180):
         """Runs a client command; `expect=None` takes any exit code."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("BULBIL_")}

@@ -121,7 +121,7 @@ struct Machine {
   };
   std::optional<absl::Time> disk = absl::UnixEpoch();
   Disk disk_is = Disk::kWorks;
-  uint64_t life = 0;  // one more with each process that ends
+  uint64_t life = 0;             // one more with each process that ends
   std::vector<TableHead> shown;  // everything it ever signed, a table that was shown twice maybe twice
   std::unique_ptr<Node> node;
 };
@@ -220,6 +220,13 @@ class ContradictionGossipTest : public testing::Test {
     for (const auto& machine : machines_) count += machine->shown.size();
     return count;
   }
+  void HonestLive(int virtual_nodes, Machine::Disk disk, size_t shown_at_least) {
+    network_.virtual_nodes = virtual_nodes;
+    Grow(8);
+    LiveThrough(60, disk);
+    EXPECT_GT(Shown(), shown_at_least);
+    ExpectHonest();
+  }
 
   support::ManualLoop loop_;
   MemoryNet net_{loop_};
@@ -228,28 +235,13 @@ class ContradictionGossipTest : public testing::Test {
   std::vector<std::unique_ptr<Machine>> machines_;
 };
 
-TEST_F(ContradictionGossipTest, HonestNodesNeverContradictThemselves) {
-  network_.virtual_nodes = 2;
-  Grow(8);
-  LiveThrough(60, Machine::Disk::kWorks);
-  EXPECT_GT(Shown(), 2000u);
-  ExpectHonest();
-}
+TEST_F(ContradictionGossipTest, HonestNodesNeverContradictThemselves) { HonestLive(2, Machine::Disk::kWorks, 2000); }
 
 TEST_F(ContradictionGossipTest, NorIfTheyAreKilledBetweenKeepingATimeAndSigningForIt) {
-  network_.virtual_nodes = 2;
-  Grow(8);
-  LiveThrough(60, Machine::Disk::kSlow);
-  EXPECT_GT(Shown(), 1000u);
-  ExpectHonest();
+  HonestLive(2, Machine::Disk::kSlow, 1000);
 }
 
-TEST_F(ContradictionGossipTest, NorIfHalfOfTheSavesFail) {
-  Grow(8);
-  LiveThrough(60, Machine::Disk::kFlaky);
-  EXPECT_GT(Shown(), 200u);
-  ExpectHonest();
-}
+TEST_F(ContradictionGossipTest, NorIfHalfOfTheSavesFail) { HonestLive(1, Machine::Disk::kFlaky, 200); }
 
 // A disk that is full: what was signed before is served for as long as it is good, and a start anew signs nothing.
 TEST_F(ContradictionGossipTest, NothingIsSignedThatIsNotKnownToBeOnDisk) {
