@@ -324,7 +324,9 @@ void RangeSync::AdmitOne(Id id, const Record& record, const Moment& moment) {
   if (pull != pulls_.end()) ++pull->second.admitting;
   auto done = [this, id, name = record.name, expiry = record.expiry](const AdmitOutcome& outcome, const Moment& then) {
     if (outcome.result == AdmitResult::kStored) ++pulled_;
-    if (outcome.result == AdmitResult::kAlready || outcome.result == AdmitResult::kFull) Decline(name, expiry, then);
+    const bool is_here = index_.Find(index_.ids().Of(RecordPrint(name, expiry))).has_value();  // by another pull: not in vain
+    if (outcome.result == AdmitResult::kFull || (outcome.result == AdmitResult::kAlready && !is_here))
+      Decline(name, expiry, then);
     const auto still = pulls_.find(id);
     if (still == pulls_.end()) return;
     const bool failed = outcome.result == AdmitResult::kNoSpace || outcome.result == AdmitResult::kFailed;

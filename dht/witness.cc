@@ -55,14 +55,19 @@ bool Witness::Overlaps(const Arc& arc, const std::vector<Arc>& others) {
                      [&](const Arc& other) { return other.first <= arc.last && arc.first <= other.last; });
 }
 
-void Witness::Doubt(const std::vector<Arc>& arcs, absl::Time now) {
-  doubts_ = Without(doubts_, arcs);
-  doubts_.insert(doubts_.end(), arcs.begin(), arcs.end());
-  // What is held by no virtual node any more is nobody's question; it is in doubt again when it comes back.
+std::vector<Witness::Arc> Witness::HeldArcs(absl::Time now) const {
   std::vector<Arc> held;
   for (const auto& [index, range] : held_) {
     for (const Arc& arc : ArcsOf(range, now)) held.push_back(arc);
   }
+  return held;
+}
+
+void Witness::Doubt(const std::vector<Arc>& arcs, absl::Time now) {
+  doubts_ = Without(doubts_, arcs);
+  doubts_.insert(doubts_.end(), arcs.begin(), arcs.end());
+  // What is held by no virtual node any more is nobody's question; it is in doubt again when it comes back.
+  const std::vector<Arc> held = HeldArcs(now);
   std::erase_if(doubts_, [&](const Arc& arc) { return !Overlaps(arc, held) || arc.since + kDoubtFor < now; });
   if (doubts_.size() > kDoubtsMax) doubts_ = ArcsOf({}, now);
 }
@@ -89,23 +94,16 @@ void Witness::Confirm(const RingRange& range, const std::vector<RingRange>& but)
 std::vector<RingRange> Witness::DoubtsIn(const RingRange& range, absl::Time now) const {
   if (store_.suspect()) return {range};
   const std::vector<Arc> asked = ArcsOf(range, now);
-  std::vector<RingRange> parts;
+  std::vector<Arc> sure = Without(asked, Without(asked, HeldArcs(now)));
   for (const Arc& doubt : doubts_) {
-    if (doubt.since + kDoubtFor < now || !Overlaps(doubt, asked)) continue;
-    // Without what is not asked.
-    for (const Arc& part : Without({doubt}, Without({{NodeId{}, LastOfAll(), now}}, asked))) {
-      parts.push_back({.after = Before(part.first), .last = part.last});
-    }
+    if (doubt.since + kDoubtFor >= now) sure = Without(sure, {doubt});
   }
-  return parts;
+  std::vector<RingRange> parts;
+  for (const Arc& part : Without(asked, sure)) parts.push_back({.after = Before(part.first), .last = part.last});
+  return parts.size() > kDoubtsMax ? std::vector<RingRange>{range} : parts;
 }
 
-bool Witness::Covers(const RingRange& range, absl::Time now) const {
-  if (store_.suspect()) return false;
-  const std::vector<Arc> asked = ArcsOf(range, now);
-  return std::none_of(doubts_.begin(), doubts_.end(),
-                      [&](const Arc& doubt) { return doubt.since + kDoubtFor >= now && Overlaps(doubt, asked); });
-}
+bool Witness::Covers(const RingRange& range, absl::Time now) const { return DoubtsIn(range, now).empty(); }
 
 bool Witness::Covers(const NodeId& point, absl::Time now) const { return Covers({.after = Before(point), .last = point}, now); }
 

@@ -7,6 +7,8 @@
 // "absent": a lost mailbox does not look like an empty one. A node whose store is suspect doubts everything.
 // Who creates a ring doubts nothing: there is nothing yet. A process that starts again doubts all until it has downloaded; so a
 // whole network that is started again is believed by the word of its first node.
+// Of what it does not hold at all a node can say nothing either: around a death two neighbours see two rings for a moment, and
+// who is asked as a holder may be none by its own account.
 // Doubts are arcs: the held range less what was confirmed. Usually there are none; at most kDoubtsMax, then all is doubted.
 #pragma once
 
@@ -36,7 +38,7 @@ class Witness {
   // May say of any point in the range (of this point) that a record is absent.
   bool Covers(const overlay::RingRange& range, absl::Time now) const;
   bool Covers(const overlay::NodeId& point, absl::Time now) const;
-  // The parts of the range that are in doubt; all of it while the store is suspect. At most kDoubtsMax + 1.
+  // The parts of the range that are in doubt, or not held; all of it while the store is suspect. At most kDoubtsMax.
   std::vector<overlay::RingRange> DoubtsIn(const overlay::RingRange& range, absl::Time now) const;
   // How many other replicas have to answer before a record counts as absent: R - W + 1 in all, self among them if it may say so.
   int OthersNeeded(const overlay::NodeId& point, absl::Time now) const { return Covers(point, now) ? 1 : 2; }
@@ -50,6 +52,7 @@ class Witness {
   static std::vector<Arc> ArcsOf(const overlay::RingRange& range, absl::Time since);
   static std::vector<Arc> Without(const std::vector<Arc>& arcs, const std::vector<Arc>& taken);
   static bool Overlaps(const Arc& arc, const std::vector<Arc>& others);
+  std::vector<Arc> HeldArcs(absl::Time now) const;
   void Doubt(const std::vector<Arc>& arcs, absl::Time now);
 
   const RecordStore& store_;

@@ -163,6 +163,20 @@ TEST_F(RangeSyncTest, WhatSymbolsCannotTellIsFoundBySplitting) {
   EXPECT_LT(named, 400) << "ten records missing: ten small parts";
 }
 
+// Two pulls bring one record; later it is handed over with its range, and comes back with it.
+TEST_F(RangeSyncTest, WhatAnotherPullBroughtFirstIsTakenAgainOnceItIsGone) {
+  const std::vector<Record> records = Records(1);
+  const auto giver = [&](const DhtRequest& request) { return Give(records, request); };
+  EXPECT_TRUE(Pull(Compare::kNothing, [&](const DhtRequest& request) {
+                if (std::holds_alternative<FetchRequest>(request)) Hold(records[0]);
+                return Give(records, request);
+              }).status.ok());
+  ASSERT_TRUE(store_.Apply({.removes = {records[0].name}}).ok());
+  index_.Remove(records[0].name);
+  EXPECT_TRUE(Pull(Compare::kRanges, giver).IsWitness());
+  EXPECT_EQ(index_.count(), 1u);
+}
+
 TEST_F(RangeSyncTest, NamesThatDoNotGoOnEndThePull) {
   const std::vector<Record> records = Records(300);
   const auto page = [&](std::vector<size_t> which) {

@@ -62,6 +62,16 @@ TEST_F(WitnessTest, DoubtIsHandedOnOnlyForTheParts) {
   EXPECT_FALSE(later.Covers(At(90), now_));
 }
 
+// Neighbours who disagree about who is dead ask each other for ranges of which the asked one holds a part, or nothing.
+TEST_F(WitnessTest, OfWhatIsNotHeldNothingIsKnown) {
+  witness_.Hold(0, Arc(100, 200), /*created=*/true, now_);
+  EXPECT_EQ(witness_.DoubtsIn(Arc(80, 150), now_), std::vector<RingRange>{Arc(80, 100)});
+  EXPECT_EQ(witness_.DoubtsIn(Arc(20, 60), now_), std::vector<RingRange>{Arc(20, 60)});
+  EXPECT_EQ(witness_.DoubtsIn(Arc(150, 220), now_), std::vector<RingRange>{Arc(200, 220)});
+  EXPECT_FALSE(witness_.Covers(At(60), now_));
+  EXPECT_EQ(witness_.OthersNeeded(At(60), now_), 2);
+}
+
 TEST_F(WitnessTest, WhatWasGivenUpAndCameBackIsInDoubtAgain) {
   witness_.Hold(0, Arc(10, 40), /*created=*/true, now_);
   witness_.Hold(0, Arc(30, 40), /*created=*/false, now_);
