@@ -144,7 +144,7 @@ void Admitter::Submit(std::vector<Decided> decided, WriteBatch writes, const Mom
   std::vector<Begun> begun;
   for (Decided& one : in_flight.decided) {
     busy_places_.insert(one.job.name.point);
-    if (one.job.begun) begun.push_back(std::move(one.job.begun));
+    if (one.job.begun && one.outcome.result != AdmitResult::kFull) begun.push_back(std::move(one.job.begun));
   }
   if (!in_flight.decided.empty()) {
     const WriteId id = out_.NextId();
@@ -171,7 +171,8 @@ void Admitter::OnApplied(WriteId id, const absl::Status& status, const Moment& m
   }
   const AdmitResult failure = absl::IsResourceExhausted(status) ? AdmitResult::kNoSpace : AdmitResult::kFailed;
   for (Decided& one : write.decided) {
-    if (one.job.done) one.job.done(status.ok() ? one.outcome : AdmitOutcome{.result = failure}, moment);
+    const bool stands = status.ok() || one.outcome.result == AdmitResult::kFull;  // who was refused stays refused
+    if (one.job.done) one.job.done(stands ? one.outcome : AdmitOutcome{.result = failure}, moment);
   }
   Pump(moment);
 }

@@ -49,9 +49,10 @@ class Admitter {
   Admitter(const RecordKinds& kinds, const RecordStore& store, RangeIndex& index, uint64_t bytes_max, Outbox& out)
       : kinds_(kinds), store_(store), index_(index), bytes_max_(bytes_max), out_(out) {}
 
-  // The record has passed RecordKinds::Check. `begun` (may be empty) runs once the place takes it, before it is written; `done`
-  // when it is on disk or decided otherwise. Either may run at once. From a client even a record that needs no write gets one,
-  // so that new, present and deleted ids take the same time.
+  // The record has passed RecordKinds::Check. `begun` (may be empty) runs once the place takes it, before it is written, and
+  // never for one that is refused as kFull: its copies would take the places of others at the other replicas. `done` when it is
+  // on disk or decided otherwise. Either may run at once. From a client even a record that needs no write gets one, so that new,
+  // present and deleted ids take the same time.
   void Admit(Record record, Source source, Begun begun, Done done, const Moment& moment);
   // Removes records without asking their kind: expired, handed over, damaged. One that was put again meanwhile, to expire later
   // than what is given here, stays.

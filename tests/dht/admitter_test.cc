@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 
 #include "dht/memory_record_store.h"
@@ -29,7 +30,7 @@ class AdmitterTest : public testing::Test {
   size_t Admit(const Record& record, Source source = Source::kReplica) {
     results_.emplace_back();
     admitter_.Admit(
-        record, source, nullptr,
+        record, source, [this, at = results_.size() - 1](const Moment&) { begun_.push_back(at); },
         [this, at = results_.size() - 1](const AdmitOutcome& outcome, const Moment&) { results_[at] = outcome.result; }, moment_);
     return results_.size() - 1;
   }
@@ -53,6 +54,7 @@ class AdmitterTest : public testing::Test {
   RangeIndex index_{1};
   Admitter admitter_{kinds_, store_, index_, /*bytes_max=*/100'000, out_};
   std::vector<std::optional<AdmitResult>> results_;
+  std::vector<size_t> begun_;  // whose copies would go out
   std::deque<Write> writes_;
 };
 
@@ -136,6 +138,29 @@ TEST_F(AdmitterTest, TheLastPlaceIsGivenOnce) {
   size_t held = 0;
   store_.ForEach(Note(1, "x").name.point, Kind::kEnvelope, kNow, [&](const Record&) { ++held; });
   EXPECT_EQ(held, kNotesPerPlace);
+}
+
+// Of two puts for the last place in one batch: the one that is refused is not copied to others, where it could take a place.
+TEST_F(AdmitterTest, NoCopiesGoOutOfWhatIsRefusedThoughItsPlaceIsWritten) {
+  for (const bool write_fails : {false, true}) {
+    const int place = write_fails ? 2 : 1;
+    std::vector<Record> notes;
+    for (size_t i = 0; i <= kNotesPerPlace; ++i) notes.push_back(Note(place, "note " + std::to_string(i)));
+    std::sort(notes.begin(), notes.end(), [](const Record& a, const Record& b) { return a.name < b.name; });
+    for (size_t i = 0; i + 1 < kNotesPerPlace; ++i) Admit(notes[i]);
+    FinishAll();
+    Admit(Note(7, "busy" + std::to_string(place)));
+    const auto busy = TakeWrites();
+    const size_t last = Admit(notes[kNotesPerPlace - 1], Source::kClient),
+                 refused = Admit(notes[kNotesPerPlace], Source::kClient);
+    begun_.clear();
+    Finish(busy[0]);
+    EXPECT_EQ(begun_, std::vector<size_t>{last});
+    if (write_fails) store_.FailNext(1);
+    FinishAll();
+    EXPECT_EQ(results_[last], write_fails ? AdmitResult::kNoSpace : AdmitResult::kStored);
+    EXPECT_EQ(results_[refused], AdmitResult::kFull);
+  }
 }
 
 TEST_F(AdmitterTest, AClientsKnownRecordTakesAWriteToo) {
