@@ -52,7 +52,8 @@ bool Lookup::IsDecided(const Peer* best) {
   std::optional<LookupResult>& known = doubted_ ? doubted_ : beyond_;
   if (known) {
     if (best != nullptr && InOpen(best->point, known->predecessor.point, point_)) return false;
-    if (best != nullptr && doubted_ && doubt_asks_++ < kDoubtAsksMax) return false;
+    const bool doubt = IsDoubtful(known->predecessor.point, known->owner.point);
+    if (best != nullptr && doubt && doubt_asks_++ < kDoubtAsksMax) return false;
     known->hops = hops_;
     result_ = *std::move(known);
   } else if (best == nullptr) {
@@ -73,7 +74,7 @@ void Lookup::OnAnswer(const Peer& from, absl::StatusOr<NextHopReply> answer) {
 
 void Lookup::TakeOwners(const Peer& from, NextHopReply& answer) {
   if (answer.owners.empty() || !InHalfOpen(point_, from.point, answer.owners.front().point)) return;
-  const bool doubt = answer.found && doubt_beyond_ && *doubt_beyond_ < Distance(from.point, answer.owners.front().point);
+  const bool doubt = answer.found && IsDoubtful(from.point, answer.owners.front().point);
   std::optional<LookupResult>& kept = doubt ? doubted_ : beyond_;
   if ((doubt || !answer.found) && kept && !IsCloser(from.point, kept->predecessor.point, point_)) return;
   // In order from the owner round to who says so, or else no further.

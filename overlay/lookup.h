@@ -5,10 +5,11 @@
 // An answer has to make progress: peers it names must lie between the answerer and the point, an owner at or after it. What does
 // not is dropped. A peer that fails, or is no member, is passed over for the next best one known. If everybody known between the
 // closest that answered and the point fails, that one's own list decides, which reaches beyond them; so a lookup fails only when
-// nobody is left to ask. An answer that ends it but leaves far more room between the answerer and the owner than nodes stand
-// apart is doubted: others that were named are asked first whether they know somebody between the two, and who is found there
-// decides. So one peer that claims a point far from it is caught if any of those knows better. Hostile answers can end it in a
-// wrong place on the ring but not make it loop: every peer is asked once. Memory: at most kLookupCandidatesMax peers.
+// nobody is left to ask. An answer that ends it, or would for want of anybody nearer, but leaves far more room between the
+// answerer and the owner than nodes stand apart is doubted: others that were named are asked first whether they know somebody
+// between the two, and who is found there decides. So one peer that claims a point far from it is caught if any of those knows
+// better. Hostile answers can end it in a wrong place on the ring but not make it loop: every peer is asked once. Memory: at most
+// kLookupCandidatesMax peers.
 #pragma once
 
 #include <optional>
@@ -53,6 +54,9 @@ class Lookup {
  private:
   void Add(const Peer& peer);
   bool IsDecided(const Peer* best);
+  bool IsDoubtful(const NodeId& answerer, const NodeId& owner) const {
+    return doubt_beyond_ && *doubt_beyond_ < Distance(answerer, owner);
+  }
   void TakeOwners(const Peer& from, NextHopReply& answer);
 
   NodeId point_, asker_;

@@ -130,6 +130,24 @@ TEST(Lookup, AsksOthersAboutAnOwnerThatIsTooFarAway) {
   EXPECT_EQ(result.predecessor, PeerAt(90));
 }
 
+// A list that reaches far beyond the point, named as if everybody nearer had failed, is no better.
+TEST(Lookup, AsksOthersAboutAListThatBeginsTooFarAway) {
+  Lookup lookup(PointAt(100), PointAt(1));
+  lookup.DoubtBeyond(PointAt(20));
+  lookup.AddCandidates(PeersAt({10, 50, 60, 70}));
+  EXPECT_EQ(lookup.Next(), PeerAt(70));
+  NextHopReply reply = Found({200});
+  reply.found = false;
+  lookup.OnAnswer(PeerAt(70), reply);
+  EXPECT_EQ(lookup.Next(), PeerAt(60));
+  EXPECT_FALSE(lookup.result().has_value());
+  lookup.OnAnswer(PeerAt(60), Closer({90, 70}));
+  EXPECT_EQ(lookup.Next(), PeerAt(90));
+  lookup.OnAnswer(PeerAt(90), Found({101, 120}));
+  ASSERT_OK_AND_ASSIGN(const LookupResult result, *lookup.result());
+  EXPECT_EQ(result.owner, PeerAt(101));
+}
+
 TEST(Lookup, BelievesTheClosestThatIsDoubtedIfNobodyKnowsBetter) {
   Lookup lookup(PointAt(100), PointAt(1));
   lookup.DoubtBeyond(PointAt(20));
