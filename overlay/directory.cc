@@ -27,16 +27,22 @@ absl::StatusOr<Descriptor> Directory::AddOf(const keys::PublicKey& node_key, bas
 
 absl::Status Directory::CheckWelcome(const Descriptor& descriptor, absl::Time wall_now) {
   if (convictions_.IsConvicted(descriptor.node_key, wall_now)) return absl::PermissionDeniedError("convicted");
-  return admissions_.Check(network_, descriptor.node_key, descriptor.address, descriptor.admission, JudgedFor::kShown, wall_now);
+  return CheckWork(descriptor.node_key, descriptor.address, descriptor.admission, JudgedFor::kShown, wall_now);
 }
 
 absl::Status Directory::CheckAdmitted(const Peer& peer, absl::Time wall_now) {
+  return CheckWork(peer.node_key, peer.address, peer.admission, JudgedFor::kOwnCalls, wall_now);
+}
+
+// Of a descriptor that is held, the work was looked at before: so those of neighbours are renewed whatever others show.
+absl::Status Directory::CheckWork(const keys::PublicKey& node_key, const std::string& address, base::ByteView admission,
+                                  JudgedFor sort, absl::Time wall_now) {
   if (network_.admission_effort == 0) return absl::OkStatus();
-  const Descriptor* held = Find(peer.node_key, wall_now);
-  if (held != nullptr && held->admission == peer.admission && held->address == peer.address) {
-    return CheckAdmissionTime(network_, peer.node_key, peer.admission, wall_now);
-  }
-  return admissions_.Check(network_, peer.node_key, peer.address, peer.admission, JudgedFor::kOwnCalls, wall_now);
+  const Descriptor* held = Find(node_key, wall_now);
+  const bool is_same = held != nullptr && held->address == address &&
+                       std::equal(admission.begin(), admission.end(), held->admission.begin(), held->admission.end());
+  if (is_same) return CheckAdmissionTime(network_, node_key, admission, wall_now);
+  return admissions_.Check(network_, node_key, address, admission, sort, wall_now);
 }
 
 const Descriptor& Directory::Keep(Descriptor verified) {

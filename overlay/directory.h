@@ -46,6 +46,8 @@ class Directory {
  private:
   void MakeRoom();
   absl::Status CheckWelcome(const Descriptor& descriptor, absl::Time wall_now);
+  absl::Status CheckWork(const keys::PublicKey& node_key, const std::string& address, base::ByteView admission, JudgedFor sort,
+                         absl::Time wall_now);
 
   const Network network_;
   const size_t capacity_;

@@ -22,7 +22,9 @@ absl::StatusOr<Descriptor> CheckDescriptor(const Network& network, const absl::S
   ASSIGN_OR_RETURN(const base::Bytes encoded, DecodeDescribeReply(answer->message));
   ASSIGN_OR_RETURN(Descriptor descriptor, DecodeDescriptor(network, encoded, wall_now));
   if (descriptor.node_key != answer->server_key) return absl::UnauthenticatedError("the descriptor is not of who answered");
-  if (!VerifyAdmission(network, descriptor.node_key, descriptor.address, descriptor.admission)) {
+  const std::optional<bool> worked = JudgeAdmission(network, descriptor.node_key, descriptor.address, descriptor.admission);
+  if (!worked) return absl::UnavailableError("no memory to look at its work");
+  if (!*worked) {
     return absl::UnauthenticatedError("who answered has not worked for its place in the network");
   }
   return descriptor;

@@ -101,6 +101,26 @@ TEST_F(AdmissionTest, EpochsEndAtTheirKeysOwnTimesAndBothAreGoodAroundTheEnd) {
   for (const int count : ends_on) EXPECT_NEAR(count, kKeys / 7, 40) << "a seventh a day: no wave";
 }
 
+// A flood of new descriptors does not cost a node those of its neighbours, which are signed anew again and again.
+TEST_F(AdmissionTest, OfADescriptorThatIsHeldTheWorkIsNotLookedAtAgain) {
+  Directory directory(network_);
+  const base::Bytes good = Earn(key_);
+  const auto describe = [&](const base::Bytes& admission, absl::Time when) {
+    return SignDescriptor(network_, key_, keys::X25519Public{{1}}, Role::kStoring, kAddress, admission, when);
+  };
+  directory.Keep(describe(good, Now() - absl::Minutes(1)));  // and nothing remembers the look at it
+  for (int i = 0; i < kJudgedPerSecond; ++i) {
+    const keys::SigningKey stranger = keys::SigningKey::Generate(rng_);
+    const Descriptor shown =
+        SignDescriptor(network_, stranger, keys::X25519Public{{1}}, Role::kStoring, kAddress, Fake(stranger), Now());
+    EXPECT_STATUS(directory.Add(shown.encoded, Now()).status(), kPermissionDenied);
+  }
+  EXPECT_STATUS(directory.Add(describe(Earn(key_), Now()).encoded, Now()).status(), kResourceExhausted) << "another place";
+  const Descriptor renewed = describe(good, Now());
+  EXPECT_OK(directory.AddOf(key_.public_key(), renewed.encoded, Now()).status());
+  EXPECT_EQ(directory.Find(key_.public_key(), Now())->encoded, renewed.encoded);
+}
+
 TEST_F(AdmissionTest, WorkIsLookedAtOnceAndSoOftenASecond) {
   AdmissionBook book;
   const auto check = [&](const keys::SigningKey& key, const base::Bytes& admission) {
