@@ -83,7 +83,7 @@ Relay::Options CircuitsDriver::RelayOptions() {
 }
 
 base::Bytes CircuitsDriver::TableOf(uint8_t index) const {
-  const overlay::RoutingTable* table = options_.own_table(index);
+  const overlay::RoutingTable* table = options_.signed_table(index);
   return table == nullptr ? base::Bytes() : table->encoded;
 }
 

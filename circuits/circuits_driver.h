@@ -29,7 +29,8 @@ struct CircuitsOptions {
   std::optional<keys::PublicKey> own_key;
   EndpointHandler* endpoint = nullptr;                               // null: requests are answered by DESTROY
   std::function<base::Bytes()> own_descriptor;                       // encoded
-  OwnTable own_table;                                                // null while no member of the ring
+  OwnTable own_table;                                                // null while no member of the ring; may be unsigned
+  OwnTable signed_table;                                             // what others are shown; null also: none is signed
   std::function<std::span<const keys::X25519KeyPair>()> onion_keys;  // the current one first
 
   std::vector<std::string> bootstrap;  // of a client; tried in turn

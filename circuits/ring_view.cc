@@ -52,7 +52,7 @@ RingView::Seen& RingView::Keep(const RoutingTable& table, absl::Time now) {
     Seen& seen = held->second;
     // An answer that was under way for long must not undo a newer one.
     if (table.issued < seen.table.issued) return seen;
-    if (seen.table.encoded != table.encoded) {
+    if (table.encoded.empty() || seen.table.encoded != table.encoded) {  // the own one may be unsigned
       seen.table = table;
       density_.Add(table, now);
     }

@@ -10,7 +10,7 @@ namespace circuits {
 
 inline constexpr absl::Duration kRefreshEvery = absl::Seconds(3);
 
-// The routing table of one of this process's virtual nodes; null while it is no member of the ring.
+// The routing table of one of this process's virtual nodes, signed or not; null while it is no member of the ring.
 using OwnTable = std::function<const overlay::RoutingTable*(uint8_t index)>;
 
 class StartTables {

@@ -117,6 +117,7 @@ struct LocalNode::Parts {
   // Only a storing node has users whose circuits want a pool.
   bool KeepsRelays() const { return options.role == overlay::Role::kStoring; }
   circuits::CircuitsOptions CircuitsOptions();
+  bool Stands(uint8_t index) const { return index < ring->virtual_nodes() && ring->virtual_node(index).IsMember(); }
   bulbil::v1::TrafficStatus Traffic() const;
 
   const LocalNodeOptions options;
@@ -196,12 +197,8 @@ circuits::CircuitsOptions LocalNode::Parts::CircuitsOptions() {
           .own_key = node_key.public_key(),
           .endpoint = endpoint.get(),
           .own_descriptor = [this] { return OwnDescriptor(); },
-          .own_table =
-              [this](uint8_t index) {
-                const bool stands = index < ring->virtual_nodes() && ring->virtual_node(index).IsMember();
-                const overlay::RoutingTable* table = stands ? &ring->table(index) : nullptr;
-                return table != nullptr && !table->encoded.empty() ? table : nullptr;
-              },
+          .own_table = [this](uint8_t index) { return Stands(index) ? &ring->table(index) : nullptr; },
+          .signed_table = [this](uint8_t index) { return Stands(index) ? ring->signed_table(index) : nullptr; },
           .onion_keys = [this] { return ring->onion_keys(); }};
   if (!KeepsRelays()) return circuits_options;
   circuits_options.kept_relays = relay_file.Load();

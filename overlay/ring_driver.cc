@@ -32,17 +32,17 @@ RingDriver::RingDriver(Options options, const keys::SigningKey& node_key, base::
       meet_timer_(loop, [this] { MeetBootstrap(); }),
       deadline_timer_(loop, [this] { CheckJoinDeadline(); }) {
   CHECK(options_.network.virtual_nodes >= 1 && options_.network.virtual_nodes <= kVirtualNodesMax);
-  // If it is not known, earlier tables were still issued in this second at the latest, unless the clock went back too. Then a run
-  // signs for the second after the next one, and not before that has come: another run will have begun later.
+  // If it is not known, earlier tables were still issued kTablesAhead and a second after this one at the latest, unless the clock went
+  // back too. Then a run signs for later ones only, and not before their time has come: another run will have begun later.
   const absl::Time second = absl::FromUnixSeconds(absl::ToUnixSeconds(loop_.WallNow()));
   const bool is_known = options_.tables_until.has_value() || !options_.keep_tables_until;
   tables_saved_ = options_.tables_until.value_or(absl::UnixEpoch());
   tables_from_ = loop_.Now() + (is_known ? absl::ZeroDuration() : kTablesUnknown);
   for (size_t index = 0; index < nodes_.size(); ++index) {
     nodes_[index].ring = MakeRing(index);
-    nodes_[index].table_issued = is_known ? std::max(tables_saved_, second) : second + absl::Seconds(1);
+    nodes_[index].table_issued = is_known ? std::max(tables_saved_, second) : second + kTablesUnknown - absl::Seconds(1);
   }
-  KeepTablesUntil(tables_issued() + absl::Seconds(1));
+  if (is_known) KeepTablesUntil(tables_issued() + absl::Seconds(1));
   Renew();
   Serve(server);
 }

@@ -6,7 +6,8 @@
 // virtual node i).
 // Keeps the own descriptor signed (renewed at half its life; onion keys rotate, the previous one stays usable), the routing table
 // signed (anew when it changed, but not within kTableSpacing, or at half its life; its times only ever go up, see contradiction.h,
-// and none is signed for a time that is not known to be on disk: until it is, the one before is served, or none),
+// and none is signed for a time that is not known to be on disk: until it is, others get the one before, or none, while this process
+// itself goes by its lists as they are),
 // and in the directory the descriptors of everybody in the table, because relays and clients ask this node for them, and a relay
 // looks nothing up for a client (protocol.md 6).
 // A network of v virtual nodes has one core for each. The first one leads: it creates, joins, founds and loses the ring for the
@@ -42,7 +43,7 @@ inline constexpr absl::Duration kMeetPauseMember = absl::Seconds(30);   // and a
 inline constexpr absl::Duration kTableSpacing = absl::Seconds(1);       // so that times, whole seconds, do not outrun the clock
 inline constexpr absl::Duration kTablesAhead = absl::Seconds(10);       // of the clock: what is kept on disk at once, so that disks rest
 inline constexpr absl::Duration kTablesAgain = absl::Seconds(1);        // after a save that failed
-inline constexpr absl::Duration kTablesUnknown = absl::Seconds(2);      // of silence, if it is not known what was signed before
+inline constexpr absl::Duration kTablesUnknown = absl::Seconds(12);     // kTablesAhead and 2 s, of silence: if it is not known what was signed before
 inline constexpr absl::Duration kLeaveGrace = absl::Seconds(1);         // for the neighbours to hear of it
 
 class RingDriver {
@@ -93,12 +94,14 @@ class RingDriver {
   // Each of them; index < virtual_nodes().
   size_t virtual_nodes() const { return nodes_.size(); }
   const Ring& virtual_node(size_t index) const { return *nodes_[index].ring; }
-  // Signed, up to kTableSpacing behind; good until the next call for that index. A non-member's is not, and names nobody but us;
-  // a member's first one is not before its time is kept. `encoded` is empty then.
+  // What this process goes by, up to kTableSpacing behind; good until the next call for that index. Signed if that may be; else
+  // `encoded` and `head` are empty: a non-member's, which names nobody but us, and a member's while no time is kept for it.
   const RoutingTable& table(size_t index = 0) const;
   // None of them was issued later.
   absl::Time tables_issued() const;
   const Descriptor& descriptor() const { return descriptor_; }
+  // What others are shown, as long: the last one that was signed, though it may be behind. Null: nothing is signed.
+  const RoutingTable* signed_table(size_t index = 0) const;
   std::span<const keys::X25519KeyPair> onion_keys() const { return onion_keys_.pairs; }  // the current one first, then the previous
 
  private:
@@ -106,7 +109,9 @@ class RingDriver {
   struct VirtualNode {
     std::unique_ptr<Ring> ring;
     uint32_t life = 0;  // one more with every new ring: answers to the one before count for nothing
-    RoutingTable table;
+    RoutingTable table;                  // the last one signed; not signed: none since it is a member
+    RoutingTable current;                // what it goes by instead, if it may not sign that
+    bool goes_unsigned = false;
     absl::Time table_issued;  // of the last one signed; before the first: no earlier one was later
     absl::Time table_signed = absl::InfinitePast();  // the same on the steady clock
     std::optional<Peer> traced_successor, traced_predecessor;
@@ -144,6 +149,7 @@ class RingDriver {
   absl::Time NextIssue(size_t index) const;
   bool MaySignTable(absl::Time next) const;
   void KeepTablesUntil(absl::Time next) const;
+  void RefreshTable(size_t index) const;
   void SignTableOf(size_t index, absl::Time next) const;
   void OnRingRequest(const Caller& caller, std::string_view method, const std::string& request, const RpcResponder& respond);
   void OnDescribe(const Caller& caller, const std::string& request, const RpcResponder& respond);

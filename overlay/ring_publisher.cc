@@ -74,9 +74,9 @@ void RingDriver::OnTable(const std::string& request, const RpcResponder& respond
   if (!index.ok()) return respond(index.status());
   if (*index >= nodes_.size()) return respond(absl::NotFoundError("no such virtual node"));
   if (!nodes_[*index].ring->IsMember()) return respond(absl::UnavailableError("not a member of the ring"));
-  const RoutingTable& held = table(*index);
-  if (held.encoded.empty()) return respond(absl::UnavailableError("nothing is signed yet"));
-  respond(EncodeTableReply(held.encoded));
+  const RoutingTable* shown = signed_table(*index);
+  if (shown == nullptr) return respond(absl::UnavailableError("nothing is signed yet"));
+  respond(EncodeTableReply(shown->encoded));
 }
 
 std::string RingDriver::HealthNow(size_t index) const {
@@ -137,22 +137,41 @@ RoutingTable RingDriver::ListsOf(size_t index) const {
 }
 
 const RoutingTable& RingDriver::table(size_t index) const {
-  RoutingTable& held = nodes_[index].table;
+  RefreshTable(index);
+  const VirtualNode& node = nodes_[index];
+  return node.goes_unsigned ? node.current : node.table;
+}
+
+const RoutingTable* RingDriver::signed_table(size_t index) const {
+  RefreshTable(index);
+  const RoutingTable& held = nodes_[index].table;
+  return held.encoded.empty() ? nullptr : &held;
+}
+
+void RingDriver::RefreshTable(size_t index) const {
+  VirtualNode& node = nodes_[index];
+  RoutingTable& held = node.table;
   RoutingTable now = ListsOf(index);
-  if (!nodes_[index].ring->IsMember()) return held = std::move(now);
+  node.goes_unsigned = false;
+  if (!node.ring->IsMember()) {
+    held = std::move(now);
+    return;
+  }
   const bool same = SameFingers(now.fingers, held.fingers) && SamePeers(now.successors, held.successors) &&
                     SamePeers(now.predecessors, held.predecessors);
-  const absl::Duration age = loop_.Now() - nodes_[index].table_signed;
+  const absl::Duration age = loop_.Now() - node.table_signed;
   const absl::Duration half = options_.network.table_lifetime / 2;
   const bool young = age < half && loop_.WallNow() < held.issued + half;
   const bool is_signed = !held.encoded.empty();
-  if (is_signed && (age < kTableSpacing || (same && young))) return held;
+  if (is_signed && (age < kTableSpacing || (same && young))) return;
   const absl::Time next = NextIssue(index);
-  const bool may_sign = MaySignTable(next);
-  if (!may_sign && is_signed) return held;
-  held = std::move(now);
-  if (may_sign) SignTableOf(index, next);
-  return held;
+  if (MaySignTable(next)) {
+    held = std::move(now);
+    return SignTableOf(index, next);
+  }
+  now.issued = node.table_issued + absl::Seconds(1);  // to its own readers newer than all before, and no newer than the next one
+  node.current = std::move(now);
+  node.goes_unsigned = true;
 }
 
 absl::Time RingDriver::tables_issued() const {

@@ -137,7 +137,7 @@ int RunRelay() {
   options.own_key = host.key.public_key();
   options.endpoint = &echo;
   options.own_descriptor = [&host] { return host.descriptor.encoded; };
-  options.own_table = [](uint8_t) { return nullptr; };
+  options.own_table = options.signed_table = [](uint8_t) { return nullptr; };
   options.onion_keys = [&host] { return std::span<const keys::X25519KeyPair>(&host.onion_key, 1); };
   CircuitsDriver driver(std::move(options), host.loop, links, host.directory, host.rng);
   const absl::StatusOr<int> port = server.Listen();

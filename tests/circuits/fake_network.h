@@ -262,6 +262,7 @@ class FakeNetwork {
       if (member.role == overlay::Role::kStoring) options.endpoint = &member.reports;
       options.own_descriptor = [&member] { return member.descriptor.encoded; };
       options.own_table = [&member](uint8_t index) { return index == 0 && member.has_table ? &member.table : nullptr; };
+      options.signed_table = options.own_table;
       options.onion_keys = [&member] { return std::span<const keys::X25519KeyPair>(&member.onion_key, 1); };
     } else {
       options.bootstrap = std::move(bootstrap);

@@ -206,6 +206,17 @@ TEST(RingView, ATableThatCoversTheRingIsBelievedOfWhereTheClientBeganAlone) {
   EXPECT_EQ(view.Members(kNow + absl::Seconds(1)).size(), 20u);
 }
 
+TEST(RingView, TheOwnTableCountsAsItIsNowThoughItMayNotBeSigned) {
+  Ring ring(20, 27);
+  RingView view(ring.network);
+  RoutingTable own = ring.tables[0];
+  ASSERT_TRUE(own.encoded.empty());
+  view.AddStart(own, /*trusted=*/true, kNow);
+  own.successors.erase(own.successors.begin());
+  view.AddStart(own, /*trusted=*/true, kNow + absl::Seconds(1));
+  EXPECT_EQ(view.Find(own.owner.point, kNow + absl::Seconds(1))->successors, own.successors);
+}
+
 TEST(RingView, AnIntroducerNobodyNamedHasToNameWhomTheClientMet) {
   Ring ring(20, 27), hostile(12, 28);
   RingView view(ring.network);

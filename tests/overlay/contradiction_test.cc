@@ -152,6 +152,11 @@ TEST_F(ContradictionTest, OnlySoManyPointsAndTablesOfEachAreWatched) {
   }
   convictions.Observe(Table(5, 6, 2), true, kNow);
   EXPECT_FALSE(convictions.IsCaught(key_.public_key(), kNow)) << "the oldest is forgotten";
+  RoutingTable unsigned_own = Table(45, 46, 2);  // speaks for nobody
+  unsigned_own.encoded.clear();
+  unsigned_own.head.clear();
+  convictions.Observe(unsigned_own, true, kNow);
+  EXPECT_FALSE(convictions.IsCaught(key_.public_key(), kNow));
   convictions.Observe(Table(45, 46, 2), true, kNow);
   EXPECT_TRUE(convictions.IsCaught(key_.public_key(), kNow));
   const keys::SigningKey other = keys::SigningKey::Generate(rng_);
