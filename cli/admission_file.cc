@@ -7,6 +7,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "keys/owner_only_directory.h"
+#include "keys/system_rng.h"
 #include "overlay/admission.h"
 #include "spdlog/spdlog.h"
 
@@ -38,6 +39,18 @@ absl::StatusOr<base::Bytes> AdmissionFile::Obtain(const overlay::Network& networ
   if (kept.size() > kKept) kept.erase(kept.begin());
   Save(kept, rng);
   return kept.back();
+}
+
+AdmissionWork::AdmissionWork(std::string directory, const overlay::Network& network, const keys::PublicKey& node_key,
+                             std::string address, uint32_t epoch)
+    : thread_([this, file = AdmissionFile(std::move(directory)), network, node_key, address = std::move(address), epoch] {
+        keys::SystemRng rng;
+        file.Obtain(network, node_key, address, epoch, rng, [this] { return stopped_.load(); }).IgnoreError();
+      }) {}
+
+AdmissionWork::~AdmissionWork() {
+  stopped_ = true;
+  thread_.join();
 }
 
 std::vector<base::Bytes> AdmissionFile::Load() const {

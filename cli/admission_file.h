@@ -5,8 +5,10 @@
 //   "bulbil-admission 1\n" ‖ up to two admissions, each in hex ‖ "\n"      this epoch's and, towards its end, the next one's
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -32,6 +34,19 @@ class AdmissionFile {
   void Save(const std::vector<base::Bytes>& admissions, base::Rng& rng) const;
 
   std::string directory_;
+};
+
+// Obtain for an epoch to come, on a thread of its own: it may take minutes, and the loop's workers are for the disk.
+class AdmissionWork {
+ public:
+  AdmissionWork(std::string directory, const overlay::Network& network, const keys::PublicKey& node_key, std::string address,
+                uint32_t epoch);
+  ~AdmissionWork();  // stops it, within a step of the search
+  AdmissionWork(const AdmissionWork&) = delete;
+
+ private:
+  std::atomic<bool> stopped_ = false;
+  std::thread thread_;
 };
 
 }  // namespace cli

@@ -39,6 +39,7 @@ namespace {
 
 constexpr uint32_t kWeakBelow = 32;   // independent nodes; design.md 11
 constexpr size_t kWeakBelowPrefixes = 3;
+constexpr size_t kContactsMax = 16;  // all are asked every second while outside
 
 // The mailbox's view of this node's store.
 class DhtPlaceStore : public chat::PlaceStore {
@@ -116,8 +117,8 @@ struct LocalNode::Parts {
   dht::DhtPorts StorePorts();
   // Only a storing node has users whose circuits want a pool.
   bool KeepsRelays() const { return options.role == overlay::Role::kStoring; }
-  circuits::CircuitsOptions CircuitsOptions();
   bool Stands(uint8_t index) const { return index < ring->virtual_nodes() && ring->virtual_node(index).IsMember(); }
+  circuits::CircuitsOptions CircuitsOptions();
   bulbil::v1::TrafficStatus Traffic() const;
 
   const LocalNodeOptions options;
@@ -316,9 +317,11 @@ const keys::PublicKey& LocalNode::node_key() const { return parts_->node_key.pub
 const std::string& LocalNode::advertised() const { return parts_->advertised; }
 
 std::vector<overlay::RpcTarget> LocalNode::Contacts() const {
+  std::vector<overlay::Peer> members = parts_->ring->table().Members();
+  std::erase_if(members, [&](const overlay::Peer& peer) { return peer.node_key == node_key(); });
   std::vector<overlay::RpcTarget> contacts;
-  for (const overlay::Peer& peer : parts_->ring->table().Members()) {
-    if (peer.node_key != node_key()) contacts.push_back({peer.address, peer.node_key});
+  for (size_t i = 0; i < members.size(); i += members.size() / kContactsMax + 1) {
+    contacts.push_back({members[i].address, members[i].node_key});
   }
   return contacts;
 }
@@ -327,6 +330,10 @@ void LocalNode::CreateRing() { parts_->ring->Create(); }
 
 void LocalNode::Join(std::vector<overlay::RpcTarget> bootstrap, absl::Duration timeout, std::function<void(absl::Status)> done) {
   parts_->ring->Join(std::move(bootstrap), timeout, std::move(done));
+}
+
+void LocalNode::Return(std::vector<overlay::RpcTarget> ways, std::function<void()> done) {
+  parts_->ring->Return(std::move(ways), std::move(done));
 }
 
 // Records first, while the ring still counts on this node; then the pointers.

@@ -56,12 +56,14 @@ class LocalNode {
   uint16_t port() const;
   const keys::PublicKey& node_key() const;
   const std::string& advertised() const;
-  // Members it knows, itself excepted: ways back into the ring.
+  // Some of the members it knows, from all around the ring, without itself: ways back.
   std::vector<overlay::RpcTarget> Contacts() const;
 
   // Founds a ring, or joins through the first target that answers; `done` once the node is ready, or DeadlineExceeded.
   void CreateRing();
   void Join(std::vector<overlay::RpcTarget> bootstrap, absl::Duration timeout, std::function<void(absl::Status)> done);
+  // The same after a moment outside, at another place: tries for ever, and founds no second ring (overlay/ring_driver.h).
+  void Return(std::vector<overlay::RpcTarget> ways, std::function<void()> done);
   // Hands records over, tells the neighbours, ends Run. Bounded by the duration.
   void Leave(absl::Duration at_most);
 

@@ -78,14 +78,15 @@ absl::Status ExplainJoin(const absl::Status& status, const NodeOptions& options)
 // One node in the foreground: from start over ready to stop, or to the end of the epoch that its admission is good for.
 class Foreground {
  public:
-  Foreground(const NodeOptions& options, const LocalNodeOptions& local, LocalNode& node)
+  // `contacts`: known at the place before, if there was one; then this is a return.
+  Foreground(const NodeOptions& options, const LocalNodeOptions& local, LocalNode& node, std::vector<overlay::RpcTarget> contacts)
       : options_(options),
         local_(local),
         node_(node),
+        contacts_(std::move(contacts)),
         reminder_(node.loop(), [this] { Remind(); }),
         epoch_timer_(node.loop(), [this] { LookAtEpoch(); }),
         stop_([this](int) { OnStopSignal(); }) {}
-  ~Foreground() { *ended_ = true; }
 
   absl::Status Run() {
     spdlog::info("boot: [ 20%] listening on port {}", node_.port());
@@ -94,12 +95,18 @@ class Foreground {
     node_.Run();
     return result_;
   }
-  // Ended because its epoch did: ways back into the ring, for the next place.
+  // Ended because its epoch did: ways back into the ring, for the next place. The last that were known: it may be offline just
+  // then.
   bool ends_epoch() const { return ends_epoch_ && signals_ == 0 && result_.ok(); }
   const std::vector<overlay::RpcTarget>& contacts() const { return contacts_; }
 
  private:
   void Enter() {
+    if (!contacts_.empty()) {
+      std::vector<overlay::RpcTarget> ways = contacts_;
+      ways.insert(ways.end(), options_.bootstrap.begin(), options_.bootstrap.end());
+      return node_.Return(std::move(ways), [this] { OnReady(); });
+    }
     if (options_.bootstrap.empty()) {
       node_.CreateRing();
       return OnReady();
@@ -119,6 +126,7 @@ class Foreground {
   }
 
   void OnReady() {
+    RememberContacts();
     bulbil::v1::StatusReply status;
     node_.FillStatus(status);
     const uint32_t size = status.ring().size_estimate();
@@ -140,39 +148,34 @@ class Foreground {
     }
   }
 
+  void RememberContacts() {
+    std::vector<overlay::RpcTarget> known = node_.Contacts();
+    if (!known.empty()) contacts_ = std::move(known);
+  }
+
   // Epochs end by the wall clock, timers go by the steady one: over days, and after a sleep, they part.
   void LookAtEpoch() {
+    RememberContacts();
     const absl::Duration left =
-        overlay::AdmissionEnd(options_.network, node_.node_key(), overlay::EpochOf(local_.admission)) - node_.loop().WallNow();
+        overlay::AdmissionLeft(options_.network, node_.node_key(), local_.admission, node_.loop().WallNow());
     if (left <= -absl::Seconds(1)) return OnEpochEnd();  // surely behind it
     const absl::Duration before_work = left - std::min(kWorkAhead, options_.network.admission_epoch / 2);
     absl::Duration wait = std::min(left + absl::Seconds(1), kEpochLook);
-    if (!works_ && before_work > absl::ZeroDuration()) {
+    if (!work_ && before_work > absl::ZeroDuration()) {
       wait = std::min(wait, before_work);
-    } else if (!works_) {
-      works_ = true;
-      WorkForNextEpoch();
+    } else if (!work_) {
+      work_.emplace(local_.directory, options_.network, node_.node_key(), node_.advertised(),
+                    overlay::EpochOf(local_.admission) + 1);
     }
     epoch_timer_.Reset(node_.loop().Now() + wait);
-  }
-
-  // Into the file, where the next start of the node finds it.
-  void WorkForNextEpoch() {
-    node_.loop().RunSlow(
-        [network = options_.network, directory = local_.directory, key = node_.node_key(), address = node_.advertised(),
-         epoch = overlay::EpochOf(local_.admission) + 1, ended = ended_] {
-          keys::SystemRng rng;
-          AdmissionFile(directory).Obtain(network, key, address, epoch, rng, [&] { return ended->load(); }).IgnoreError();
-        },
-        [] {});
   }
 
   // In order, as on a stop; each node at a time of its own, so there is no wave.
   void OnEpochEnd() {
     if (signals_ > 0) return;
-    spdlog::info("node: its place was good for one epoch; leaving it for the next one");
+    spdlog::info("node: its place is good no longer; leaving it for the next one");
     ends_epoch_ = true;
-    contacts_ = node_.Contacts();
+    RememberContacts();
     reminder_.Stop();
     node_.Leave(kLeaveMax);
   }
@@ -182,6 +185,8 @@ class Foreground {
     if (++signals_ > 1) return node_.Stop();
     node_.loop().Post([this] {
       reminder_.Stop();
+      epoch_timer_.Stop();
+      work_.reset();
       spdlog::info("node: leaving; a second signal ends at once");
       node_.Leave(kLeaveMax);
     });
@@ -190,12 +195,11 @@ class Foreground {
   const NodeOptions& options_;
   const LocalNodeOptions& local_;
   LocalNode& node_;
+  std::vector<overlay::RpcTarget> contacts_;
   base::Timer reminder_, epoch_timer_;
-  bool works_ = false;  // or has worked, for the next epoch
+  std::optional<AdmissionWork> work_;  // for the next epoch, whose start finds it in the file; stays there once it is done
   absl::Status result_;
   bool ends_epoch_ = false;
-  std::vector<overlay::RpcTarget> contacts_;
-  const std::shared_ptr<std::atomic<bool>> ended_ = std::make_shared<std::atomic<bool>>(false);
   std::atomic<int> signals_ = 0;
   StopSignals stop_;  // last: its thread calls OnStopSignal
 };
@@ -241,20 +245,19 @@ absl::Status Serve(const NodeOptions& options) {
   if (SocketAnswers(local.socket_path)) return PortTaken(options);  // before its store says that it is locked
   RETURN_IF_ERROR(EnsurePrivateDirectory(local.directory));
   RETURN_IF_ERROR(EnsurePrivateDirectory(options.home.RuntimeDirectory()));
-  NodeOptions next = options;
+  std::vector<overlay::RpcTarget> contacts;
   for (;;) {
-    absl::StatusOr<base::Bytes> admission = Admission(next, local);
+    absl::StatusOr<base::Bytes> admission = Admission(options, local);
     if (absl::IsCancelled(admission.status())) return absl::OkStatus();
     if (!admission.ok()) return ExplainStart(admission.status(), options);
     local.admission = *std::move(admission);
     BlockStopSignals();
     absl::StatusOr<std::unique_ptr<LocalNode>> node = LocalNode::Create(local);
     if (!node.ok()) return ExplainStart(node.status(), options);
-    Foreground foreground(next, local, **node);
+    Foreground foreground(options, local, **node, std::move(contacts));
     const absl::Status result = foreground.Run();
     if (!foreground.ends_epoch()) return result;
-    next.bootstrap = foreground.contacts();
-    next.bootstrap.insert(next.bootstrap.end(), options.bootstrap.begin(), options.bootstrap.end());
+    contacts = foreground.contacts();
   }
 }
 

@@ -72,6 +72,12 @@ absl::Status CheckAdmissionTime(const Network& network, const keys::PublicKey& n
   return absl::OkStatus();
 }
 
+absl::Duration AdmissionLeft(const Network& network, const keys::PublicKey& node_key, base::ByteView admission,
+                             absl::Time wall_now) {
+  if (!CheckAdmissionTime(network, node_key, admission, wall_now).ok()) return -absl::InfiniteDuration();
+  return AdmissionEnd(network, node_key, EpochOf(admission)) - wall_now;
+}
+
 bool VerifyAdmission(const Network& network, const keys::PublicKey& node_key, const std::string& address,
                      base::ByteView admission) {
   return JudgeAdmission(network, node_key, address, admission).value_or(false);

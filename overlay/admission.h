@@ -44,6 +44,10 @@ absl::Status CheckAdmission(const Network& network, const keys::PublicKey& node_
 // Of one that passed: Unavailable unless its epoch is now, or was or will be within admission_overlap.
 absl::Status CheckAdmissionTime(const Network& network, const keys::PublicKey& node_key, base::ByteView admission,
                                 absl::Time wall_now);
+// How long its owner still stands at that place: less than no time once its epoch is over, or if it is yet to come by more than
+// admission_overlap, as when a clock that was ahead has been put right.
+absl::Duration AdmissionLeft(const Network& network, const keys::PublicKey& node_key, base::ByteView admission,
+                             absl::Time wall_now);
 // Half a millisecond. True at once where none is asked.
 bool VerifyAdmission(const Network& network, const keys::PublicKey& node_key, const std::string& address,
                      base::ByteView admission);

@@ -7,7 +7,8 @@
 //  - No pointer is adopted before its owner answered. A head that does not answer is dropped (the list is then open, see
 //    successor_list.h) and the next one asked in the same step. A node that answers but is no member counts as dead.
 //  - Never self as successor because others died. If the whole list is dead the node is *detached*: no member, answers for no
-//    key, looks for a way in through predecessor, fingers, remembered peers and contacts, and joins again like a newcomer.
+//    key, looks for a way in through predecessor, fingers, remembered peers and contacts, and joins again like a newcomer. So is
+//    who comes back at another place (Return), from the start.
 //  - A ring of at most r others runs in bootstrap mode: lists are cut where their owner would appear. A node that created the
 //    ring, or founded it anew, is a member alone, with an empty list, until somebody joined.
 // Outside the proof, in this file's care:
@@ -111,6 +112,8 @@ class Ring {
   RingActions Create(absl::Time now);
   // Joins through any of the contacts, trying for ever; the driver gives up (Leave) when it wants to. Only from kIdle.
   RingActions Join(std::vector<Peer> contacts, absl::Time now);
+  // The same for who was a member a moment ago, at another place: detached, not a newcomer. Contacts come by AddContacts.
+  RingActions Return(absl::Time now);
   RingActions AddContacts(const std::vector<Peer>& contacts, absl::Time now);
   // What JoinPrepared named is here. Looks once more and becomes a member, or prepares again if neighbours changed.
   RingActions OnRangeReady(absl::Time now);

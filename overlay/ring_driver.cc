@@ -311,6 +311,12 @@ void RingDriver::Join(std::vector<RpcTarget> bootstrap, absl::Duration timeout, 
   MeetBootstrap();
 }
 
+void RingDriver::Return(std::vector<RpcTarget> ways, std::function<void()> done) {
+  bootstrap_ = std::move(ways);
+  joining_ = Joining{absl::InfiniteFuture(), [done = std::move(done)](const absl::Status&) { done(); }};
+  Apply(0, nodes_[0].ring->Return(loop_.Now()));  // which wants contacts
+}
+
 // One round at a time, with pauses. Members look now and then whether another ring has grown there.
 void RingDriver::MeetBootstrap() {
   const absl::Time next = met_at_ + (first().IsMember() ? kMeetPauseMember : kMeetPause);

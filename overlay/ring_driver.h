@@ -73,6 +73,9 @@ class RingDriver {
   // member (the first virtual node; the others follow). FailedPrecondition, Unauthenticated: everybody there is of another network or
   // version, or an impostor (text for the user). DeadlineExceeded: nobody let us in within `timeout`; the ring is left then.
   void Join(std::vector<RpcTarget> bootstrap, absl::Duration timeout, std::function<void(absl::Status)> done);
+  // For a process that was a member a moment ago, at another place: as Join through any of these, but detached from the start (ring.h),
+  // so that it tries for ever and founds a ring anew only as a detached node may. `done` once it is a member.
+  void Return(std::vector<RpcTarget> ways, std::function<void()> done);
   // `done` when the neighbours heard, at most kLeaveGrace later. Questions are answered until the end, as no member.
   void Leave(std::function<void()> done);
   void Lookup(const NodeId& point, std::function<void(absl::StatusOr<LookupResult>)> done);
@@ -97,11 +100,11 @@ class RingDriver {
   // What this process goes by, up to kTableSpacing behind; good until the next call for that index. Signed if that may be; else
   // `encoded` and `head` are empty: a non-member's, which names nobody but us, and a member's while no time is kept for it.
   const RoutingTable& table(size_t index = 0) const;
+  // What others are shown, as long: the last one that was signed, though it may be behind. Null: nothing is signed.
+  const RoutingTable* signed_table(size_t index = 0) const;
   // None of them was issued later.
   absl::Time tables_issued() const;
   const Descriptor& descriptor() const { return descriptor_; }
-  // What others are shown, as long: the last one that was signed, though it may be behind. Null: nothing is signed.
-  const RoutingTable* signed_table(size_t index = 0) const;
   std::span<const keys::X25519KeyPair> onion_keys() const { return onion_keys_.pairs; }  // the current one first, then the previous
 
  private:
@@ -146,10 +149,10 @@ class RingDriver {
   // What it answers.
   void Serve(RpcServer& server);
   RoutingTable ListsOf(size_t index) const;
+  void RefreshTable(size_t index) const;
   absl::Time NextIssue(size_t index) const;
   bool MaySignTable(absl::Time next) const;
   void KeepTablesUntil(absl::Time next) const;
-  void RefreshTable(size_t index) const;
   void SignTableOf(size_t index, absl::Time next) const;
   void OnRingRequest(const Caller& caller, std::string_view method, const std::string& request, const RpcResponder& respond);
   void OnDescribe(const Caller& caller, const std::string& request, const RpcResponder& respond);

@@ -26,6 +26,14 @@ RingActions Ring::Join(std::vector<Peer> contacts, absl::Time now) {
   return Finish();
 }
 
+RingActions Ring::Return(absl::Time now) {
+  CHECK(state_ == RingState::kIdle);
+  now_ = now;
+  SetState(RingState::kDetached);
+  StartSweep();
+  return Finish();
+}
+
 RingActions Ring::AddContacts(const std::vector<Peer>& contacts, absl::Time now) {
   now_ = now;
   for (const Peer& peer : contacts) AddContact(peer);

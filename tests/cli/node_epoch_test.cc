@@ -53,6 +53,19 @@ TEST_F(NodeEpochTest, WorkIsDoneOnceForAnEpochAndKept) {
             base::Bytes());
 }
 
+// On a thread of its own, for it may take minutes: whoever waits for its end waits for a step of it.
+TEST_F(NodeEpochTest, WorkAheadIsStoppedAtOnceAndElseKept) {
+  const std::string directory = folder_;
+  ASSERT_OK_AND_ASSIGN(const keys::SigningKey key, keys::LoadOrCreateNodeKey(directory, rng_));
+  overlay::Network endless = network_;
+  endless.admission_effort = UINT32_MAX;
+  { const AdmissionWork work(directory, endless, key.public_key(), "127.0.0.1:1", 7); }
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "admission"));
+  const AdmissionWork work(directory, network_, key.public_key(), "127.0.0.1:1", 8);
+  while (!std::filesystem::exists(folder_ / "admission")) absl::SleepFor(absl::Milliseconds(10));
+  EXPECT_OK(AdmissionFile(directory).Obtain(network_, key.public_key(), "127.0.0.1:1", 8, rng_, [] { return true; }).status());
+}
+
 TEST_F(NodeEpochTest, ANodeLeavesAtTheEndOfItsEpochAndComesBackUntilItIsStopped) {
   network_.admission_epoch = absl::Seconds(4);  // others would take it for a long time yet
   NodeOptions options{.network = network_, .home = Home(folder_.string()), .listen = "127.0.0.1:0"};

@@ -101,6 +101,19 @@ TEST_F(AdmissionTest, EpochsEndAtTheirKeysOwnTimesAndBothAreGoodAroundTheEnd) {
   for (const int count : ends_on) EXPECT_NEAR(count, kKeys / 7, 40) << "a seventh a day: no wave";
 }
 
+TEST_F(AdmissionTest, ItsOwnerMovesAtItsEndAndWhenAClockThatWasAheadIsPutRight) {
+  const uint32_t epoch = AdmissionEpoch(network_, key_.public_key(), Now());
+  const absl::Time end = AdmissionEnd(network_, key_.public_key(), epoch);
+  const auto left = [&](uint32_t of, absl::Time when) {
+    return AdmissionLeft(network_, key_.public_key(), EncodeAdmission(of, {}), when);
+  };
+  EXPECT_EQ(left(epoch, end - absl::Hours(5)), absl::Hours(5));
+  EXPECT_EQ(left(epoch, end + absl::Minutes(1)), -absl::Minutes(1));
+  EXPECT_LT(left(epoch, end + absl::Hours(5)), absl::ZeroDuration());
+  EXPECT_LT(left(epoch + 1, end - absl::Hours(5)), absl::ZeroDuration()) << "yet to come: nobody takes it";
+  EXPECT_GT(left(epoch + 1, end - absl::Minutes(5)), absl::ZeroDuration());
+}
+
 // A flood of new descriptors does not cost a node those of its neighbours, which are signed anew again and again.
 TEST_F(AdmissionTest, OfADescriptorThatIsHeldTheWorkIsNotLookedAtAgain) {
   Directory directory(network_);

@@ -122,6 +122,32 @@ TEST_F(RingDriverTest, JoiningWaitsForABootstrapThatStartsLater) {
   EXPECT_OK(*result);
 }
 
+// Its machine was offline when its place was over: it neither gives up nor founds a ring of its own.
+TEST_F(RingDriverTest, WhoReturnsTriesUntilTheRingIsThere) {
+  TestNode node(net_, rng_, 10002, network_);
+  int returned = 0;
+  node.ring.Return({{"127.0.0.1:10001", std::nullopt}, {"127.0.0.1:10003", std::nullopt}}, [&] { ++returned; });
+  loop_.RunFor(absl::Hours(1));
+  EXPECT_FALSE(node.ring.IsMember());
+  EXPECT_EQ(returned, 0);
+  Add().ring.Create();
+  loop_.RunFor(absl::Seconds(10));
+  EXPECT_EQ(returned, 1);
+  EXPECT_EQ(node.ring.successors().size(), 1u);
+}
+
+// The others are gone for good; whoever comes to it now has a ring.
+TEST_F(RingDriverTest, WhoReturnsToNobodyFoundsForANewcomer) {
+  TestNode& node = Add();
+  int returned = 0;
+  node.ring.Return({{"127.0.0.1:20001", std::nullopt}}, [&] { ++returned; });
+  loop_.RunFor(absl::Minutes(5));
+  EXPECT_FALSE(node.ring.IsMember());
+  EXPECT_OK(JoinNow(Add()));
+  EXPECT_EQ(returned, 1);
+  EXPECT_EQ(node.ring.successors().size(), 1u);
+}
+
 TEST_F(RingDriverTest, NodesOfAnotherNetworkAreRefusedAtOnce) {
   Grow(1);
   network_.name = "elsewhere";
