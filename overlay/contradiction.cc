@@ -6,10 +6,13 @@
 
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "keys/hash.h"
 #include "overlay/signed_record.h"
 
 namespace overlay {
 namespace {
+
+constexpr size_t kFromIssued = 8 + 8 + sizeof(keys::Digest) + sizeof(keys::Signature);  // to the end of a head
 
 // Without the signature: of one content there may be several.
 base::ByteView ContentOf(const TableHead& head) {
@@ -47,17 +50,21 @@ absl::StatusOr<Contradiction> DecodeContradiction(const Network& network, base::
   if (!std::equal(bytes.begin(), bytes.end(), contradiction.encoded.begin(), contradiction.encoded.end())) {
     return absl::InvalidArgumentError("contradiction in a wrong order");
   }
-  if (contradiction.second.issued > wall_now + kDescriptorClockTolerance) return absl::InvalidArgumentError("from the future");
-  if (contradiction.until() <= wall_now) return absl::UnavailableError("contradiction has expired");
-  return contradiction;
+  if (contradiction.second.issued > wall_now + kDescriptorClockTolerance) return absl::UnavailableError("from the future");
+  if (contradiction.until() > wall_now) return contradiction;
+  if (contradiction.until() > wall_now - kDescriptorClockTolerance) return absl::UnavailableError("contradiction has expired");
+  return absl::InvalidArgumentError("contradiction that has expired by any clock");
 }
 
-std::optional<keys::PublicKey> AccusedBy(const Network& network, base::ByteView bytes) {
+std::optional<Accusation> ReadAccusation(const Network& network, base::ByteView bytes) {
   base::ByteReader outer(bytes);
-  base::ByteReader head(outer.Long());
-  if (!ReadRecordHead(network, head).ok()) return std::nullopt;
-  const keys::PublicKey accused{head.Array<32>()};
-  return head.ok() ? std::optional(accused) : std::nullopt;
+  base::ByteReader first(outer.Long());
+  const base::ByteView second = outer.Long();
+  if (!outer.Done() || second.size() < kFromIssued || !ReadRecordHead(network, first).ok()) return std::nullopt;
+  const keys::PublicKey accused{first.Array<32>()};
+  const uint64_t issued = base::ByteReader(second.last(kFromIssued)).U64();
+  if (!first.ok() || issued > kTableSecondsMax) return std::nullopt;
+  return Accusation{accused, absl::FromUnixSeconds(static_cast<int64_t>(issued)) + kConvictionFor};
 }
 
 }  // namespace overlay

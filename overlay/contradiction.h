@@ -9,7 +9,8 @@
 // but the signer can make one: no other's word, no other's clock and no other's silence is part of it. What is no contradiction,
 // though it may be a lie: a member left out, a finger too far away, a table that changes too often. An honest node that could not
 // reach somebody signs the same; those are refused (circuits/table_check.h), nobody is convicted of them. So a liar may tell one
-// story to all, or change it for all; he cannot tell two stories at once (docs/decisions/0020).
+// story to all, and even two: if he signs each for a second of its own, both are good for ten minutes, and their spans never
+// meet. What is caught is one who takes no such care, and a key that runs twice (docs/decisions/0020).
 //
 //   contradiction = len 2 head ‖ len 2 head     (TableHead; the one that was issued first is first, then the lesser bytes)
 // At most kContradictionMax bytes, two signatures to check. Pure.
@@ -34,10 +35,14 @@ bool Contradict(const TableHead& a, const TableHead& b);
 // They do contradict.
 Contradiction MakeContradiction(TableHead a, TableHead b);
 
-// InvalidArgument: another shape, no contradiction, or from the future; Unauthenticated: a signature; Unavailable: its time is
-// over.
+// InvalidArgument: another shape, no contradiction, or over for more than an hour; Unauthenticated: a signature; Unavailable:
+// over for less, or from the future, which may be a matter of whose clock is right.
 absl::StatusOr<Contradiction> DecodeContradiction(const Network& network, base::ByteView bytes, absl::Time wall_now);
-// Whom it is about if it is one; nothing of it is verified.
-std::optional<keys::PublicKey> AccusedBy(const Network& network, base::ByteView bytes);
+// Whom it is about, and until when, if it is one; nothing of it is verified.
+struct Accusation {
+  keys::PublicKey accused;
+  absl::Time until;
+};
+std::optional<Accusation> ReadAccusation(const Network& network, base::ByteView bytes);
 
 }  // namespace overlay

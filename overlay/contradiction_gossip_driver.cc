@@ -5,8 +5,6 @@
 
 #include <utility>
 
-#include "overlay/ring_wire.h"
-
 namespace overlay {
 
 ContradictionGossip::ContradictionGossip(const Network& network, const keys::PublicKey& own_key,
@@ -37,22 +35,27 @@ void ContradictionGossip::Serve(RpcServer& server) {
   });
 }
 
-// False if nothing more is heard from there now.
+// False if nothing more is heard from there now, not even about nodes that this one lives by.
 bool ContradictionGossip::Hear(const keys::PublicKey& source, base::ByteView proof, bool pass_on) {
   Convictions& convictions = directory_.convictions();
   const absl::Time wall_now = loop_.WallNow();
-  const std::optional<keys::PublicKey> accused = AccusedBy(network_, proof);
-  if (!accused || convictions.IsConvicted(*accused, wall_now)) return accused.has_value();
-  const bool is_known = directory_.IsProtected(*accused);
-  if (!TakesFrom(source, is_known)) return false;
+  const std::optional<Accusation> said = ReadAccusation(network_, proof);
+  if (!said || !convictions.IsNews(*said, wall_now)) return said.has_value();
+  const keys::PublicKey& accused = said->accused;
+  const bool is_known = directory_.IsProtected(accused);
+  if (!is_known && (no_room_.contains(accused) || no_room_before_.contains(accused))) return true;
+  if (!TakesFrom(source, is_known)) return !is_known;
   const absl::Status heard = convictions.Hear(proof, is_known, wall_now);
   const bool is_bad = absl::IsUnauthenticated(heard) || absl::IsInvalidArgument(heard);
   if (is_bad && source != keys::PublicKey{}) {  // whoever passes on has verified before
     heard_from_[source] = {kProofsPerSource / 2, kProofsPerSource / 2};
     return false;
   }
-  if (!heard.ok()) return true;
-  if (*accused == own_key_) {
+  if (absl::IsResourceExhausted(heard) && !is_known) {
+    RememberNoRoom(accused);
+  } else if (!heard.ok()) {
+    return true;
+  } else if (accused == own_key_) {
     spdlog::warn(
         "ring: this node's key signed tables that contradict each other; others avoid it. Does it run twice? A new node key "
         "helps");
@@ -77,6 +80,11 @@ bool ContradictionGossip::TakesFrom(const keys::PublicKey& source, bool is_known
   ++of_all;
   ++of_source;
   return true;
+}
+
+void ContradictionGossip::RememberNoRoom(const keys::PublicKey& accused) {
+  if (no_room_.size() >= kNoRoomMax) no_room_before_ = std::exchange(no_room_, {});
+  no_room_.insert(accused);
 }
 
 // Whoever may be asked: not ourselves, and nobody convicted.
@@ -105,22 +113,23 @@ void ContradictionGossip::Look() {
   if (others.empty()) return;
   ++looks_;
   const Peer& peer = others[rng_.Below(others.size())];
-  AskFor(peer, keys::PublicKey{});
+  AskFor(peer, keys::PublicKey{}, kPagesPerAsk);
   AskTable(peer);
 }
 
-// Page after page, until there is no more or enough was heard from there.
-void ContradictionGossip::AskFor(const Peer& peer, const keys::PublicKey& after) {
+// Page after page, until there is no more or enough was heard from there: they come in the order of keys, and throw-away keys may
+// be made to come first.
+void ContradictionGossip::AskFor(const Peer& peer, const keys::PublicKey& after, size_t pages) {
   client_.Call({peer.address, peer.node_key}, kMethodContradictions, EncodeContradictions({{}, after}), network_.call_timeout,
-               [this, peer, after, alive = std::weak_ptr(alive_)](const absl::StatusOr<RpcAnswer>& answer) {
+               [this, peer, after, pages, alive = std::weak_ptr(alive_)](const absl::StatusOr<RpcAnswer>& answer) {
                  if (alive.expired() || !answer.ok()) return;
                  const auto proofs = DecodeContradictionsReply(answer->message);
                  if (!proofs.ok() || proofs->empty()) return;
                  for (const base::Bytes& proof : *proofs) {
                    if (!Hear(peer.node_key, proof, /*pass_on=*/false)) return;
                  }
-                 const std::optional<keys::PublicKey> last = AccusedBy(network_, proofs->back());
-                 if (last && *last > after) AskFor(peer, *last);
+                 const std::optional<Accusation> last = ReadAccusation(network_, proofs->back());
+                 if (last && last->accused > after && pages > 1) AskFor(peer, last->accused, pages - 1);
                });
 }
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // overlay/contradiction_gossip_driver.h — proofs of contradiction from node to node, and an eye on what members sign.
 //
-// Serves Contradictions. A proof that is news is verified, kept (convictions.h) and then passed on, once, to kProofFanout random
-// members of the own table; with 6 of them each a proof reaches 99.7 % of a ring (Kermack and McKendrick's final size), and the
-// rest asks: every kLookEvery, sooner at first, one random member is asked for the proofs it has, and for its table, which is
-// compared with what was seen of it before. What is found that way is not told here: see convictions.h. Bounds: only proofs about
+// Serves Contradictions. A proof that is news is verified, kept if there is room (convictions.h) and then passed on, once, to
+// kProofFanout random members of the own table; with 6 of them each a proof reaches 99.7 % of a ring (Kermack and McKendrick's final size), and the
+// rest asks: every kLookEvery, sooner at first, one random member is asked for the proofs it has, page by page, and for its table,
+// which is compared with what was seen of it before. What is found that way is not told here: see convictions.h. Bounds: only proofs about
 // nodes not yet convicted cost a look at signatures, and of those each node that says who it is gets kProofsPerSource a minute,
 // all together kProofsPerMinute (two signatures each, about 0.1 s in all); half of either is for proofs about nodes that this one
 // lives by, so that no flood about throw-away keys keeps those out. All circuits are one source. Who sends a proof over a link that
-// does not verify is not heard again in that minute. Others are not heard. All on the loop's thread.
+// does not verify, or is over by any clock, is not heard again in that minute. Others are not heard. All on the loop's thread.
 #pragma once
 
 #include <functional>
@@ -19,6 +19,7 @@
 #include "base/event_loop.h"
 #include "base/rng.h"
 #include "overlay/directory.h"
+#include "overlay/ring_wire.h"
 #include "overlay/rpc.h"
 
 namespace overlay {
@@ -27,6 +28,8 @@ inline constexpr size_t kProofFanout = 6;
 inline constexpr absl::Duration kLookEvery = absl::Seconds(10), kLookFirst = absl::Seconds(3);
 inline constexpr int kLooksFirst = 3;
 inline constexpr int kProofsPerSource = 64, kProofsPerMinute = 512;
+inline constexpr size_t kPagesPerAsk = kConvictedMax / kProofsPerReply;
+inline constexpr size_t kNoRoomMax = kProofsPerMinute;  // that many, and as many before: at least four minutes of strangers
 
 class ContradictionGossip {
  public:
@@ -46,9 +49,10 @@ class ContradictionGossip {
     int known = 0, strangers = 0;
   };
   bool TakesFrom(const keys::PublicKey& source, bool is_known);
+  void RememberNoRoom(const keys::PublicKey& accused);
   void PassOn(base::ByteView proof);
   void Look();
-  void AskFor(const Peer& peer, const keys::PublicKey& after);
+  void AskFor(const Peer& peer, const keys::PublicKey& after, size_t pages);
   void AskTable(const Peer& peer);
   std::vector<Peer> Others() const;
 
@@ -64,6 +68,8 @@ class ContradictionGossip {
   absl::Time minute_ = absl::InfinitePast();
   Counts heard_;  // in this minute
   absl::flat_hash_map<keys::PublicKey, Counts> heard_from_;
+  // Strangers lately heard of for whom there was no room: what was said of them went on, and does not go round for ever.
+  absl::flat_hash_set<keys::PublicKey> no_room_, no_room_before_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

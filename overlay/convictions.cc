@@ -4,10 +4,12 @@
 #include <algorithm>
 
 #include "base/status_macros.h"
+#include "overlay/admission.h"
 
 namespace overlay {
 
 void Convictions::Observe(const RoutingTable& table, bool is_known, absl::Time wall_now) {
+  if (table.head.empty()) return;  // the own one, unsigned
   TableHead head = HeadOf(table);
   std::vector<TableHead>& heads = WatchedAt(table.owner.point, wall_now).heads;
   for (const TableHead& held : heads) {
@@ -16,7 +18,7 @@ void Convictions::Observe(const RoutingTable& table, bool is_known, absl::Time w
   const auto other = std::find_if(heads.begin(), heads.end(), [&](const TableHead& held) { return Contradict(held, head); });
   if (other != heads.end() && !IsCaught(table.owner.node_key, wall_now)) {
     const Contradiction found = MakeContradiction(*other, head);
-    const Entry entry = {found.encoded, found.until(), /*heard=*/false, is_known};
+    const Entry entry = {found.encoded, found.until(), /*heard=*/false, is_known ? Sort::kKnown : Sort::kFound};
     if (MakeRoom(entry, wall_now)) {
       entries_[found.signer()] = entry;
       if (on_found) on_found(found);
@@ -36,31 +38,52 @@ Convictions::Watched& Convictions::WatchedAt(const NodeId& point, absl::Time wal
   return watched;
 }
 
+bool Convictions::IsNews(const Accusation& said, absl::Time wall_now) const {
+  const auto held = entries_.find(said.accused);
+  return !IsConvicted(said.accused, wall_now) || held->second.until + kLonger <= said.until;
+}
+
 absl::Status Convictions::Hear(base::ByteView encoded, bool is_known, absl::Time wall_now) {
-  const std::optional<keys::PublicKey> accused = AccusedBy(network_, encoded);
-  if (accused && IsConvicted(*accused, wall_now)) return absl::AlreadyExistsError("convicted");
+  const std::optional<Accusation> said = ReadAccusation(network_, encoded);
+  if (said && !IsNews(*said, wall_now)) return absl::AlreadyExistsError("convicted");
   ASSIGN_OR_RETURN(const Contradiction heard, DecodeContradiction(network_, encoded, wall_now));
-  const Entry entry = {heard.encoded, heard.until(), /*heard=*/true, is_known};
-  if (!entries_.contains(heard.signer()) && !MakeRoom(entry, wall_now)) {
-    return absl::ResourceExhaustedError("enough are convicted");
+  if (const auto held = entries_.find(heard.signer()); held != entries_.end()) {
+    held->second.heard = true;
+    if (held->second.until < heard.until()) held->second.proof = heard.encoded, held->second.until = heard.until();
+    return absl::OkStatus();
   }
+  if (!is_known) RETURN_IF_ERROR(CheckWorked(heard.first.owner));
+  const Entry entry = {heard.encoded, heard.until(), /*heard=*/true, is_known ? Sort::kKnown : Sort::kStranger};
+  if (!MakeRoom(entry, wall_now)) return absl::ResourceExhaustedError("enough are convicted");
   entries_[heard.signer()] = entry;
   return absl::OkStatus();
 }
 
-// Whose time is over goes, then the stranger whose time is over first; for another stranger only if its own is over later: so
-// proofs that push each other out do not go round for ever.
+// Whenever that was: a proof is good for longer than the place.
+absl::Status Convictions::CheckWorked(const Peer& stranger) const {
+  const std::optional<bool> worked = JudgeAdmission(network_, stranger.node_key, stranger.address, stranger.admission);
+  if (!worked) return absl::UnavailableError("no memory to look at an admission");
+  return *worked ? absl::OkStatus() : absl::PermissionDeniedError("admission without work");
+}
+
+size_t Convictions::PlacesOf(Sort sort) {
+  if (sort == Sort::kKnown) return kConvictedMax - kStrangersMax - kFoundMax;
+  return sort == Sort::kStranger ? kStrangersMax : kFoundMax;
+}
+
+// Whose time is over goes, then of its sort the one whose time is over first; for what others say only if its own is over later:
+// so proofs that push each other out do not go round for ever.
 bool Convictions::MakeRoom(const Entry& comer, absl::Time wall_now) {
   std::erase_if(entries_, [&](const auto& entry) { return entry.second.until <= wall_now; });
-  size_t strangers = 0;
+  size_t held = 0;
   auto first = entries_.end();
   for (auto it = entries_.begin(); it != entries_.end(); ++it) {
-    if (it->second.is_known) continue;
-    ++strangers;
+    if (it->second.sort != comer.sort) continue;
+    ++held;
     if (first == entries_.end() || it->second.until < first->second.until) first = it;
   }
-  if (entries_.size() < kConvictedMax && (comer.is_known || strangers < kStrangersMax)) return true;
-  if (first == entries_.end() || (!comer.is_known && comer.until <= first->second.until)) return false;
+  if (held < PlacesOf(comer.sort)) return true;
+  if (comer.heard && comer.until <= first->second.until) return false;
   entries_.erase(first);
   return true;
 }

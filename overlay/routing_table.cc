@@ -58,7 +58,7 @@ absl::Status ReadHead(const Network& network, base::ByteReader& reader, Head& he
   ASSIGN_OR_RETURN(head.owner, DecodePeer(network, reader));
   for (absl::Time* time : {&head.after, &head.issued, &head.expires}) {
     const uint64_t seconds = reader.U64();
-    if (seconds > INT32_MAX * 16ll) return absl::InvalidArgumentError("table of a wrong shape");
+    if (seconds > kTableSecondsMax) return absl::InvalidArgumentError("table of a wrong shape");
     *time = absl::FromUnixSeconds(static_cast<int64_t>(seconds));
   }
   if (!reader.ok() || head.after >= head.issued) return absl::InvalidArgumentError("table of a wrong shape");

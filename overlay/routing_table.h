@@ -7,7 +7,7 @@
 //   table: head ‖ lists ‖ signature 64 over H("table", head ‖ H("table-lists", lists))
 // At most kTableMax bytes; fetched through a circuit it is several cells long (circuits/relay_cell.h).
 // `after` is when the owner signed its table before this one: by signing it says that with times in (after, issued] this is its
-// only one (contradiction.h).
+// only one (contradiction.h). Of tables with other times it says nothing, though all may be good for ten minutes.
 #pragma once
 
 #include <vector>
@@ -22,7 +22,8 @@ namespace overlay {
 inline constexpr size_t kTableNeighbours = 16;
 inline constexpr size_t kTableFingersMax = 64;
 inline constexpr size_t kTableMax = 24 * 1024;
-inline constexpr size_t kTableHeadMax = 640;  // a network's name of up to 255 bytes, a peer of 228
+inline constexpr size_t kTableHeadMax = 640;                            // a network's name of up to 255 bytes, a peer of 228
+inline constexpr uint64_t kTableSecondsMax = INT32_MAX * uint64_t{16};  // since 1970; of its times
 
 struct Finger {
   uint8_t exponent;

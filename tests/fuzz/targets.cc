@@ -76,9 +76,10 @@ std::vector<Bytes> ValidTable() {
 }
 
 void RunContradiction(ByteView bytes) {
-  (void)overlay::AccusedBy(kNetwork, bytes);
+  const auto said = overlay::ReadAccusation(kNetwork, bytes);
   const auto decoded = overlay::DecodeContradiction(kNetwork, bytes, kNow);
-  if (decoded.ok()) CHECK(Same(decoded->encoded, bytes) && overlay::AccusedBy(kNetwork, bytes) == decoded->signer());
+  if (!decoded.ok()) return;
+  CHECK(Same(decoded->encoded, bytes) && said && said->accused == decoded->signer() && said->until == decoded->until());
 }
 std::vector<Bytes> ValidContradiction() {
   overlay::RoutingTable one, other;

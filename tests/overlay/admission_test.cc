@@ -134,6 +134,26 @@ TEST_F(AdmissionTest, OfADescriptorThatIsHeldTheWorkIsNotLookedAtAgain) {
   EXPECT_EQ(directory.Find(key_.public_key(), Now())->encoded, renewed.encoded);
 }
 
+// What is said of strangers costs whoever made them up the work of their places.
+TEST_F(AdmissionTest, AStrangerIsConvictedOnlyIfItWorkedForItsPlace) {
+  Convictions convictions(network_);
+  const auto proof = [&](const keys::SigningKey& key, const base::Bytes& admission) {
+    RoutingTable one, other;
+    one.owner = other.owner = MakePeer(network_, key.public_key(), 0, Role::kStoring, kAddress, admission);
+    const keys::SigningKey friend_key = keys::SigningKey::Generate(rng_);
+    one.successors = {MakePeer(network_, friend_key.public_key(), 0, Role::kStoring, kAddress, Earn(friend_key))};
+    SignTable(network_, key, one, Now());
+    SignTable(network_, key, other, Now());
+    return MakeContradiction(HeadOf(one), HeadOf(other)).encoded;
+  };
+  const base::Bytes cheap = proof(key_, Fake(key_));
+  EXPECT_STATUS(convictions.Hear(cheap, /*is_known=*/false, Now()), kPermissionDenied);
+  EXPECT_EQ(convictions.CountConvicted(Now()), 0u);
+  const keys::SigningKey other = keys::SigningKey::Generate(rng_);
+  EXPECT_OK(convictions.Hear(proof(other, Earn(other)), /*is_known=*/false, Now()));
+  EXPECT_OK(convictions.Hear(cheap, /*is_known=*/true, Now())) << "who stands in the table was looked at before";
+}
+
 TEST_F(AdmissionTest, WorkIsLookedAtOnceAndSoOftenASecond) {
   AdmissionBook book;
   const auto check = [&](const keys::SigningKey& key, const base::Bytes& admission) {

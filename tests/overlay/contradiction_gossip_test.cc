@@ -215,6 +215,23 @@ class ContradictionGossipTest : public testing::Test {
     loop_.RunFor(absl::Seconds(2));
     return status;
   }
+  base::Bytes ProofOfStranger(absl::Time issued) {
+    const keys::SigningKey key = keys::SigningKey::Generate(rng_);
+    RoutingTable one, other;
+    one.owner = other.owner = MakePeer(network_, key.public_key(), 0, Role::kStoring, "127.0.0.1:1");
+    one.successors = {MakePeer(network_, keys::PublicKey{{1}}, 0, Role::kStoring, "127.0.0.1:2")};
+    SignTable(network_, key, one, issued);
+    SignTable(network_, key, other, issued);
+    return MakeContradiction(HeadOf(one), HeadOf(other)).encoded;
+  }
+  base::Bytes ProofOf(const Machine& liar) {
+    RoutingTable one = *liar.node->ring.signed_table(), other = one;
+    other.fingers.clear();
+    other.successors.clear();
+    SignTable(network_, liar.key, one, one.issued, one.after);
+    SignTable(network_, liar.key, other, one.issued, one.after);
+    return MakeContradiction(HeadOf(one), HeadOf(other)).encoded;
+  }
   size_t Shown() const {
     size_t count = 0;
     for (const auto& machine : machines_) count += machine->shown.size();
@@ -256,6 +273,7 @@ TEST_F(ContradictionGossipTest, NothingIsSignedThatIsNotKnownToBeOnDisk) {
     machine.Start();
     loop_.RunFor(absl::Seconds(20));
     EXPECT_TRUE(machine.node->ring.IsMember());
+    EXPECT_EQ(machine.node->ring.signed_table(), nullptr);
     EXPECT_TRUE(machine.node->ring.table().encoded.empty());
     EXPECT_EQ(machine.node->ring.table().Members().size(), 4u) << "unsigned, for itself";
   }
@@ -299,7 +317,6 @@ TEST_F(ContradictionGossipTest, AFileThatIsLostCostsTwelveSecondsAndNoContradict
   for (int i = 0; i < 60; ++i) {
     if (i % 3 == 2) machine.disk = std::nullopt;  // after a run, a kill and another run
     machine.Start();
-    EXPECT_EQ(machine.node->ring.signed_table(), nullptr);
     const uint64_t longest = i % 3 == 2 ? 40'000 : 6000;
     for (const absl::Time end = loop_.Now() + absl::Milliseconds(1000 + rng_.Below(longest)); loop_.Now() < end;) {
       loop_.RunFor(absl::Milliseconds(50));
@@ -374,17 +391,53 @@ TEST_F(ContradictionGossipTest, NobodyCanBeConvictedByWhatOthersSign) {
   EXPECT_EQ(Convicted(victim), 0u);
 }
 
+// They come in the order of keys, and those of strangers cost nothing to make: all before that of a neighbour.
+TEST_F(ContradictionGossipTest, WhoAsksReadsOnPastStrangers) {
+  Grow(5);
+  Machine& asked = *machines_[0];
+  Machine* liar = machines_[1].get();
+  for (size_t i = 2; i < 5; ++i) {
+    if (machines_[i]->key.public_key() > liar->key.public_key()) liar = machines_[i].get();
+  }
+  size_t before = 0;
+  for (size_t i = 0; i < kStrangersMax; ++i) {
+    const base::Bytes of_stranger = ProofOfStranger(loop_.WallNow());
+    before += ReadAccusation(network_, of_stranger)->accused < liar->key.public_key() ? 1 : 0;
+    EXPECT_OK(asked.node->directory.convictions().Hear(of_stranger, false, loop_.WallNow()));
+  }
+  ASSERT_GT(before, 6u * kProofsPerSource / 2);
+  EXPECT_OK(asked.node->directory.convictions().Hear(ProofOf(*liar), true, loop_.WallNow()));
+  loop_.RunFor(absl::Minutes(2));
+  EXPECT_GE(Convicted(*liar), 4u) << "each of the others asks within ten seconds, now and then the one who has it";
+}
+
+// No place is left for one more stranger; the proof goes on all the same, once from each.
+TEST_F(ContradictionGossipTest, WhatThereIsNoRoomForIsPassedOn) {
+  Grow(4);
+  for (size_t i = 0; i < kStrangersMax; ++i) {
+    EXPECT_OK(machines_[0]->node->directory.convictions().Hear(ProofOfStranger(loop_.WallNow() + absl::Minutes(1)), false,
+                                                               loop_.WallNow()));
+  }
+  const base::Bytes proof = ProofOfStranger(loop_.WallNow());
+  int told = 0;
+  auto& handler = machines_[1]->node->server.handlers[kMethodContradictions];
+  handler = [&told, serve = handler](const Caller& caller, std::string request, RpcResponder respond) {
+    told += DecodeContradictions(request)->proof.empty() ? 0 : 1;
+    serve(caller, std::move(request), std::move(respond));
+  };
+  const auto convicted = [&](const Machine& machine) {
+    return machine.node->directory.convictions().IsConvicted(ReadAccusation(network_, proof)->accused, loop_.WallNow());
+  };
+  for (int i = 0; i < 3; ++i) machines_[0]->node->gossip.HearFromCircuit(proof);
+  loop_.RunFor(absl::Seconds(1));
+  EXPECT_FALSE(convicted(*machines_[0]));
+  for (size_t i = 1; i < 4; ++i) EXPECT_TRUE(convicted(*machines_[i]));
+  EXPECT_LE(told, 3) << "by each of the others";
+}
+
 TEST_F(ContradictionGossipTest, OneSourceIsHeardSoOftenAMinuteAndAStrangerNever) {
   Grow(3);
-  const auto proof = [&] {
-    const keys::SigningKey key = keys::SigningKey::Generate(rng_);
-    RoutingTable one, other;
-    one.owner = other.owner = MakePeer(network_, key.public_key(), 0, Role::kStoring, "127.0.0.1:1");
-    one.successors = {MakePeer(network_, keys::PublicKey{{1}}, 0, Role::kStoring, "127.0.0.1:2")};
-    SignTable(network_, key, one, loop_.WallNow());
-    SignTable(network_, key, other, loop_.WallNow());
-    return MakeContradiction(HeadOf(one), HeadOf(other)).encoded;
-  };
+  const auto proof = [&] { return ProofOfStranger(loop_.WallNow()); };
   const auto tell = [&](RpcClient& client, int count) {
     for (int i = 0; i < count; ++i) {
       client.Call({machines_[0]->address, std::nullopt}, kMethodContradictions, EncodeContradictions({proof(), std::nullopt}),
@@ -403,12 +456,7 @@ TEST_F(ContradictionGossipTest, OneSourceIsHeardSoOftenAMinuteAndAStrangerNever)
       << "passed on, within the bounds of each";
   // Whoever is drowned in proofs about strangers still hears of one whom it lives by, by the same way.
   for (int i = 0; i < 2 * kProofsPerMinute; ++i) machines_[0]->node->gossip.HearFromCircuit(proof());
-  RoutingTable one = machines_[1]->node->ring.table(), other = one;
-  other.fingers.clear();
-  other.successors.clear();
-  SignTable(network_, machines_[1]->key, one, one.issued, one.after);
-  SignTable(network_, machines_[1]->key, other, one.issued, one.after);
-  machines_[0]->node->gossip.HearFromCircuit(MakeContradiction(HeadOf(one), HeadOf(other)).encoded);
+  machines_[0]->node->gossip.HearFromCircuit(ProofOf(*machines_[1]));
   EXPECT_EQ(Convicted(*machines_[1]), 1u);
 }
 

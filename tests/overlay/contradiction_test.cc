@@ -58,6 +58,18 @@ TEST_F(ContradictionTest, IsTwoTablesWhoseSpansMeetAndNothingElse) {
   EXPECT_FALSE(contradict(table, Table(keys::SigningKey::Generate(rng_), 10, 20, 2)));
 }
 
+// What no proof shows (decisions/0020): two stories, each signed for seconds of its own, with gaps or as one chain. All of these
+// are good for ten minutes, side by side.
+TEST_F(ContradictionTest, IsNotWhatALiarSignsWhoGivesEachStoryItsOwnSeconds) {
+  for (const bool chained : {false, true}) {
+    const RoutingTable told[] = {Table(99, 100, 1), Table(100, 101, 2), Table(chained ? 101 : 400, 401, 1), Table(401, 402, 2)};
+    for (const RoutingTable& a : told) {
+      for (const RoutingTable& b : told) EXPECT_FALSE(Contradict(HeadOf(a), HeadOf(b)));
+    }
+  }
+  EXPECT_TRUE(Contradict(HeadOf(Table(99, 100, 1)), HeadOf(Table(99, 100, 2)))) << "both for one second";
+}
+
 TEST_F(ContradictionTest, TimesOnlyGoUpWhateverTheClockSays) {
   RoutingTable table = Table(10, 20, 1);
   SignTable(network_, key_, table, kNow - absl::Hours(5), table.issued);
@@ -73,13 +85,15 @@ TEST_F(ContradictionTest, ComesBackAsItWasMadeAndIsRefusedWithAByteChangedOrCut)
   ASSERT_OK_AND_ASSIGN(const Contradiction read, DecodeContradiction(network_, made.encoded, kNow));
   EXPECT_EQ(read.signer(), key_.public_key());
   EXPECT_EQ(read.encoded, made.encoded);
-  EXPECT_EQ(AccusedBy(network_, made.encoded), key_.public_key());
+  ASSERT_TRUE(ReadAccusation(network_, made.encoded).has_value());
+  EXPECT_EQ(ReadAccusation(network_, made.encoded)->accused, key_.public_key());
+  EXPECT_EQ(ReadAccusation(network_, made.encoded)->until, made.until());
   for (size_t i = 0; i < made.encoded.size(); ++i) {
     base::Bytes changed = made.encoded;
     changed[i] ^= static_cast<uint8_t>(1 + rng_.Below(255));
     EXPECT_FALSE(DecodeContradiction(network_, changed, kNow).ok()) << i;
     EXPECT_FALSE(DecodeContradiction(network_, base::ByteView(made.encoded).first(i), kNow).ok()) << i;
-    (void)AccusedBy(network_, base::ByteView(made.encoded).first(i));
+    EXPECT_FALSE(ReadAccusation(network_, base::ByteView(made.encoded).first(i)).has_value());
   }
 }
 
@@ -93,7 +107,8 @@ TEST_F(ContradictionTest, WhatIsNoneIsRefusedThoughSigned) {
   EXPECT_STATUS(decode(a, a), kInvalidArgument);
   EXPECT_STATUS(decode(a, Table(10, 20, 2)), kInvalidArgument);
   EXPECT_STATUS(decode(a, b, kNow + kConvictionFor + absl::Seconds(11)), kUnavailable);
-  EXPECT_STATUS(decode(a, b, kNow - absl::Minutes(61)), kInvalidArgument) << "from the future";
+  EXPECT_STATUS(decode(a, b, kNow + kConvictionFor + absl::Minutes(61)), kInvalidArgument) << "over by any clock";
+  EXPECT_STATUS(decode(a, b, kNow - absl::Minutes(61)), kUnavailable) << "from the future, or the clock is behind";
   Network other = network_;
   other.name = "other";
   EXPECT_STATUS(DecodeContradiction(other, MakeContradiction(HeadOf(a), HeadOf(b)).encoded, kNow), kFailedPrecondition);
@@ -133,13 +148,47 @@ TEST_F(ContradictionTest, AFloodOfStrangersDoesNotPushOutWhoIsKnown) {
   EXPECT_STATUS(hear(false, 0), kResourceExhausted);
   EXPECT_OK(hear(false, 1)) << "a later one takes a stranger's place";
   EXPECT_EQ(convictions.CountConvicted(kNow), kStrangersMax + 1);
-  for (size_t i = kStrangersMax + 1; i < kConvictedMax; ++i) EXPECT_OK(hear(true, 0));
-  EXPECT_OK(convictions.Hear(Proof(later), true, kNow)) << "instead of a stranger";
+  constexpr size_t kKnownMax = kConvictedMax - kStrangersMax - kFoundMax;
+  for (size_t i = 1; i < kKnownMax; ++i) EXPECT_OK(hear(true, 1));
   EXPECT_TRUE(convictions.IsConvicted(known.public_key(), kNow));
+  EXPECT_STATUS(hear(true, 0), kResourceExhausted);
+  EXPECT_OK(convictions.Hear(Proof(later, 2), true, kNow)) << "instead of the known one whose time is over first";
   EXPECT_TRUE(convictions.IsConvicted(later.public_key(), kNow));
-  EXPECT_EQ(convictions.CountConvicted(kNow), kConvictedMax);
+  EXPECT_FALSE(convictions.IsConvicted(known.public_key(), kNow));
+  EXPECT_EQ(convictions.CountConvicted(kNow), kKnownMax + kStrangersMax);
+  // What this process finds has places of its own, whatever is heard; the newest always.
+  size_t found = 0;
+  convictions.on_found = [&](const Contradiction&) { ++found; };
+  for (size_t i = 0; i < kFoundMax + 1; ++i) {
+    const keys::SigningKey liar = keys::SigningKey::Generate(rng_);
+    convictions.Observe(Table(liar, -10, -9, 1), false, kNow);
+    convictions.Observe(Table(liar, -10, -9, 2), false, kNow);
+    EXPECT_TRUE(convictions.IsCaught(liar.public_key(), kNow));
+    EXPECT_EQ(convictions.Caught(kNow).size(), kKnownMax + kStrangersMax + std::min(i + 1, kFoundMax));
+  }
+  EXPECT_EQ(found, kFoundMax + 1);
   EXPECT_OK(convictions.Hear(Proof(keys::SigningKey::Generate(rng_), 700'000), false, kNow + absl::Seconds(700'000)))
       << "those of last week made room";
+}
+
+// Nobody is spared a long conviction by a short one that was brought before.
+TEST_F(ContradictionTest, OfTwoProofsTheOneThatLastsLongerStands) {
+  constexpr int kDay = 24 * 3600;
+  const auto hear = [&](Convictions& convictions, int issued) { return convictions.Hear(Proof(key_, issued), true, kNow); };
+  const absl::Time late = kNow + kConvictionFor - absl::Hours(1);
+  Convictions convictions(network_);
+  EXPECT_OK(hear(convictions, -6 * kDay));
+  EXPECT_FALSE(convictions.IsConvicted(key_.public_key(), late));
+  EXPECT_OK(hear(convictions, 0)) << "news";
+  EXPECT_TRUE(convictions.IsConvicted(key_.public_key(), late));
+  EXPECT_STATUS(hear(convictions, -6 * kDay), kAlreadyExists);
+  EXPECT_STATUS(hear(convictions, 3000), kAlreadyExists) << "longer, but not by much";
+  // Found out here, to last longer than what others bring: that only makes it known.
+  Convictions finder(network_);
+  finder.Observe(Table(-1, 0, 1), true, kNow);
+  finder.Observe(Table(-1, 0, 2), true, kNow);
+  EXPECT_OK(hear(finder, -6 * kDay));
+  EXPECT_TRUE(finder.IsConvicted(key_.public_key(), late));
 }
 
 TEST_F(ContradictionTest, OnlySoManyPointsAndTablesOfEachAreWatched) {

@@ -133,7 +133,7 @@ void SignTable(const Network& network, const keys::SigningKey& node_key, Routing
 
 absl::Status Convictions::Hear(base::ByteView encoded, bool is_known, absl::Time wall_now) {
   const absl::Status heard = HearOfTheProgram(encoded, is_known, wall_now);
-  if (const auto accused = AccusedBy(network_, encoded); heard.ok() && accused) soak::WriteFound(*accused);
+  if (const auto said = ReadAccusation(network_, encoded); heard.ok() && said) soak::WriteFound(said->accused);
   return heard;
 }
 
