@@ -279,6 +279,9 @@ absl::Status Inbox::Apply(const InboxChange& change) {
     writes.push_back(Put(kFinished, note.id, base::ByteWriter().Append(note.id).U64(Seconds(note.expiry)).bytes()));
   }
   for (const Message& message : change.messages) {
+    const auto kept = store_.Get(KeyOf(kMessage, message.id));
+    if (kept.ok()) continue;
+    if (!absl::IsNotFound(kept.status())) return kept.status();
     writes.push_back(Put(kMessage, message.id, EncodeMessage(message, NextOrder(message.received))));
     writes.push_back(Put(kUnshown, message.id, message.id));
     if (message.life > 0) writes.push_back(Put(kTimer, message.id, EncodeTimer({message.id, absl::UnixEpoch(), message.life})));

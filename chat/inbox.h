@@ -89,7 +89,9 @@ struct FileErased {
 
 // One step of a poll, written all or nothing.
 struct InboxChange {
-  std::vector<Message> messages;       // whole and not shown yet
+  // Whole and not shown yet. Their writers choose the ids, and know those of what was written to them: one whose id is kept
+  // already, own or not, is passed over.
+  std::vector<Message> messages;
   std::vector<FinishedNote> finished;  // their fragments go
   std::vector<HeldFragment> fragments;
   std::vector<NoteId> forgotten;  // incomplete notes given up: their fragments go

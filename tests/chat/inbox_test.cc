@@ -126,6 +126,36 @@ TEST_P(InboxTest, OwnMessagesAreHistoryWithAFateAndNothingToShow) {
   EXPECT_TRUE(nothing.unshown.empty());
 }
 
+// Whoever was written to knows the id.
+TEST_P(InboxTest, AMessageThatCameNeverTakesThePlaceOfAnotherOne) {
+  Inbox inbox(*store_, owner_, rng_);
+  Message own = NewMessage("mine", 10, true);
+  own.in_conversation = own.own = true;
+  const Message earlier = NewMessage("theirs", 10);
+  InboxChange change;
+  change.history = {own};
+  change.messages = {earlier};
+  ASSERT_OK(inbox.Apply(change));
+  InboxChange hostile;
+  for (const Message& victim : {own, earlier}) {
+    hostile.messages.push_back(NewMessage("something else", 11, true));
+    hostile.messages.back().id = victim.id;
+    hostile.messages.back().life = 1;
+  }
+  ASSERT_OK(inbox.Apply(hostile));
+  ASSERT_OK_AND_ASSIGN(const InboxState state, inbox.Load(now_));
+  EXPECT_EQ(state.unshown, std::vector<Message>{earlier});
+  InboxChange seen;
+  seen.shown = {own.id, earlier.id};
+  ASSERT_OK(inbox.Apply(seen));
+  for (const absl::Duration later : {absl::ZeroDuration(), absl::Hours(1)}) {
+    ASSERT_OK_AND_ASSIGN(const auto gone, inbox.Sweep(now_ + later));
+    EXPECT_TRUE(gone.empty());
+  }
+  ASSERT_OK_AND_ASSIGN(const auto messages, inbox.Messages());
+  EXPECT_EQ(messages, (std::vector<Message>{earlier, own}));
+}
+
 TEST_P(InboxTest, ForgetsFinishedIdsThatCannotComeAgain) {
   Inbox inbox(*store_, owner_, rng_);
   InboxChange change;
