@@ -34,10 +34,11 @@ struct ExchangeDriver::Round : std::enable_shared_from_this<Round> {
   // Saves what changed; when there is nothing to save, carries on what is due; when there is nothing to carry, ends.
   void Step() {
     if (finished || writing) return;
+    if (!error.ok()) return Close();  // the next change follows from what could not be written
     request.book->Advance(loop.WallNow());
     auto change = std::make_shared<ContactBook::Change>(request.book->TakeChange(loop.WallNow()));
     if (!change->empty()) return Save(change);
-    if (!error.ok() || !courier.fatal().ok() || loop.Now() >= ends) return Close();
+    if (!courier.fatal().ok() || loop.Now() >= ends) return Close();
     if (courier.under_way() < kTasksAtOnce) {
       auto tasks = request.book->Tasks(loop.WallNow(), kTasksAtOnce - courier.under_way());
       if (!tasks.empty()) Perform(courier.Carry(std::move(tasks), loop.Now()));
