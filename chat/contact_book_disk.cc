@@ -46,7 +46,9 @@ void ContactBook::SaveConversation(const keys::PublicKey& peer, Conversation& co
     out.push_back({kParcelEntry, NameOf(peer, seq), std::nullopt});
     if (it != outbox.parcels().end()) out.back().value = EncodeParcel(it->second);
   }
-  for (const MessageId& id : changes.seen) out.push_back({kSeenEntry, NameOf(peer, id), base::Bytes()});
+  for (const auto& [id, place] : changes.seen) {
+    out.push_back({kSeenEntry, NameOf(peer, id), base::ByteWriter().U64(place).Take()});
+  }
   for (const MessageId& id : changes.forgotten) out.push_back({kSeenEntry, NameOf(peer, id), std::nullopt});
   if (changes.head) out.push_back({kHeadEntry, NameOf(peer), conversation.SerializeHead()});
   for (Incoming& one : changes.arrived) {
@@ -142,7 +144,8 @@ absl::Status ContactBook::Load(const std::vector<BookEntry>& entries, absl::Time
         }
         case kSeenEntry: {
           const keys::PublicKey peer = PeerIn(in);
-          ConversationWith(peer, Standing::kContact).RestoreSeen(in.Array<16>());
+          const uint64_t place = base::ByteReader(value).U64();  // 0 if there is none: earlier versions wrote none
+          ConversationWith(peer, Standing::kContact).RestoreSeen(in.Array<16>(), place);
           break;
         }
         case kPrekeysEntry: {

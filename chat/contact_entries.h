@@ -3,7 +3,7 @@
 //
 // Of a conversation the name begins with the key that its contact stands under; then the number of a message, the seq of a
 // parcel, or an id. Layouts of the values: EncodeContact here, else beside what they hold (conversation.h, outbox.h,
-// file_transfer.h, invite.h).
+// file_transfer.h, invite.h). Of an id that was seen: its place in the order in which they were, 8 bytes.
 #pragma once
 
 #include "base/byte_writer.h"

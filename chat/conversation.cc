@@ -396,7 +396,7 @@ void Conversation::Deliver(absl::Time wall_now) {
     const bool in_order = seq <= std::max(next_shown_, session_ ? session_->reader().contiguous() : 0);
     if (!in_order) {
       held_since_ = std::min(held_since_, wall_now);
-      if (wall_now - held_since_ < kHoldBack) break;
+      if (wall_now - held_since_ < kHoldBack && arrived_.size() <= kArrivedMax) break;
     }
     Content content = std::move(arrived_.begin()->second);
     arrived_.erase(arrived_.begin());
@@ -429,19 +429,24 @@ void Conversation::DeliverOne(Content content, bool late) {
   for (const auto& [index, part] : parts) message.text.insert(message.text.end(), part.text.begin(), part.text.end());
   partial_.erase(id);
   partial_late_.erase(id);
-  if (Remember(id)) changes_.seen.push_back(id);
+  Remember(id);
   changes_.arrived.push_back(std::move(message));
 }
 
-bool Conversation::Remember(const MessageId& id) {
-  if (!seen_.insert(id).second) return false;
-  seen_order_.push_back(id);
-  if (seen_order_.size() > kSeenIdsMax) {
-    changes_.forgotten.push_back(seen_order_.front());
-    seen_.erase(seen_order_.front());
-    seen_order_.pop_front();
+void Conversation::Remember(const MessageId& id) {
+  if (!seen_.insert(id).second) return;
+  const uint64_t place = seen_order_.empty() ? 1 : seen_order_.rbegin()->first + 1;
+  seen_order_.emplace(place, id);
+  changes_.seen.emplace_back(id, place);
+  for (; seen_order_.size() > kSeenIdsMax; seen_order_.erase(seen_order_.begin())) {
+    const MessageId& first = seen_order_.begin()->second;
+    changes_.forgotten.push_back(first);
+    seen_.erase(first);
   }
-  return true;
+}
+
+void Conversation::RestoreSeen(const MessageId& id, uint64_t place) {
+  if (seen_.insert(id).second) seen_order_.emplace(place, id);
 }
 
 // ---- on disk

@@ -17,7 +17,6 @@
 // a task that was collected after the call is carried out.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -38,6 +37,7 @@ inline constexpr absl::Duration kHoldBack = absl::Hours(1);
 inline constexpr absl::Duration kHandshakeRetry = absl::Hours(72);
 inline constexpr absl::Duration kBundleRetry = absl::Minutes(10);
 inline constexpr size_t kSeenIdsMax = kUnfinishedMax;  // more cannot be sent again
+inline constexpr size_t kArrivedMax = 512;             // of one contact behind a gap: 0.9 MB; beyond it they are shown
 inline constexpr size_t kPartialMax = 16;
 inline constexpr size_t kPartialPartsMax = 256;  // of texts of which some are missing; 0.4 MB
 inline constexpr size_t kReadsPerRound = 8192;   // boxes of one contact that one round takes in: a file of any size
@@ -142,7 +142,8 @@ class Conversation {
   struct Changes {
     bool head = false;
     Outbox::Changes outbox;
-    std::vector<MessageId> seen, forgotten;
+    std::vector<std::pair<MessageId, uint64_t>> seen;  // and its place in the order: what was seen first is forgotten first
+    std::vector<MessageId> forgotten;
     std::vector<Incoming> arrived;  // to be shown
     struct Piece {
       MessageId id{};
@@ -162,7 +163,7 @@ class Conversation {
   // DataLoss. Messages, parcels and seen ids come one by one.
   absl::Status RestoreHead(base::ByteView bytes);
   Outbox& restorable_outbox() { return outbox_; }
-  void RestoreSeen(const MessageId& id) { Remember(id); }
+  void RestoreSeen(const MessageId& id, uint64_t place);
   void RestoreFile(IncomingFile file);
   const std::set<MessageId>& seen() const { return seen_; }
 
@@ -189,7 +190,7 @@ class Conversation {
   void TakeContent(Content content, absl::Time wall_now);
   void Deliver(absl::Time wall_now);
   void DeliverOne(Content content, bool late);
-  bool Remember(const MessageId& id);
+  void Remember(const MessageId& id);
   void Note(ConversationNotice::Kind kind, uint32_t count = 1);
   bool RoomForControl() const { return outbox_.parcels().size() + kUnfinishedMax < kParcelsMax; }
   void ChangeStates(const std::vector<StateChange>& states);
@@ -221,7 +222,7 @@ class Conversation {
   uint64_t file_room_ = kFileRoom;
   uint32_t pieces_taken_ = 0;
   std::set<MessageId> seen_;
-  std::deque<MessageId> seen_order_;
+  std::multimap<uint64_t, MessageId> seen_order_;  // by place; earlier versions gave none: 0
   size_t reads_left_ = 0;
   Changes changes_;
 };

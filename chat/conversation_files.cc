@@ -27,7 +27,7 @@ IncomingFile* Conversation::FileFor(const Content& piece) {
   const bool fits =
       files_.size() < kFilesKeptMax && FileBytes() + file.reserved() <= kFileRoomOfContact && file.reserved() <= file_room_;
   if (fits) return &files_.emplace(id, std::move(file)).first->second;
-  if (Remember(id)) changes_.seen.push_back(id);
+  Remember(id);
   Refuse(id);
   Note(ConversationNotice::Kind::kNoRoom);
   return nullptr;
@@ -49,7 +49,7 @@ void Conversation::GiveUpStalest() {
 void Conversation::GiveUpFile(std::map<MessageId, IncomingFile>::iterator it) {
   const MessageId id = it->first;
   Note(ConversationNotice::Kind::kLost);
-  if (Remember(id)) changes_.seen.push_back(id);
+  Remember(id);
   Refuse(id);
   changes_.head = true;
   EraseFile(it);
@@ -88,7 +88,7 @@ void Conversation::DeliverFile(const Content& last, bool late) {
   if (it == files_.end() || it->second.kept() || !it->second.whole()) return;
   it->second.Keep();
   changes_.files.insert(last.message_id);
-  if (Remember(last.message_id)) changes_.seen.push_back(last.message_id);
+  Remember(last.message_id);
   changes_.arrived.push_back({last.message_id, {}, last.sent_hour, late, it->second.info(), last.life});
 }
 
@@ -115,7 +115,7 @@ void Conversation::EraseFile(std::map<MessageId, IncomingFile>::iterator it) {
 void Conversation::RemoveFile(const MessageId& id) {
   const auto it = files_.find(id);
   if (it == files_.end()) return;
-  if (Remember(id)) changes_.seen.push_back(id);
+  Remember(id);
   EraseFile(it);
 }
 

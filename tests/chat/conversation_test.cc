@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
+#include "base/byte_writer.h"
 #include "tests/chat/two_people.h"
 
 namespace chat {
@@ -113,6 +114,57 @@ TEST_F(ConversationTest, AMessageBehindAGapWaitsForIt) {
   RunBoth(4);
   EXPECT_EQ(TextsOf(bob_), (std::vector<std::string>{"one", "two"}));
   for (const Person::Shown& one : bob_.shown) EXPECT_FALSE(one.late);
+}
+
+// Else whoever leaves a gap fills our memory, all of which goes to disk with every message.
+TEST_F(ConversationTest, SoManyWaitBehindAGapAndNoMore) {
+  Befriend();
+  ASSERT_OK(alice_.Send(bob_.address(), "before", now_));
+  RunBoth(2);
+  bob_.shown.clear();
+  ASSERT_OK(alice_.Send(bob_.address(), "lost", now_));
+  EXPECT_OK(alice_.Run(now_, false));
+  store_.ForgetEverything();
+  for (size_t i = 0; i < kArrivedMax + 3; ++i)
+    ASSERT_OK(alice_.book().Send(bob_.address(), base::ToBytes(base::AsBytes(absl::StrCat(i))), now_));
+  EXPECT_OK(alice_.Run(now_, false));
+  for (int i = 0; i < 9; ++i) EXPECT_OK(bob_.Run(now_ += absl::Seconds(10)));
+  ASSERT_EQ(bob_.shown.size(), kArrivedMax + 3) << "none of them waits for the hour to be over";
+  for (size_t i = 0; i < bob_.shown.size(); ++i) EXPECT_EQ(bob_.shown[i].text, absl::StrCat(i));
+  Pass(absl::Minutes(11));  // "lost" is put again
+  RunBoth(3);
+  ASSERT_EQ(bob_.shown.size(), kArrivedMax + 4);
+  const auto late = std::find_if(bob_.shown.begin(), bob_.shown.end(), [](const Person::Shown& one) { return one.late; });
+  ASSERT_NE(late, bob_.shown.end());
+  EXPECT_EQ(late->text, "lost");
+}
+
+TEST_F(ConversationTest, TheIdThatWasSeenFirstIsForgottenFirstAfterARestartToo) {
+  Befriend();
+  InboxChange filled;
+  std::vector<MessageId> ids;
+  support::SeededRng rng(3);
+  const size_t known = bob_.book().FindConversation(alice_.address())->seen().size();
+  for (size_t i = known; i < kSeenIdsMax; ++i) {
+    ids.push_back(rng.Array<16>());
+    filled.book.push_back({'d', base::ByteWriter().Append(alice_.address().view()).Append(ids.back()).Take(),
+                           base::ByteWriter().U64(100 + i).Take()});
+  }
+  ids.push_back(rng.Array<16>());  // of an earlier version, which wrote no order
+  filled.book.back() = {'d', base::ByteWriter().Append(alice_.address().view()).Append(ids.back()).Take(), base::Bytes()};
+  ids.erase(ids.end() - 2);
+  ASSERT_OK(bob_.inbox().Apply(filled));
+  std::vector<MessageId> order = {ids.back()};  // then what Befriend has left
+  for (const MessageId& id : bob_.book().FindConversation(alice_.address())->seen()) order.push_back(id);
+  order.insert(order.end(), ids.begin(), ids.end() - 1);
+  for (size_t i = 0; i < known + 3; ++i) {
+    bob_.Restart(now_);
+    const auto& seen = bob_.book().FindConversation(alice_.address())->seen();
+    EXPECT_EQ(seen.size(), kSeenIdsMax);
+    for (size_t place = 0; place < order.size(); ++place) EXPECT_EQ(seen.contains(order[place]), place >= i) << place;
+    ASSERT_OK(alice_.Send(bob_.address(), absl::StrCat("text ", i), now_));
+    RunBoth(2);
+  }
 }
 
 TEST_F(ConversationTest, WhatIsLostForGoodIsSaidOnBothSides) {
