@@ -220,13 +220,20 @@ absl::Status ContactBook::TakeUp(const InviteCode& code, const std::string& name
   if (code.expiry() <= wall_now) return absl::DeadlineExceededError("the invite is too old");
   const Conversation* known = FindConversation(code.owner);
   if (known != nullptr && known->has_session()) return absl::AlreadyExistsError("there is a conversation already");
+  const bool is_new = !contacts_.contains(code.owner);
   RETURN_IF_ERROR(Add(name, code.owner));
   const keys::WipedArray<32> psk = code.Psk(options_.network), seal_key = code.SealKey(options_.network);
-  return ConversationWith(code.owner, Standing::kContact)
-      .InitiateByInvite(code.prekey, psk.view(), code.BoxSeed(options_.network), seal_key.view(), wall_now, rng_);
+  const absl::Status written =
+      ConversationWith(code.owner, Standing::kContact)
+          .InitiateByInvite(code.prekey, psk.view(), code.BoxSeed(options_.network), seal_key.view(), wall_now, rng_);
+  // A prekey that nobody made: nor would the contact be who it says, and a text to it would look for its door.
+  if (!written.ok() && is_new) RETURN_IF_ERROR(Remove(code.owner));
+  return written;
 }
 
 absl::Status ContactBook::AnswerNote(const InviteCode& code, const std::string& name, absl::Time wall_now) {
+  // The note's writer may have named anybody: somebody who is known would lose the door.
+  if (contacts_.contains(code.owner)) return absl::AlreadyExistsError("the address that this note names is known");
   RETURN_IF_ERROR(TakeUp(code, name, wall_now));
   contacts_.at(code.owner).doorless = true;
   conversations_.at(code.owner).SetDoorless();
@@ -359,11 +366,16 @@ void ContactBook::Advance(absl::Time wall_now) {
 void ContactBook::BeginRound(absl::Time wall_now) {
   ++round_;
   for (auto& [key, conversation] : conversations_) AddRead(key, conversation.BeginRound());
-  BeginUpkeep(wall_now);
+  BeginUpkeep(wall_now, invites_.size());
 }
 
-void ContactBook::BeginUpkeep(absl::Time wall_now) {
-  for (const auto& [secret, invite] : invites_) {
+void ContactBook::BeginUpkeep(absl::Time wall_now, size_t invites_at_most) {
+  // Behind the one that was read last; at first anywhere, since a book is loaded anew every so often.
+  if (!invites_.empty() && !last_invite_) last_invite_ = rng_.Array<16>();
+  for (size_t left = std::min(invites_at_most, invites_.size()); left > 0; --left) {
+    const auto after = invites_.upper_bound(*last_invite_);
+    const auto& [secret, invite] = after == invites_.end() ? *invites_.begin() : *after;
+    last_invite_ = secret;
     const keys::PublicKey key = BoxKeyOf(invite.code.BoxSeed(options_.network));
     for (uint8_t place = 0; place < kPlaceCount; ++place) {
       const overlay::NodeId point = BoxPoint(key, place);

@@ -26,6 +26,7 @@ namespace chat {
 inline constexpr size_t kContactsMax = 1024;
 inline constexpr size_t kRequestsMax = 64;  // strangers that wait; beyond it new ones are dropped, and counted
 inline constexpr size_t kInvitesMax = 64;
+inline constexpr size_t kInvitesPerUpkeep = 4;                   // 12 readings: contacts wait for their turns meanwhile
 inline constexpr size_t kContactNameMax = 64;                    // bytes
 inline constexpr size_t kPublishPerRound = 9;                    // bundles put by one poll: three days at three places
 inline constexpr absl::Duration kPublishAgain = absl::Hours(6);  // those of today and tomorrow: stores lose things
@@ -113,9 +114,10 @@ class ContactBook {
   // Where an answer to a note to `recipient` is looked for, for two weeks. ResourceExhausted beyond kInvitesMax. On disk before
   // it is sent.
   absl::StatusOr<NoteReply> CreateReply(const keys::PublicKey& recipient, absl::Time wall_now);
-  // Takes up somebody's invite. DeadlineExceeded: too old; AlreadyExists: a session is there.
+  // Takes up somebody's invite. DeadlineExceeded: too old; AlreadyExists: a session is there. Unauthenticated: nobody can have
+  // made it; nothing has changed.
   absl::Status TakeUp(const InviteCode& code, const std::string& name, absl::Time wall_now);
-  // Answers a note (CreateReply). Errors of TakeUp.
+  // Answers a note (CreateReply). Errors of TakeUp; AlreadyExists too: it names somebody who is known.
   absl::Status AnswerNote(const InviteCode& code, const std::string& name, absl::Time wall_now);
   // After a restore: every contact gets a new session.
   void RebuildSessions();
@@ -137,8 +139,8 @@ class ContactBook {
   void Notify(const std::vector<BookNotice>& notices) { notices_.insert(notices_.end(), notices.begin(), notices.end()); }
   // Reads every chain once, invites too, and renews what is published.
   void BeginRound(absl::Time wall_now);
-  // The round of it that no contact has a part in: invites, and what is published.
-  void BeginUpkeep(absl::Time wall_now);
+  // The round of it that no contact has a part in: invites, some each time, and what is published.
+  void BeginUpkeep(absl::Time wall_now, size_t invites_at_most = kInvitesPerUpkeep);
   // Reads the chain of one contact. `brief`: only where something new lies if nothing is missing.
   void BeginReading(const keys::PublicKey& peer, bool brief);
   // The conversation that a person looks at.
@@ -216,7 +218,8 @@ class ContactBook {
   std::map<keys::PublicKey, Contact> contacts_;
   std::map<keys::PublicKey, keys::SigningKey> own_keys_;  // of contacts with one of their own; outlive their conversations
   std::map<keys::PublicKey, Conversation> conversations_;
-  std::map<std::array<uint8_t, 16>, Invite> invites_;  // by secret
+  std::map<std::array<uint8_t, 16>, Invite> invites_;   // by secret
+  std::optional<std::array<uint8_t, 16>> last_invite_;  // whose places were read last
   std::optional<keys::PublicKey> focus_;
   Prekeys prekeys_;
   struct Published {

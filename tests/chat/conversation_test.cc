@@ -167,6 +167,28 @@ TEST_F(ConversationTest, TheIdThatWasSeenFirstIsForgottenFirstAfterARestartToo) 
   }
 }
 
+TEST_F(ConversationTest, AnUpkeepReadsSomeInvitesAndTheNextOneTheNext) {
+  constexpr size_t kInvites = 3 * kInvitesPerUpkeep;
+  for (size_t i = 0; i < kInvites; ++i) ASSERT_OK(alice_.book().CreateInvite("", kInviteLifeDefault, now_));
+  const auto points_read = [&] {
+    std::set<overlay::NodeId> points;
+    for (const BookTask& task : alice_.book().Tasks(now_, 1000)) {
+      if (!task.put) points.insert(task.point);
+    }
+    return points;
+  };
+  std::set<overlay::NodeId> all;
+  for (size_t i = 0; i < kInvites / kInvitesPerUpkeep; ++i) {
+    alice_.book().BeginUpkeep(now_);
+    const auto points = points_read();
+    EXPECT_EQ(points.size(), kInvitesPerUpkeep * kPlaceCount);
+    all.insert(points.begin(), points.end());
+  }
+  EXPECT_EQ(all.size(), kInvites * kPlaceCount);
+  alice_.book().BeginRound(now_);
+  EXPECT_EQ(points_read(), all) << "a whole round reads all";
+}
+
 TEST_F(ConversationTest, WhatIsLostForGoodIsSaidOnBothSides) {
   Befriend();
   ASSERT_OK(alice_.Send(bob_.address(), "before", now_));

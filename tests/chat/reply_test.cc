@@ -127,6 +127,35 @@ TEST_F(ReplyTest, NothingForTheWriterGoesToWhoeverTheNoteNames) {
   EXPECT_TRUE(carol_.book().contacts().empty());
 }
 
+TEST_F(ReplyTest, AnAddressThatNobodyMadeLeavesNoContact) {
+  Run(1);
+  InviteCode code = NoteToBob();
+  code.owner = carol_.address();
+  code.prekey = {};
+  EXPECT_STATUS(bob_.book().AnswerNote(code, "#note", now_), kUnauthenticated);
+  EXPECT_STATUS(bob_.book().TakeUp(code, "invite", now_), kUnauthenticated);
+  Run(3);
+  EXPECT_TRUE(bob_.book().contacts().empty());
+  EXPECT_TRUE(bob_.book().conversations().empty());
+  bob_.Restart(now_);
+  EXPECT_TRUE(bob_.book().contacts().empty());
+  EXPECT_TRUE(bob_.book().conversations().empty());
+}
+
+TEST_F(ReplyTest, SomebodyWhoIsKnownKeepsTheDoorWhateverANoteSays) {
+  Run(1);
+  ASSERT_OK(bob_.book().Add("carol", carol_.address()));
+  support::SeededRng rng(9);
+  const InviteCode code = MakeInvite(carol_.address(), "", now_ + kInviteLifeMax, rng).code;
+  EXPECT_STATUS(bob_.book().AnswerNote(code, "carol", now_), kAlreadyExists);
+  EXPECT_FALSE(bob_.book().FindName("carol")->doorless);
+  ASSERT_OK(carol_.book().Add("bob", bob_.address()));
+  ASSERT_OK(bob_.Send(carol_.address(), "as ever", now_));
+  Run(3);
+  ASSERT_EQ(carol_.shown.size(), 1u);
+  EXPECT_EQ(carol_.shown[0].text, "as ever");
+}
+
 TEST_F(ReplyTest, AfterTwoWeeksItIsTooLate) {
   const InviteCode code = NoteToBob();
   EXPECT_STATUS(bob_.book().TakeUp(code, "#note", now_ + kInviteLifeMax + absl::Hours(1)), kDeadlineExceeded);
