@@ -127,6 +127,8 @@ class ContactBook {
   const Conversation* FindConversation(const keys::PublicKey& key) const;
   const std::map<keys::PublicKey, Conversation>& conversations() const { return conversations_; }
   size_t invite_count() const { return invites_.size(); }
+  // Own messages that no change has taken along yet.
+  const std::vector<Message>& written() const { return written_; }
 
   // ---- what the network does
   // A handshake out of the door. `name`: of its waiting entry, gone with the next change.

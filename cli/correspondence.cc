@@ -15,7 +15,7 @@
 
 namespace cli {
 
-Correspondence::Correspondence(TalkSession& session, OpenBook& open, CorrespondenceListener& listener)
+Correspondence::Correspondence(TalkPorts& session, OpenBook& open, CorrespondenceListener& listener)
     : session_(session), open_(open), listener_(listener), timer_(session.loop(), [this] { Tick(); }), turns_(session.rng()) {}
 
 void Correspondence::Start() {
@@ -35,7 +35,8 @@ void Correspondence::Tick() {
   if (open_.released()) {
     Resume();
   } else if (jobs_.empty() && !end_ && open_.Wanted() && (Idle() || Yield())) {
-    open_.Release();
+    SaveAll();
+    if (Idle()) open_.Release();
   }
   if (!open_.released() && !end_) {
     SweepIfDue();
@@ -66,7 +67,7 @@ void Correspondence::Resume() {
   while (!jobs_.empty() && !open_.released()) {
     const auto job = std::move(jobs_.front());
     jobs_.pop_front();
-    job(open_);
+    Work(job);
   }
   if (!seen_.empty()) Seen({});
   Converse(/*read=*/false);
@@ -77,19 +78,39 @@ void Correspondence::WithBook(std::function<void(OpenBook&)> job) {
     jobs_.push_back(std::move(job));
     return timer_.Reset(session_.loop().Now());
   }
-  job(open_);
+  Work(job);
   TellPeople();
   Converse(/*read=*/false);
 }
 
+void Correspondence::Work(const std::function<void(OpenBook&)>& job) {
+  job(open_);
+  for (const chat::Message& message : open_.book().written()) {
+    const auto same = [&](const chat::Message& one) { return one.id == message.id; };
+    if (std::none_of(unsaved_.begin(), unsaved_.end(), same)) unsaved_.push_back(message);
+  }
+}
+
 void Correspondence::Send(const keys::PublicKey& to, const std::string& text) {
-  WithBook([this, to, text](OpenBook& open) {
-    const auto id = open.book().Send(to, base::ToBytes(base::AsBytes(text)), absl::Now());
-    if (id.ok()) return;
-    const std::string why =
-        absl::IsFailedPrecondition(id.status()) ? "the key has changed: /verify" : std::string(id.status().message());
-    listener_.OnNotice(to, absl::StrCat("NOT sent: ", why, "\n", text));
+  WithBook([this, to, text](OpenBook&) { Queue(to, base::ToBytes(base::AsBytes(text))); });
+}
+
+void Correspondence::SendAgain(const keys::PublicKey& to, const chat::MessageId& id) {
+  WithBook([this, to, id](OpenBook& open) {
+    const auto messages = open.inbox().Messages();
+    for (const chat::Message& message : messages.ok() ? *messages : std::vector<chat::Message>()) {
+      if (message.id == id && message.own) return Queue(to, message.text);
+    }
+    listener_.OnNotice(to, "NOT sent: this text is not kept any more");
   });
+}
+
+void Correspondence::Queue(const keys::PublicKey& to, base::Bytes text) {
+  const auto id = open_.book().Send(to, text, absl::Now());
+  if (id.ok()) return;
+  const std::string why =
+      absl::IsFailedPrecondition(id.status()) ? "the key has changed: /verify" : std::string(id.status().message());
+  listener_.OnNotice(to, absl::StrCat("NOT sent: ", why, "\n", base::ToString(text)));
 }
 
 void Correspondence::Seen(std::vector<chat::MessageId> ids) {
@@ -137,9 +158,10 @@ void Correspondence::PollDoor() {
       });
 }
 
-// What the poll has kept of strangers is opened when no round works on the book.
+// What the poll has kept of strangers is opened when no round works on the book. A poll works on the inbox alone; on a clock one
+// is nearly always under way.
 void Correspondence::ReloadIfDue() {
-  if (!reload_due_ || !Idle()) return;
+  if (!reload_due_ || session_.exchange().running()) return;
   reload_due_ = false;
   const absl::Status reloaded = open_.Reload();
   if (!reloaded.ok()) trouble_ = ErrorOf(reloaded).what;
@@ -147,12 +169,15 @@ void Correspondence::ReloadIfDue() {
 }
 
 void Correspondence::SweepIfDue() {
-  if (!Idle() || session_.loop().Now() < sweep_due_) return;
+  if (session_.exchange().running() || session_.loop().Now() < sweep_due_) return;
   sweep_due_ = session_.loop().Now() + kSweepEvery;
   const auto swept = open_.Sweep();
   if (!swept.ok()) trouble_ = ErrorOf(swept.status()).what;
   if (!swept.ok()) return;
-  for (const chat::MessageId& id : *swept) listener_.OnGone(id);
+  for (const chat::MessageId& id : *swept) {
+    disappearing_.erase(id);
+    listener_.OnGone(id);
+  }
 }
 
 // ---- the boxes
@@ -162,6 +187,14 @@ bool Correspondence::Yield() {
   if (!OnClock() || !session_.client().DropPolls()) return false;
   polling_ = false;
   return session_.exchange().Drop();
+}
+
+// What changed since a round last looked, as a text that was written just now.
+void Correspondence::SaveAll() {
+  const chat::ContactBook::Change change = open_.book().TakeChange(session_.loop().WallNow());
+  if (change.empty()) return;
+  const absl::Status saved = open_.inbox().Apply(change.inbox);
+  saved.ok() ? OnChange(change) : AfterRound(saved);
 }
 
 // On a clock: the next turn begins when the last one is over.
@@ -208,8 +241,11 @@ void Correspondence::Exchange(const chat::ExchangeRequest& what) {
 
 void Correspondence::OnChange(const chat::ContactBook::Change& change) {
   TellPeople();
-  for (const chat::Message& message : change.inbox.history) listener_.OnMessage(message, /*unseen=*/false);
-  for (const chat::Message& message : change.inbox.messages) listener_.OnMessage(message, /*unseen=*/true);
+  for (const chat::Message& message : change.inbox.history) {
+    std::erase_if(unsaved_, [&](const chat::Message& one) { return one.id == message.id; });
+    Show(message, /*unseen=*/false);
+  }
+  for (const chat::Message& message : change.inbox.messages) Show(message, /*unseen=*/true);
   for (const chat::BookNotice& notice : change.notices) {
     const std::string text = NoticeText(notice, open_.NameOf(notice.peer));
     listener_.OnNotice(notice.peer, std::string(absl::StripAsciiWhitespace(text)));
@@ -221,6 +257,10 @@ void Correspondence::AfterRound(const absl::Status& outcome) {
   trouble_ = outcome.ok() ? "" : ErrorOf(ExplainTalk(outcome)).what;
   if (!outcome.ok()) {  // what could not be written must not leave; what was given out did not come back
     puts_due_ = session_.loop().Now() + kTroublePause;
+    for (const chat::Message& message : std::exchange(unsaved_, {})) {
+      const std::string what = message.file ? message.file->name : base::ToString(message.text);
+      listener_.OnNotice(message.from, absl::StrCat("NOT sent: ", trouble_, "\n", what));
+    }
     const absl::Status reloaded = open_.Reload();
     if (!reloaded.ok()) trouble_ = ErrorOf(reloaded).what;
   }
@@ -231,6 +271,11 @@ void Correspondence::AfterRound(const absl::Status& outcome) {
 }
 
 // ---- telling
+
+void Correspondence::Show(const chat::Message& message, bool unseen) {
+  if (message.life > 0) disappearing_.insert(message.id);
+  listener_.OnMessage(message, unseen);
+}
 
 void Correspondence::TellPeople() {
   std::vector<PersonShown> people;
@@ -255,7 +300,10 @@ void Correspondence::TellHistory() {
   std::set<chat::MessageId> unseen;
   for (const chat::Message& message : state->unshown) unseen.insert(message.id);
   std::stable_sort(messages->begin(), messages->end(), [](const auto& a, const auto& b) { return a.received < b.received; });
-  for (const chat::Message& message : *messages) listener_.OnMessage(message, unseen.contains(message.id));
+  std::set<chat::MessageId> gone = std::exchange(disappearing_, {});  // while another command had the book
+  for (const chat::Message& message : *messages) gone.erase(message.id);
+  for (const chat::MessageId& id : gone) listener_.OnGone(id);
+  for (const chat::Message& message : *messages) Show(message, unseen.contains(message.id));
   told_.clear();
   TellStates();
 }

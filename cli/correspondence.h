@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -47,12 +48,15 @@ class CorrespondenceListener {
 class Correspondence {
  public:
   // All outlive it.
-  Correspondence(TalkSession& session, OpenBook& open, CorrespondenceListener& listener);
+  Correspondence(TalkPorts& session, OpenBook& open, CorrespondenceListener& listener);
 
   void Start();
   // Does it with the book, now or as soon as another command gives it back; what changed leaves at once.
   void WithBook(std::function<void(OpenBook& open)> job);
+  // What does not reach the disk comes back as a notice: here, and of what a job of WithBook has written.
   void Send(const keys::PublicKey& to, const std::string& text);
+  // The text of an own message once more, as long as it is kept.
+  void SendAgain(const keys::PublicKey& to, const chat::MessageId& id);
   // A person has looked at these.
   void Seen(std::vector<chat::MessageId> ids);
   void PollNow();
@@ -68,6 +72,7 @@ class Correspondence {
   void PollDoor();
   bool OnClock() const { return session_.profile() != chat::Profile::kOff; }
   bool Yield();
+  void SaveAll();
   void ReadNext();
   void Exchange(const chat::ExchangeRequest& request);
   void Converse(bool read);
@@ -75,13 +80,16 @@ class Correspondence {
   void AfterRound(const absl::Status& outcome);
   void ReloadIfDue();
   void SweepIfDue();
+  void Work(const std::function<void(OpenBook&)>& job);
+  void Queue(const keys::PublicKey& to, base::Bytes text);
+  void Show(const chat::Message& message, bool unseen);
   void TellPeople();
   void TellHistory();
   void TellStates();
   void TellStatus();
   absl::Duration Pause(absl::Duration mean);
 
-  TalkSession& session_;
+  TalkPorts& session_;
   OpenBook& open_;
   CorrespondenceListener& listener_;
   base::Timer timer_;
@@ -93,6 +101,8 @@ class Correspondence {
   bool read_due_ = false;
   std::deque<std::function<void(OpenBook&)>> jobs_;  // wait for the book
   std::vector<chat::MessageId> seen_;                // wait for it too
+  std::vector<chat::Message> unsaved_;               // written, and not on disk yet
+  std::set<chat::MessageId> disappearing_;           // told, and will
   struct Told {
     chat::DeliveryState state = chat::DeliveryState::kQueued;
     uint8_t copies = 0;

@@ -21,9 +21,9 @@ std::string InboxDirectory(const Context& context, const keys::PublicKey& identi
   return absl::StrCat(context.home.BookDirectory(), "/", base::ToHex(identity.view().first(8)));
 }
 
-absl::StatusOr<std::unique_ptr<chat::RocksDbInboxStore>> OpenInbox(const std::string& directory) {
+absl::StatusOr<std::unique_ptr<chat::InboxStore>> OpenInbox(const std::string& directory) {
   RETURN_IF_ERROR(EnsurePrivateDirectory(directory));
-  absl::StatusOr<std::unique_ptr<chat::RocksDbInboxStore>> store = chat::RocksDbInboxStore::Open(directory);
+  absl::StatusOr<std::unique_ptr<chat::InboxStore>> store = chat::RocksDbInboxStore::Open(directory);
   if (store.ok() || absl::IsUnavailable(store.status())) return store;
   return Fail({.exit = Exit::kLocal, .what = std::string(store.status().message())});
 }
@@ -35,10 +35,11 @@ std::string ReplyTagOf(const chat::Message& message) {
 
 std::string TagOf(const keys::PublicKey& key) { return absl::StrCat("#", base::ToHex(key.view().first(3))); }
 
-OpenBook::OpenBook(keys::LoadedKey identity, std::string directory, chat::ContactBook::Options options)
+OpenBook::OpenBook(keys::LoadedKey identity, std::string directory, chat::ContactBook::Options options, StoreOpener open_store)
     : identity_(std::move(identity)),
       directory_(std::move(directory)),
       options_(std::move(options)),
+      open_store_(std::move(open_store)),
       turn_(directory_ + ".turn") {}
 
 absl::StatusOr<std::unique_ptr<OpenBook>> OpenBook::Open(const Context& context, const PassphraseFlags& passphrase,
@@ -48,14 +49,19 @@ absl::StatusOr<std::unique_ptr<OpenBook>> OpenBook::Open(const Context& context,
   identity.info.name = info.name;
   ASSIGN_OR_RETURN(const absl::Duration patience, TimeoutOf(context));
   RETURN_IF_ERROR(EnsurePrivateDirectory(context.home.BookDirectory()));
-  std::unique_ptr<OpenBook> open(new OpenBook(std::move(identity), InboxDirectory(context, info.public_key),
-                                              {.network = network, .write_quorum = write_quorum}));
+  auto open = std::make_unique<OpenBook>(std::move(identity), InboxDirectory(context, info.public_key),
+                                         chat::ContactBook::Options{.network = network, .write_quorum = write_quorum});
+  RETURN_IF_ERROR(open->Take(patience));
+  return open;
+}
+
+absl::Status OpenBook::Take(absl::Duration patience) {
   const absl::Time until = absl::Now() + patience;
-  absl::Status opened = open->Resume();
-  for (; absl::IsUnavailable(opened) && absl::Now() < until; opened = open->Resume()) absl::SleepFor(kBookRetry);
-  if (!absl::IsUnavailable(opened)) return opened.ok() ? absl::StatusOr<std::unique_ptr<OpenBook>>(std::move(open)) : opened;
+  absl::Status taken = Resume();
+  for (; absl::IsUnavailable(taken) && absl::Now() < until; taken = Resume()) absl::SleepFor(kBookRetry);
+  if (!absl::IsUnavailable(taken)) return taken;
   return Fail({.exit = Exit::kLocal,
-               .what = absl::StrCat("the book of \"", info.name, "\" is in use by another command"),
+               .what = absl::StrCat("the book of \"", identity_.info.name, "\" is in use by another command"),
                .fix = {"let it end, or wait longer:  --timeout 5m"}});
 }
 
@@ -68,7 +74,7 @@ void OpenBook::Release() {
 absl::Status OpenBook::Resume() {
   if (!released()) return absl::OkStatus();
   RETURN_IF_ERROR(turn_.Queue());
-  ASSIGN_OR_RETURN(store_, OpenInbox(directory_));
+  ASSIGN_OR_RETURN(store_, open_store_(directory_));
   turn_.Leave();
   inbox_.emplace(*store_, identity_.key, rng_);
   absl::Status loaded = Reload();

@@ -6,6 +6,7 @@
 // it again (Resume); the others wait for their turn (book_turn.h).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,10 +26,15 @@ inline constexpr absl::Duration kBookRetry = absl::Milliseconds(20);  // between
 
 std::string InboxDirectory(const Context& context, const keys::PublicKey& identity);
 // Unavailable: another process has it open.
-absl::StatusOr<std::unique_ptr<chat::RocksDbInboxStore>> OpenInbox(const std::string& directory);
+absl::StatusOr<std::unique_ptr<chat::InboxStore>> OpenInbox(const std::string& directory);
 
 class OpenBook {
  public:
+  using StoreOpener = std::function<absl::StatusOr<std::unique_ptr<chat::InboxStore>>(const std::string& directory)>;
+
+  // Released: Resume or Take opens it.
+  OpenBook(keys::LoadedKey identity, std::string directory, chat::ContactBook::Options options,
+           StoreOpener open_store = OpenInbox);
   // Waits for its turn, at most --timeout: kLocal if another command of the same identity keeps the book. Errors of
   // ChooseIdentity, UnlockIdentity and OpenInbox; kLocal if what was kept cannot be read.
   static absl::StatusOr<std::unique_ptr<OpenBook>> Open(const Context& context, const PassphraseFlags& passphrase,
@@ -41,9 +47,11 @@ class OpenBook {
   bool released() const { return store_ == nullptr; }
   // Takes the book again, as it is now on disk. Unavailable: another command has it; try again.
   absl::Status Resume();
+  // The same, waiting for its turn: kLocal if another command keeps it for longer than `patience`. Blocks.
+  absl::Status Take(absl::Duration patience);
 
   // Deletes what disappears by now, in the outbox first; the ids of these messages. Resume does so too. Where something went,
-  // the book is saved, and read anew: nothing may be under way.
+  // the book is saved, and read anew: no round may work on it.
   absl::StatusOr<std::vector<chat::MessageId>> Sweep();
 
   // Reads the book anew: handshakes that a poll has kept are opened.
@@ -69,14 +77,14 @@ class OpenBook {
 
  private:
   static absl::Status Written(const absl::Status& saved);
-  OpenBook(keys::LoadedKey identity, std::string directory, chat::ContactBook::Options options);
 
   keys::SystemRng rng_;
   const keys::LoadedKey identity_;
   const std::string directory_;
   const chat::ContactBook::Options options_;
+  const StoreOpener open_store_;
   BookTurn turn_;
-  std::unique_ptr<chat::RocksDbInboxStore> store_;
+  std::unique_ptr<chat::InboxStore> store_;
   std::optional<chat::Inbox> inbox_;
   std::unique_ptr<chat::ContactBook> book_;
 };

@@ -21,7 +21,21 @@
 
 namespace cli {
 
-class TalkSession {
+// What a chat needs of a session. Tests put their own clock and circuits behind it.
+class TalkPorts {
+ public:
+  virtual ~TalkPorts() = default;
+  virtual chat::ChatClient& client() = 0;
+  virtual chat::ExchangeDriver& exchange() = 0;
+  virtual base::EventLoop& loop() = 0;
+  virtual base::Rng& rng() = 0;
+  // Of the clock that the operations wait for; kOff: they do not wait.
+  virtual chat::Profile profile() const = 0;
+  // "node 10001", or that there is none.
+  virtual const std::string& way() const = 0;
+};
+
+class TalkSession : public TalkPorts {
  public:
   // kNetwork if the chosen node does not run. That it is a relay is found out by the first operation (kNodeRefuses).
   // When operations happen: at once; at the ticks of the node's clock, if there is a node and it has one; or of that clock, else
@@ -29,14 +43,12 @@ class TalkSession {
   enum class When { kNow, kOnNodesClock, kOnClock };
   static absl::StatusOr<std::unique_ptr<TalkSession>> Open(const Invocation& invocation, const Context& context, When when);
 
-  chat::ChatClient& client() { return *client_; }
-  chat::ExchangeDriver& exchange() { return *exchange_; }
-  base::EventLoop& loop() { return loop_; }
-  base::Rng& rng() { return rng_; }
-  // Of the clock that the operations wait for; kOff: they do not wait.
-  chat::Profile profile() const { return profile_; }
-  // "node 10001", or that there is none.
-  const std::string& way() const { return way_; }
+  chat::ChatClient& client() override { return *client_; }
+  chat::ExchangeDriver& exchange() override { return *exchange_; }
+  base::EventLoop& loop() override { return loop_; }
+  base::Rng& rng() override { return rng_; }
+  chat::Profile profile() const override { return profile_; }
+  const std::string& way() const override { return way_; }
   // Runs `start` on the loop, and the loop until End(). Once. kNetwork, without having started, if no bootstrap node answers.
   absl::Status Run(base::EventLoop::Task start);
   void End() { loop_.Stop(); }
