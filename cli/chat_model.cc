@@ -169,6 +169,7 @@ void ChatModel::Forget(const chat::MessageId& id) {
     for (Entry& entry : thread.entries) {
       if (entry.id != id || entry.kind == Entry::Kind::kNotice) continue;
       entry.text = "(disappeared)";
+      entry.gone = true;
       entry.file.clear();
       entry.wrapped.clear();
       entry.wrapped_at = 0;

@@ -60,6 +60,10 @@ struct SendText {
   keys::PublicKey to;
   std::string text;
 };
+struct SendAgain {  // what is shown of it may be cut, or marked
+  keys::PublicKey to;
+  chat::MessageId id{};
+};
 struct RunCommand {
   std::vector<std::string> words;        // "/verify" "yes"
   std::optional<keys::PublicKey> about;  // whose thread is open
@@ -68,7 +72,7 @@ struct EditText {  // in $EDITOR; comes back as SetDraft
   std::string text;
 };
 struct QuitChat {};
-using ChatAction = std::variant<SendText, RunCommand, EditText, QuitChat>;
+using ChatAction = std::variant<SendText, SendAgain, RunCommand, EditText, QuitChat>;
 using ChatActions = std::vector<ChatAction>;
 
 // Somebody in the list.

@@ -178,14 +178,14 @@ ChatActions ChatModel::Enter() {
   return {SendText{*about, text[0] == '/' ? text.substr(1) : text}};
 }
 
-// The last text that expired, once more.
+// The last text that expired and is kept, once more.
 ChatActions ChatModel::Retry() {
   const std::vector<Entry>& entries = OpenThread().entries;
   const auto expired = std::find_if(entries.rbegin(), entries.rend(), [](const Entry& one) {
-    return one.kind == Entry::Kind::kOwn && one.state == chat::DeliveryState::kExpired && one.file.empty();
+    return one.kind == Entry::Kind::kOwn && one.state == chat::DeliveryState::kExpired && one.file.empty() && !one.gone;
   });
   if (expired == entries.rend() || open_.kind != Kind::kContact) return {};
-  return {SendText{open_.key, expired->text}};
+  return {SendAgain{open_.key, expired->id}};
 }
 
 void ChatModel::OpenNextUnseen() {

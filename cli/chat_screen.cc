@@ -188,6 +188,7 @@ class ChatScreen : public CorrespondenceListener {
   }
 
   void Do(const SendText& send) { correspondence_.Send(send.to, send.text); }
+  void Do(const SendAgain& again) { correspondence_.SendAgain(again.to, again.id); }
   void Do(const RunCommand& command) {
     if (command.words.front() == "/poll") return correspondence_.PollNow();
     correspondence_.WithBook([this, command](OpenBook& open) {

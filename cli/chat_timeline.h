@@ -31,6 +31,7 @@ struct Entry {
   std::string who;   // kTheirs: a name
   std::string text;  // safe (base/terminal_text.h)
   bool late = false;
+  bool gone = false;  // disappeared
   // kOwn:
   chat::DeliveryState state = chat::DeliveryState::kQueued;
   uint8_t copies = 0;

@@ -271,7 +271,21 @@ TEST_F(ChatModelTest, AnExpiredTextGoesOnceMore) {
   chat::Message own = Own(bob_, "lost");
   own.fate = chat::Fate::kExpired;
   model_.AddMessage(own, false);
-  EXPECT_EQ(std::get<SendText>(Press(Code::kRetry).at(0)).text, "lost");
+  const auto again = std::get<SendAgain>(Press(Code::kRetry).at(0));
+  EXPECT_EQ(again.to, bob_);
+  EXPECT_EQ(again.id, own.id);
+}
+
+TEST_F(ChatModelTest, WhatHasDisappearedDoesNotGoOnceMore) {
+  OpenBob();
+  chat::Message kept = Own(bob_, "kept"), gone = Own(bob_, "gone");
+  kept.fate = gone.fate = chat::Fate::kExpired;
+  model_.AddMessage(kept, false);
+  model_.AddMessage(gone, false);
+  model_.Forget(gone.id);
+  EXPECT_EQ(std::get<SendAgain>(Press(Code::kRetry).at(0)).id, kept.id);
+  model_.Forget(kept.id);
+  EXPECT_TRUE(Press(Code::kRetry).empty());
 }
 
 TEST_F(ChatModelTest, AChangedKeyIsSaidEverywhere) {
