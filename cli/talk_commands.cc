@@ -59,9 +59,8 @@ absl::StatusOr<std::unique_ptr<OpenBook>> BookFor(const Invocation& invocation, 
 }
 
 // The address of a contact, for a note to it.
-absl::StatusOr<keys::PublicKey> AddressOfContact(const Invocation& invocation, const Context& context) {
-  ASSIGN_OR_RETURN(const auto open, BookFor(invocation, context));
-  ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(invocation.talk.to));
+absl::StatusOr<keys::PublicKey> AddressOfContact(const OpenBook& open, const std::string& name) {
+  ASSIGN_OR_RETURN(const chat::Contact contact, open.Find(name));
   if (contact.doorless) {
     return Fail({.exit = Exit::kUsage,
                  .what = absl::StrCat(contact.name, " wrote you a note, and has no mailbox for others"),
@@ -78,11 +77,13 @@ absl::StatusOr<chat::Contact> Partner(OpenBook& open, const std::string& typed) 
 }
 
 // Kept before the note leaves: an answer that nobody looks for is lost.
-absl::StatusOr<chat::NoteReply> ReplyFor(const keys::PublicKey& recipient, const Invocation& invocation, const Context& context) {
-  ASSIGN_OR_RETURN(const auto open, BookFor(invocation, context));
-  const auto reply = open->book().CreateReply(recipient, absl::Now());
+absl::StatusOr<chat::NoteReply> ReplyFor(const keys::PublicKey& recipient, OpenBook& open, const Context& context) {
+  ASSIGN_OR_RETURN(const absl::Duration patience, TimeoutOf(context));
+  RETURN_IF_ERROR(open.Take(patience));
+  const auto reply = open.book().CreateReply(recipient, absl::Now());
   if (!reply.ok()) return Fail({.exit = Exit::kRefused, .what = std::string(reply.status().message())});
-  RETURN_IF_ERROR(open->Save());
+  RETURN_IF_ERROR(open.Save());
+  open.Release();
   return reply;
 }
 
@@ -112,10 +113,10 @@ absl::StatusOr<base::Bytes> NoteText(const TalkFlags& flags, size_t size_max, co
   return base::ToBytes(base::AsBytes(text));
 }
 
-// The signer's key for --sign; nothing for an anonymous note, which looks at no identity.
-absl::StatusOr<std::optional<keys::LoadedKey>> Signer(const TalkFlags& flags, const Context& context) {
+// The signer's key for --sign, if no book has unlocked it; nothing for an anonymous note, which looks at no identity.
+absl::StatusOr<std::optional<keys::LoadedKey>> Signer(const TalkFlags& flags, const Context& context, bool has_book) {
   std::optional<keys::LoadedKey> signer;
-  if (!flags.sign) return signer;
+  if (!flags.sign || has_book) return signer;
   ASSIGN_OR_RETURN(const keys::KeyFileInfo info, ChooseIdentity(context));
   ASSIGN_OR_RETURN(signer, UnlockIdentity(context, info.name, PassphraseOf(flags)));
   return signer;
@@ -173,15 +174,25 @@ absl::Status SendNote(const Invocation& invocation, const Context& context) {
     return Fail({.exit = Exit::kUsage, .what = "--wait is for messages to a contact: a note is sent once, and tells at once"});
   }
   chat::SendRequest request;
-  ASSIGN_OR_RETURN(request.recipient, to_contact ? AddressOfContact(invocation, context) : Recipient(flags.to));
-  ASSIGN_OR_RETURN(const std::optional<keys::LoadedKey> signer, Signer(flags, context));
-  if (signer) request.signer = &signer->key;
+  if (!to_contact) {
+    ASSIGN_OR_RETURN(request.recipient, Recipient(flags.to));
+  }
+  std::unique_ptr<OpenBook> open;  // unlocked once: a passphrase may come out of a pipe. Others may have it while we wait
+  if (to_contact || flags.reply) {
+    ASSIGN_OR_RETURN(open, BookFor(invocation, context));
+    if (to_contact) {
+      ASSIGN_OR_RETURN(request.recipient, AddressOfContact(*open, flags.to));
+    }
+    open->Release();
+  }
+  ASSIGN_OR_RETURN(const std::optional<keys::LoadedKey> signer, Signer(flags, context, open != nullptr));
+  if (flags.sign) request.signer = open ? &open->identity().key : &signer->key;
   ASSIGN_OR_RETURN(request.text, NoteText(flags, chat::kNoteTextMax, context));
   const absl::Time start = absl::Now();
   ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session,
                    OpenForSending(invocation, context, 2 * (1 + request.text.size() / chat::kFragmentTextMax)));
   if (flags.reply) {  // behind what fails where nothing can be sent at all: an invite is taken for two weeks
-    ASSIGN_OR_RETURN(request.reply, ReplyFor(request.recipient, invocation, context));
+    ASSIGN_OR_RETURN(request.reply, ReplyFor(request.recipient, *open, context));
   }
   ASSIGN_OR_RETURN(const chat::SendResult result, SendAndWait(*session, request, context));
   const absl::Time end = absl::Now();

@@ -15,10 +15,11 @@ from harness import Cluster, check, wait_until
 class Person:
     """One home with one identity, and the commands it runs."""
 
-    def __init__(self, cluster, name):
-        self.cluster, self.name = cluster, name
+    def __init__(self, cluster, name, passphrase=b""):
+        self.cluster, self.name, self.passphrase = cluster, name, passphrase
         self.home = os.path.join(cluster.folder, "person-" + name)
-        self.address = self.local("keys", "new", "--no-input", "--no-passphrase", "--name", name).decode().strip()
+        how = ["--passphrase-fd", "0"] if passphrase else ["--no-passphrase"]
+        self.address = self.local("keys", "new", "--no-input", *how, "--name", name, stdin=passphrase).decode().strip()
 
     def local(self, *arguments, stdin=b"", expect=0):
         return self.cluster.run(*arguments, "--home", self.home, stdin=stdin, expect=expect).stdout
@@ -112,6 +113,16 @@ def answers(alice, bob):
     bob.network("send", note["reply"], "--anon", stdin=b"to a door that nobody reads", expect=2)
     alice.local("contacts", "verify", answer["contact"], expect=2)
     bob.network("send", "#000000", stdin=b"nobody", expect=3)
+
+
+def sealed(cluster, bob):
+    """A passphrase that comes out of a pipe can be read once."""
+    erin = Person(cluster, "erin", passphrase=b"correct horse\n")
+    erin.local("contacts", "add", "bob", bob.address, "--passphrase-fd", "0", stdin=erin.passphrase)
+    for how in ("--sign", "--reply"):
+        erin.network("send", "bob", how, "-m", how, "--passphrase-fd", "0", stdin=erin.passphrase)
+        note = [event for event in bob.poll() if event["type"] == "message"][0]
+        check(note["text"] == how and (note["from"] == erin.address) == (how == "--sign"), note)
 
 
 def disappearing(alice, bob):
@@ -240,6 +251,7 @@ def main():
         talk(alice, bob)
         files(alice, bob)
         answers(alice, bob)
+        sealed(cluster, bob)
         disappearing(alice, bob)
         receipts(alice, bob)
         executes(alice, bob)
