@@ -34,7 +34,7 @@ std::atomic<bool> file_at_end_is_set = false;  // lock-free: a signal handler re
 
 // Signal-safe: what endwin would do, without ncurses.
 void PutBack(int signal_number) {
-  constexpr std::string_view kLeave = "\x1b[?2004l\x1b[?1049l\x1b[?25h\x1b[0m\r\n";
+  constexpr std::string_view kLeave = "\x1b[?2004l\x1b[?1049l\x1b[?1l\x1b>\x1b[?25h\x1b[0m\r\n";
   if (file_at_end_is_set) unlink(file_at_end);
   tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
   if (write(STDOUT_FILENO, kLeave.data(), kLeave.size()) < 0) _exit(128 + signal_number);

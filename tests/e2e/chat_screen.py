@@ -212,6 +212,18 @@ def ended_while_it_edits(screen):
     check(not drafts(), "a draft is left:", drafts())
 
 
+def ended_by_a_signal(screen):
+    """What is read from the terminal afterwards are keys as ever."""
+    def modes():
+        return screen.tmux("display-message", "-p", "-t", "chat", "#{keypad_cursor_flag}#{keypad_flag}").strip()
+    wait_until("the keys of applications", lambda: modes() == "11")
+    shell = screen.tmux("display-message", "-p", "-t", "chat", "#{pane_pid}").strip()
+    with open(f"/proc/{shell}/task/{shell}/children", encoding="ascii") as children:
+        os.kill(int(children.read().split()[0]), signal.SIGTERM)
+    screen.sees("ended 143", seconds=30)
+    check(modes() == "00", "left in", modes())
+
+
 def ends(screen):
     screen.keys("C-q")
     screen.sees("ended 0", seconds=30)
@@ -233,6 +245,10 @@ def drive(cluster):
         ended_while_it_edits(b)
         ends(a)
         lines(alice, bob)
+        a.close()
+        a = Screen(alice, "bob")
+        a.sees("bob", "F1 help")
+        ended_by_a_signal(a)
     finally:
         a.close()
         b.close()
