@@ -91,14 +91,17 @@ base::Bytes Conversation::MakeHandshake(const X3dhStart& start, Session& session
     count = static_cast<uint16_t>(1 + ((rest + kBoxTextMax - 1) / kBoxTextMax));
     first = PartOf(*message, 0, count, 0, kHandshakeTextMax);
   }
-  first.replaces_lost = said_lost_ = replaces_lost_;
-  epoch_ = std::max(epoch_ + 1, replaces_lost_ ? HourOf(wall_now) : 0);
+  first.replaces_lost = replaces_lost_;
+  // Who lost its state counts an hour more: its own sessions of this hour were before that.
+  const uint32_t by_time = (HourOf(wall_now) + (replaces_lost_ ? 1 : 0)) * kEpochsPerHour;
+  epoch_ = std::max(epoch_ + (epoch_ < UINT32_MAX ? 1 : 0), by_time);
+  epoch_is_ours_ = true;
   first.ack = epoch_;
   const base::Bytes sealed = session.SealFirst(first, rng);
   session_ = std::move(session);
   ++generation_;
   started_ = wall_now;
-  wants_session_ = replaces_lost_ = false;
+  wants_session_ = false;
   owes_answer_ = owes_acknowledgement_ = false;
   next_shown_ = 0;
   changes_.head = true;
@@ -293,14 +296,22 @@ absl::Status Conversation::OnHandshake(const X3dhAnswer& answer, const keys::X25
   Content first;
   ASSIGN_OR_RETURN(Session session, Session::Answer(answer, prekey, sealed, rng, first));
   if (standing_ == Standing::kBlocked) return absl::OkStatus();
+  const uint64_t latest = uint64_t{HourOf(wall_now) + kEpochHoursAhead} * kEpochsPerHour;
+  if (first.ack == 0 || first.ack > latest) return absl::InvalidArgumentError("handshake without a possible epoch");
   if (first.replaces_lost) outbox_.ForgetAcknowledged();
   const bool both_first = session_ && session_->initiated() && !session_->confirmed();
-  const bool ours_is_newer = epoch_ != first.ack ? epoch_ > first.ack : self_.public_key() < peer_;
-  const bool ours_stays = said_lost_ != first.replaces_lost ? said_lost_ : ours_is_newer;
-  if (both_first && ours_stays) return absl::OkStatus();  // they will take it up
-  const bool stale = session_ && !both_first && !first.replaces_lost && first.ack <= epoch_;
-  if (stale) return absl::OkStatus();  // decided against before: the other side has left it too
-  epoch_ = std::max(epoch_, first.ack);
+  if (!IsNewer(first.ack)) {
+    // Its maker left that session too, or will take up ours. Unless it lost what it knew of ours: of one hour who can tell?
+    const bool of_the_same_hour = epoch_ - first.ack < kEpochsPerHour;
+    if (first.replaces_lost && of_the_same_hour && !options_.doorless) {
+      if (session_) ShowWhatIsLeft(wall_now);
+      StartOver();
+      wants_session_ = true;
+    }
+    return absl::OkStatus();
+  }
+  epoch_ = first.ack;
+  epoch_is_ours_ = false;
   first.ack = 0;
   const bool had_session = session_.has_value() && !both_first;
   if (first.replaces_lost && session_) ShowWhatIsLeft(wall_now);
@@ -308,6 +319,11 @@ absl::Status Conversation::OnHandshake(const X3dhAnswer& answer, const keys::X25
   if (first.replaces_lost || had_session) Note(ConversationNotice::Kind::kReplaced);
   TakeContent(std::move(first), wall_now);
   return absl::OkStatus();
+}
+
+bool Conversation::IsNewer(uint32_t epoch_of_theirs) const {
+  if (epoch_of_theirs != epoch_) return epoch_of_theirs > epoch_;
+  return epoch_is_ours_ && peer_ < self_.public_key();
 }
 
 // The other side has nothing left that it could send again: what waits behind a gap is shown, and the gap is lost.
@@ -325,7 +341,7 @@ void Conversation::Adopt(Session session, absl::Time wall_now) {
   ++generation_;
   started_ = wall_now;
   next_shown_ = 0;
-  wants_session_ = replaces_lost_ = said_lost_ = false;
+  wants_session_ = replaces_lost_ = false;
   owes_answer_ = standing_ == Standing::kContact;
 }
 
@@ -356,7 +372,10 @@ std::vector<Conversation::Read> Conversation::OnRead(const Read& read, const std
   auto content = session_->Open(read.probe.seq, *box, rng);
   if (absl::IsNotFound(content.status())) return {};
   changes_.head = true;
-  if (!was_confirmed && session_->confirmed() && session_->initiated()) Note(ConversationNotice::Kind::kAnswered);
+  if (!was_confirmed && session_->confirmed()) {
+    replaces_lost_ = false;  // they know
+    Note(ConversationNotice::Kind::kAnswered);
+  }
   if (content.ok()) {
     TakeContent(*std::move(content), wall_now);
   } else {
@@ -465,7 +484,7 @@ base::Bytes Conversation::SerializeHead() const {
       .U32(epoch_)
       .U64(Seconds(started_))
       .U8(wants_session_ ? 1 : 0);
-  out.U8(said_lost_ ? 1 : 0).U8(replaces_lost_ ? 1 : 0).U8(owes_answer_ ? 1 : 0).U8(owes_acknowledgement_ ? 1 : 0);
+  out.U8(epoch_is_ours_ ? 1 : 0).U8(replaces_lost_ ? 1 : 0).U8(owes_answer_ ? 1 : 0).U8(owes_acknowledgement_ ? 1 : 0);
   out.U64(Seconds(next_bundle_try_)).U32(next_shown_).U64(Seconds(held_since_));
   const auto content = [&](const Content& one) {
     out.U32(one.seq).Long(EncodeContent(one, kContentHeaderSize + one.text.size()));
@@ -495,7 +514,7 @@ absl::Status Conversation::RestoreHead(base::ByteView bytes) {
   epoch_ = in.U32();
   started_ = FromSeconds(in.U64());
   wants_session_ = in.U8() == 1;
-  said_lost_ = in.U8() == 1;
+  epoch_is_ours_ = in.U8() == 1;
   replaces_lost_ = in.U8() == 1;
   owes_answer_ = in.U8() == 1;
   owes_acknowledgement_ = in.U8() == 1;

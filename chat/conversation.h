@@ -5,13 +5,17 @@
 //        ^                                       |  three days unanswered, or something expired unread
 //        +---------------------------------------+  not with somebody without a door (Options::doorless)
 //   any state --a handshake of theirs opens--> confirmed, over the new session
-// If both wrote first, the session of the side that lost its state stays, else the one of the greater epoch, else that of the
-// smaller identity key; a handshake that was decided against and comes late has no greater epoch, and changes nothing. What is
-// not acknowledged goes through the new session again; readers know message ids, so nothing is seen twice. Messages are shown in
-// the order in which they were sent: behind a gap they wait, at most kHoldBack, then they are shown and what turns up later is
-// marked late. A file stands where its last piece stands; it is refused, which is told, where there is no room for it. Nothing of
-// a stranger is shown before Accept. A restored identity has contacts and no sessions: it writes first,
-// and says that its session was lost.
+// Which handshake counts: each carries an epoch, greater than any its maker knew of this pair and no less than the hour's, and an
+// end takes up none that is not greater than the newest it made or took up (of equal ones the smaller identity key's is the
+// greater). So the epochs of an end only rise, an old handshake that comes late changes nothing, and both ends come to the
+// greatest that was made, in whatever order they arrive. An end that lost its state knows no epoch, and takes the next hour's,
+// which is ahead of all that was before. If the other side knows one of that hour already (two losses in one hour, a clock that
+// is behind), it cannot tell the old handshake from the new one: it leaves its session and writes first, with a greater epoch.
+// What is not acknowledged goes through the new session again; readers know message ids, so nothing is seen twice. Messages are
+// shown in the order in which they were sent: behind a gap they wait, at most kHoldBack, then they are shown and what turns up
+// later is marked late. A file stands where its last piece stands; it is refused, which is told, where there is no room for it.
+// Nothing of a stranger is shown before Accept. A restored identity has contacts and no sessions: it writes first, and says that
+// its session was lost. (Its prekeys were lost, too: what others wrote to it before opens no more.)
 //
 // A core: one object, one thread. Every call may leave changes behind; TakeChanges names them, and they have to be on disk before
 // a task that was collected after the call is carried out.
@@ -35,6 +39,8 @@ namespace chat {
 
 inline constexpr absl::Duration kHoldBack = absl::Hours(1);
 inline constexpr absl::Duration kHandshakeRetry = absl::Hours(72);
+inline constexpr uint32_t kEpochsPerHour = 4096;  // handshakes of one hour; 32 bits are good until 2089
+inline constexpr uint32_t kEpochHoursAhead = 48;  // a later one is nobody's: doors take nothing from so far ahead (protocol.md 8)
 inline constexpr absl::Duration kBundleRetry = absl::Minutes(10);
 inline constexpr size_t kSeenIdsMax = kUnfinishedMax;  // more cannot be sent again
 inline constexpr size_t kArrivedMax = 512;             // of one contact behind a gap: 0.9 MB; beyond it they are shown
@@ -168,6 +174,7 @@ class Conversation {
   const std::set<MessageId>& seen() const { return seen_; }
 
  private:
+  bool IsNewer(uint32_t epoch_of_theirs) const;
   void Adopt(Session session, absl::Time wall_now);
   void StartOver();
   void ShowWhatIsLeft(absl::Time wall_now);
@@ -204,10 +211,10 @@ class Conversation {
   uint64_t generation_ = 0;
   absl::Time started_ = absl::InfinitePast();  // of the session
   bool wants_session_ = false;                 // although nothing is queued
-  uint32_t epoch_ = 0;                         // of the newest session known
-  bool replaces_lost_ = false;
-  bool said_lost_ = false;    // in the handshake of this session
-  bool owes_answer_ = false;  // a control message, so that the other side knows
+  uint32_t epoch_ = 0;                         // of the newest handshake made or taken up
+  bool epoch_is_ours_ = false;
+  bool replaces_lost_ = false;  // until the other side is known to know
+  bool owes_answer_ = false;    // a control message, so that the other side knows
   bool owes_acknowledgement_ = false;
   absl::Time next_bundle_try_ = absl::InfinitePast();
   Outbox outbox_;

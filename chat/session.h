@@ -6,7 +6,8 @@
 //   offset size field
 //        0    4 seq
 //        4    4 ack          every message of the other direction before this one is on the reader's disk; in a handshake its
-//                            epoch: one more than of the last session known, or the hour if that was lost
+//                            epoch (conversation.h): the greater of one more than the newest known, and 4,096 times the hours
+//                            since 1970, of the next hour if it replaces a lost session
 //        8    1 kind         1 part of a text, 2 control: nothing to show, 3 piece of a file (file_transfer.h), 4 the file
 //        `message id`
 //                            is not taken here
