@@ -11,8 +11,6 @@ namespace chat {
 
 namespace {
 
-constexpr int kSearchSteps = 64;  // of a search for a stamp at a time: some 30 ms
-
 // Runs the storage operations of one session. `Session` has OnOpened and OnAnswer and is owned by a shared_ptr.
 template <typename Session>
 void Perform(circuits::Operations& operations, const std::shared_ptr<Session>& session, const OpenOp& open) {
@@ -78,23 +76,10 @@ struct ChatClient::SendSession : std::enable_shared_from_this<SendSession> {
   }
   void Work(const WorkOp& work) {
     if (on_work) on_work(work.effort);
-    const auto search = std::make_shared<keys::WorkSearch>(work.challenge, work.effort, state.rng);
-    const auto proof = std::make_shared<std::optional<keys::WorkProof>>();
-    SearchOn(work.ticket, search, proof);
-  }
-  // In pieces, so that other work has its turn and the end of the program need not wait.
-  void SearchOn(uint64_t ticket, const std::shared_ptr<keys::WorkSearch>& search,
-                const std::shared_ptr<std::optional<keys::WorkProof>>& proof) {
-    state.loop.RunSlow(
-        [search, proof, stop = gone] {
-          for (int i = 0; i < kSearchSteps && !proof->has_value() && !*stop; ++i) *proof = search->Advance();
-        },
-        [weak = weak_from_this(), ticket, search, proof] {
-          const auto self = weak.lock();
-          if (self == nullptr) return;
-          if (!proof->has_value()) return self->SearchOn(ticket, search, proof);
-          self->Apply(self->sender.OnWorked(ticket, **proof, self->state.loop.Now()));
-        });
+    SearchWork(state.loop, state.rng, work, gone, [weak = weak_from_this(), ticket = work.ticket](const keys::WorkProof& proof) {
+      const auto self = weak.lock();
+      if (self != nullptr) self->Apply(self->sender.OnWorked(ticket, proof, self->state.loop.Now()));
+    });
   }
   void Finish(absl::StatusOr<SendResult> result) {
     const auto self = shared_from_this();

@@ -2,6 +2,7 @@
 #include "chat/contact_book.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "absl/strings/str_cat.h"
 #include "base/byte_reader.h"
@@ -216,6 +217,11 @@ absl::StatusOr<NoteReply> ContactBook::CreateReply(const keys::PublicKey& recipi
   return EncodeReply(code);
 }
 
+void ContactBook::WithdrawReply(const NoteReply& reply) {
+  const auto code = DecodeReply(reply);
+  if (code.ok() && invites_.erase(code->secret) > 0) changed_invites_.insert(code->secret);
+}
+
 absl::Status ContactBook::TakeUp(const InviteCode& code, const std::string& name, absl::Time wall_now) {
   if (code.expiry() <= wall_now) return absl::DeadlineExceededError("the invite is too old");
   const Conversation* known = FindConversation(code.owner);
@@ -250,7 +256,9 @@ void ContactBook::RebuildSessions() {
 
 void ContactBook::OnHandshake(base::ByteView name, base::ByteView handshake, absl::Time wall_now) {
   gone_.push_back({kHandshakeEntry, base::ToBytes(name), std::nullopt});
-  if (handshake.size() != kHandshakeSize) return;
+  if (handshake.size() != kWaitingHandshakeSize && handshake.size() != kHandshakeSize) return;  // earlier versions kept no effort
+  const uint32_t effort = handshake.size() == kHandshakeSize ? 0 : base::ByteReader(handshake.subspan(kHandshakeSize)).U32();
+  handshake = handshake.first(kHandshakeSize);
   const auto named = PrekeysOfHead(handshake.first(kX3dhHeadSize));
   const keys::X25519KeyPair* prekey = named.ok() ? prekeys_.FindSigned(named->signed_prekey) : nullptr;
   const keys::X25519KeyPair* one_time = named.ok() && named->one_time ? prekeys_.FindOneTime(*named->one_time) : nullptr;
@@ -258,23 +266,23 @@ void ContactBook::OnHandshake(base::ByteView name, base::ByteView handshake, abs
     notices_.push_back({BookNotice::Kind::kUnreadable, {}, 1});
     return;
   }
-  OpenHandshake(*prekey, one_time, {}, handshake, nullptr, wall_now);
-  if (!named->one_time) return;
+  const auto peer = OpenHandshake(*prekey, one_time, {}, handshake, nullptr, effort, wall_now);
+  if (!peer || !named->one_time) return;
   prekeys_.Use(*named->one_time, wall_now);
   prekeys_changed_ = true;
 }
 
 std::optional<keys::PublicKey> ContactBook::OpenHandshake(const keys::X25519KeyPair& prekey, const keys::X25519KeyPair* one_time,
                                                           base::ByteView psk, base::ByteView handshake, const Invite* invite,
-                                                          absl::Time wall_now) {
+                                                          uint32_t effort, absl::Time wall_now) {
   const auto answer = AnswerX3dh(self_, options_.network, handshake.first(kX3dhHeadSize), prekey, one_time, psk);
   if (!answer.ok() || answer->peer == self_.public_key()) return std::nullopt;
   const keys::PublicKey peer = answer->peer;
   const bool known = contacts_.contains(peer);
-  const size_t asking = static_cast<size_t>(
-      std::count_if(contacts_.begin(), contacts_.end(), [](const auto& one) { return one.second.name.empty(); }));
-  if (!known && (contacts_.size() >= kContactsMax || (invite == nullptr && asking >= kRequestsMax))) {
-    notices_.push_back({BookNotice::Kind::kTooManyRequests, {}, 1});
+  const Requests asking = WaitingRequests();
+  const bool is_full = !known && invite == nullptr && asking.count >= kRequestsMax;
+  if ((!known && contacts_.size() >= kContactsMax) || (is_full && effort <= asking.least->effort)) {
+    NoteDropped();
     return std::nullopt;
   }
   Conversation fresh({options_.network, options_.write_quorum, false, 0, false}, self_, peer,
@@ -284,8 +292,15 @@ std::optional<keys::PublicKey> ContactBook::OpenHandshake(const keys::X25519KeyP
   const auto sealed = handshake.subspan(kX3dhHeadSize, kHandshakeSize - kX3dhHeadSize);
   if (!conversation.OnHandshake(*answer, prekey, sealed, wall_now, rng_).ok()) return std::nullopt;  // nobody's
   if (held == conversations_.end()) conversations_.emplace(peer, std::move(fresh));
+  if (is_full) {
+    const keys::PublicKey least = asking.least->key;
+    Remove(least).IgnoreError();
+    std::erase_if(notices_, [&](const auto& one) { return one.kind == BookNotice::Kind::kRequest && one.peer == least; });
+    NoteDropped();
+  }
   Contact& contact = contacts_[peer];
   contact.key = peer;
+  if (contact.name.empty()) contact.effort = std::max(contact.effort, effort);
   Touch(peer);
   if (invite != nullptr && contact.name.empty()) {
     const std::string fallback = "#" + base::ToHex(peer.view().first(3));
@@ -298,6 +313,33 @@ std::optional<keys::PublicKey> ContactBook::OpenHandshake(const keys::X25519KeyP
     notices_.push_back({BookNotice::Kind::kRequest, peer, 1});
   }
   return peer;
+}
+
+// One notice of all: a flood is as long as its sender likes.
+void ContactBook::NoteDropped() {
+  for (BookNotice& notice : notices_) {
+    if (notice.kind != BookNotice::Kind::kTooManyRequests) continue;
+    ++notice.count;
+    return;
+  }
+  notices_.push_back({BookNotice::Kind::kTooManyRequests, {}, 1});
+}
+
+ContactBook::Requests ContactBook::WaitingRequests() const {
+  Requests waiting;
+  for (const auto& [key, contact] : contacts_) {
+    const Conversation* conversation = contact.name.empty() ? FindConversation(key) : nullptr;
+    if (conversation == nullptr || conversation->standing() != Standing::kAsked) continue;
+    ++waiting.count;
+    if (waiting.least == nullptr || contact.effort < waiting.least->effort) waiting.least = &contact;
+  }
+  return waiting;
+}
+
+uint32_t ContactBook::AskedEffort() const {
+  const Requests waiting = WaitingRequests();
+  if (waiting.count < kRequestsMax) return 0;
+  return std::min(kSendEffortMax, std::max(kFirstEffort, std::bit_ceil(2 * std::min(waiting.least->effort, kSendEffortMax))));
 }
 
 void ContactBook::OnInviteBox(const InviteRead& read, const absl::StatusOr<std::optional<base::Bytes>>& body,
@@ -314,7 +356,7 @@ void ContactBook::OnInviteBox(const InviteRead& read, const absl::StatusOr<std::
   changed_invites_.insert(read.secret);
   const keys::WipedArray<32> psk = invite.code.Psk(options_.network);
   const auto peer = invite.reply ? OpenReply(invite, *handshake, wall_now)
-                                 : OpenHandshake(invite.Prekey(), nullptr, psk.view(), *handshake, &invite, wall_now);
+                                 : OpenHandshake(invite.Prekey(), nullptr, psk.view(), *handshake, &invite, 0, wall_now);
   // What was written behind the handshake is read in the same round.
   if (peer) AddRead(*peer, conversations_.at(*peer).BeginRound());
 }
@@ -382,7 +424,7 @@ void ContactBook::BeginUpkeep(absl::Time wall_now, size_t invites_at_most) {
       AddTask({0, point, ReadRequest{dht::Kind::kBox, point}, {}, {}}, InviteRead{secret});
     }
   }
-  if (prekeys_.Renew(wall_now, rng_)) prekeys_changed_ = true;
+  if (prekeys_.Renew(wall_now, rng_, AskedEffort())) prekeys_changed_ = true;
   Publish(wall_now);
 }
 
@@ -402,7 +444,7 @@ void ContactBook::Publish(absl::Time wall_now) {
                          (day > today + 1 || done->second.when + kPublishAgain > wall_now);
       if (fresh || publishing_.contains({day, place})) continue;
       const uint64_t version = VersionAt(self_, day, place, prekeys_.version());
-      const auto bundle = SealBundle(self_, options_.network, day, place, version, prekeys_.Contents(options_.door_effort), rng_);
+      const auto bundle = SealBundle(self_, options_.network, day, place, version, prekeys_.Contents(), rng_);
       if (!bundle.ok()) return;
       const dht::Record record = MakeBundleRecord(*bundle);
       publishing_.insert({day, place});

@@ -24,7 +24,8 @@
 namespace chat {
 
 inline constexpr size_t kContactsMax = 1024;
-inline constexpr size_t kRequestsMax = 64;  // strangers that wait; beyond it new ones are dropped, and counted
+inline constexpr size_t kRequestsMax = 64;  // strangers that wait; beyond it those of the least effort are dropped, and counted
+inline constexpr uint32_t kFirstEffort = 1024;  // asked of strangers when so many wait: half a second on one core
 inline constexpr size_t kInvitesMax = 64;
 inline constexpr size_t kInvitesPerUpkeep = 4;                   // 12 readings: contacts wait for their turns meanwhile
 inline constexpr size_t kContactNameMax = 64;                    // bytes
@@ -44,6 +45,7 @@ struct Contact {
     keys::PublicKey answerer;
   };
   std::optional<Reply> reply;
+  uint32_t effort = 0;    // of a request: the work that it came with
   bool doorless = false;  // wrote a note that we answered: an identity made for it, whose door nobody reads. Not in backups.
   const keys::PublicKey& address() const { return reply ? reply->answerer : key; }
   std::optional<keys::PublicKey> changed_key;  // the name was given another key: nothing is sent until a person has looked
@@ -79,7 +81,6 @@ class ContactBook {
   struct Options {
     std::string network = "local";
     int write_quorum = 2;
-    uint32_t door_effort = 0;
   };
 
   // Both outlive the book.
@@ -114,6 +115,8 @@ class ContactBook {
   // Where an answer to a note to `recipient` is looked for, for two weeks. ResourceExhausted beyond kInvitesMax. On disk before
   // it is sent.
   absl::StatusOr<NoteReply> CreateReply(const keys::PublicKey& recipient, absl::Time wall_now);
+  // That note did not leave: nothing is looked for.
+  void WithdrawReply(const NoteReply& reply);
   // Takes up somebody's invite. DeadlineExceeded: too old; AlreadyExists: a session is there. Unauthenticated: nobody can have
   // made it; nothing has changed.
   absl::Status TakeUp(const InviteCode& code, const std::string& name, absl::Time wall_now);
@@ -131,8 +134,12 @@ class ContactBook {
   const std::vector<Message>& written() const { return written_; }
 
   // ---- what the network does
-  // A handshake out of the door. `name`: of its waiting entry, gone with the next change.
+  // A handshake out of the door: kWaitingHandshakeSize (contact_entries.h). `name`: of its waiting entry, gone with the next
+  // change. Of strangers kRequestsMax wait, those of the greatest effort; who is dropped uses no one-time prekey up.
   void OnHandshake(base::ByteView name, base::ByteView handshake, absl::Time wall_now);
+  // What strangers are asked for (bundle.h): nothing while there is room; else a power of two, at least twice the least effort of
+  // those that wait, so that whoever pays it has a place.
+  uint32_t AskedEffort() const;
   void Advance(absl::Time wall_now);
   // Own texts whose life is over leave the outbox: a part of Advance, for whoever deletes them elsewhere too (Inbox::Sweep).
   // False: there was none.
@@ -147,6 +154,8 @@ class ContactBook {
   void BeginReading(const keys::PublicKey& peer, bool brief);
   // The conversation that a person looks at.
   void SetFocus(const std::optional<keys::PublicKey>& peer) { focus_ = peer; }
+  // Something that was begun to be read was not given out yet.
+  bool HasReadings() const { return !waiting_.empty(); }
   // What can be done now, at most `at_most`. Each comes back once, to OnPutDone or OnReadDone.
   std::vector<BookTask> Tasks(absl::Time wall_now, size_t at_most);
   void OnPutDone(uint64_t id, uint8_t copies, absl::Time wall_now);
@@ -195,10 +204,16 @@ class ContactBook {
 
   Conversation& ConversationWith(const keys::PublicKey& key, Standing standing);
   absl::Status CheckName(const std::string& name) const;
-  // Whose it was, if it was somebody's.
+  // Whose it was, if it was somebody's. `effort`: of one without an invite.
   std::optional<keys::PublicKey> OpenHandshake(const keys::X25519KeyPair& prekey, const keys::X25519KeyPair* one_time,
                                                base::ByteView psk, base::ByteView handshake, const Invite* invite,
-                                               absl::Time wall_now);
+                                               uint32_t effort, absl::Time wall_now);
+  struct Requests {
+    size_t count = 0;
+    const Contact* least = nullptr;  // by effort
+  };
+  Requests WaitingRequests() const;
+  void NoteDropped();
   std::optional<keys::PublicKey> OpenReply(const Invite& invite, base::ByteView handshake, absl::Time wall_now);
   void FetchBundles(absl::Time wall_now);
   void Publish(absl::Time wall_now);

@@ -9,9 +9,11 @@ base::Bytes EncodeContact(const Contact& contact) {
   base::ByteWriter out;
   out.Append(contact.key.view()).U8(contact.verified ? 1 : 0);
   out.U8(static_cast<uint8_t>((contact.acknowledge ? 1 : 0) | contact.life << 1))
-      .U8(static_cast<uint8_t>((contact.changed_key ? 1 : 0) | (contact.reply ? 2 : 0) | (contact.doorless ? 4 : 0)));
+      .U8(static_cast<uint8_t>((contact.changed_key ? 1 : 0) | (contact.reply ? 2 : 0) | (contact.doorless ? 4 : 0) |
+                               (contact.effort > 0 ? 8 : 0)));
   out.Append(contact.changed_key.value_or(keys::PublicKey{}).view());
   if (contact.reply) out.Append(contact.reply->own_seed.view()).Append(contact.reply->answerer.view());
+  if (contact.effort > 0) out.U32(contact.effort);
   out.Append(base::AsBytes(contact.name));
   return out.Take();
 }
@@ -33,6 +35,7 @@ absl::StatusOr<Contact> DecodeContact(base::ByteView bytes) {
     reply.answerer.bytes = in.Array<32>();
     contact.reply = reply;
   }
+  if ((more & 8) != 0) contact.effort = in.U32();
   contact.name = base::ToString(in.Rest());
   if (!in.ok() || contact.life >= kMessageLifeCodes) return absl::DataLossError("damaged contact");
   return contact;

@@ -13,6 +13,8 @@ namespace chat {
 
 inline constexpr uint8_t kContactEntry = 'k', kHeadEntry = 'c', kMessageEntry = 'o', kParcelEntry = 'b', kSeenEntry = 'd';
 inline constexpr uint8_t kFileEntry = 't', kBytesEntry = 'y';
+// A handshake out of the door that waits for the book: its 1,782 bytes ‖ effort 4, of an envelope whose stamp is true.
+inline constexpr size_t kWaitingHandshakeSize = kHandshakeSize + 4;
 inline constexpr uint8_t kPrekeysEntry = 'p', kInviteEntry = 'i', kPublishedEntry = 'v', kHandshakeEntry = 'q';
 
 inline base::Bytes NameOf(const keys::PublicKey& peer) { return base::ToBytes(peer.view()); }

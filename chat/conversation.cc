@@ -129,6 +129,7 @@ absl::Status Conversation::Initiate(const BundleContents& prekeys, absl::Time wa
   fragment.text = MakeHandshake(start, session, expiry, wall_now, rng);
   Envelope envelope;
   envelope.door = door;
+  envelope.effort = std::min(prekeys.door_effort, kSendEffortMax);  // the stamp is made when it is put (courier.h)
   ASSIGN_OR_RETURN(envelope.sealed, SealEnvelope(peer_, options_.network, door.blinded, EncodeFragment(fragment), rng));
   Parcel parcel;
   parcel.kind = Parcel::Kind::kEnvelope;

@@ -8,6 +8,12 @@
 
 namespace chat {
 
+namespace {
+
+constexpr int kRefusalsToBelieve = 2;
+
+}  // namespace
+
 OperationActions Courier::Carry(std::vector<BookTask> tasks, absl::Time now) {
   for (BookTask& task : tasks) {
     const auto isolation = rng_.Array<32>();
@@ -19,8 +25,16 @@ OperationActions Courier::Carry(std::vector<BookTask> tasks, absl::Time now) {
                                             : Purpose::kRead;
     const size_t lane = lanes_.AddLane(task.point, base::Bytes(isolation.begin(), isolation.end()), purpose);
     const uint64_t id = task.id;
-    jobs_[id].task = std::move(task);
-    lanes_.Submit({id, lane});
+    Job& job = jobs_[id];
+    job.task = std::move(task);
+    job.lane = lane;
+    const auto* request = std::get_if<PutRequest>(&job.task.request);
+    const uint32_t effort = request == nullptr ? 0 : std::max(request->envelope.effort, options_.door_effort);
+    if (effort > 0) {
+      Work(id, effort);
+    } else {
+      lanes_.Submit({id, lane});
+    }
   }
   return lanes_.Advance(now);
 }
@@ -31,6 +45,43 @@ OperationActions Courier::OnOpened(uint64_t ticket, absl::StatusOr<circuits::Ope
 
 OperationActions Courier::OnAnswer(uint64_t ticket, const absl::StatusOr<base::Bytes>& answer, absl::Time now) {
   return lanes_.OnAnswer(ticket, answer, now);
+}
+
+void Courier::Work(uint64_t id, uint32_t effort) {
+  Job& job = jobs_.at(id);
+  Envelope& envelope = std::get<PutRequest>(job.task.request).envelope;
+  envelope.effort = effort;
+  job.working = true;
+  work_.push_back({id, StampChallenge(options_.network, envelope), effort});
+}
+
+OperationActions Courier::OnWorked(uint64_t ticket, const keys::WorkProof& proof, absl::Time now) {
+  const auto it = jobs_.find(ticket);
+  if (it == jobs_.end() || !std::exchange(it->second.working, false)) return {};
+  Job& job = it->second;
+  Envelope& envelope = std::get<PutRequest>(job.task.request).envelope;
+  envelope.stamp = proof;
+  job.task.put = MakeEnvelopeRecord(envelope).name;
+  job.holders.clear();  // receipts for it with another stamp are for another record
+  job.refusals = 0;
+  job.effort_needed = UINT32_MAX;
+  lanes_.Submit({ticket, job.lane});
+  return lanes_.Advance(now);
+}
+
+// Its place is full at this effort: true if it is worked for anew.
+bool Courier::BuyIn(uint64_t id, uint32_t needed) {
+  Job& job = jobs_.at(id);
+  const uint32_t effort = std::get<PutRequest>(job.task.request).envelope.effort;
+  const uint64_t twice = 2 * uint64_t{needed};
+  if (twice <= effort || twice > kSendEffortMax) return false;
+  Work(id, static_cast<uint32_t>(twice));
+  return true;
+}
+
+void Courier::Abort(const absl::Status& why) {
+  lanes_.Abort(why);
+  while (!jobs_.empty()) GiveUp({jobs_.begin()->first, jobs_.begin()->second.lane}, why);
 }
 
 std::vector<CourierResult> Courier::TakeResults() { return std::exchange(results_, {}); }
@@ -49,6 +100,13 @@ OperationOwner::Next Courier::TakeAnswer(const Operation& operation, const circu
     CourierResult result{operation.id};
     result.body = answer->record;
     Finish(operation.id, std::move(result));
+    return Next::kDone;
+  }
+  const auto* request = std::get_if<PutRequest>(&job.task.request);
+  if (answer->status == MailboxStatus::kFull && request != nullptr && answer->detail > request->envelope.effort) {
+    job.effort_needed = std::min(job.effort_needed, answer->detail);
+    if (++job.refusals < kRefusalsToBelieve) return Next::kElsewhere;
+    if (!BuyIn(operation.id, job.effort_needed)) Finish(operation.id, {operation.id, true, 0});
     return Next::kDone;
   }
   if (answer->status != MailboxStatus::kStored) return Next::kElsewhere;

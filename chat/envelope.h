@@ -41,6 +41,10 @@ absl::StatusOr<base::Bytes> SealEnvelope(const keys::PublicKey& recipient, std::
 absl::StatusOr<base::Bytes> OpenEnvelope(const keys::SigningKey& identity, std::string_view network,
                                          const keys::PublicKey& blinded, base::ByteView sealed);
 
+// Of all stamps of one send together, or of one contact request: half a minute on one core. A door that asks for more is lost for
+// the day.
+inline constexpr uint32_t kSendEffortMax = uint32_t{1} << 16;
+
 struct Envelope {
   Door door;
   uint8_t place = 0;

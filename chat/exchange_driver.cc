@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "chat/exchange_driver.h"
 
+#include <atomic>
+
 #include "base/overloaded.h"
+#include "chat/work_driver.h"
 
 namespace chat {
 
@@ -18,7 +21,9 @@ struct ExchangeDriver::Round : std::enable_shared_from_this<Round> {
         request(exchange),
         courier(driver.options_, driver.rng_),
         timer(driver.loop_, [this] { OnTimer(); }),
-        ends(driver.loop_.Now() + exchange.deadline) {}
+        ends(driver.loop_.Now() + exchange.deadline),
+        rng(driver.rng_) {}
+  ~Round() { *gone = true; }
 
   void Begin() {
     if (request.read) BeginReading();
@@ -101,6 +106,12 @@ struct ExchangeDriver::Round : std::enable_shared_from_this<Round> {
                                   }},
                  action);
     }
+    for (const WorkOp& work : courier.TakeWork()) {
+      SearchWork(loop, rng, work, gone, [weak = weak_from_this(), ticket = work.ticket](const keys::WorkProof& proof) {
+        const auto self = weak.lock();
+        if (self) self->AfterEvent(self->courier.OnWorked(ticket, proof, self->loop.Now()));
+      });
+    }
   }
   void OnOpened(uint64_t ticket, absl::StatusOr<circuits::OpenedOperation> opened) {
     AfterEvent(courier.OnOpened(ticket, std::move(opened), loop.Now()));
@@ -131,11 +142,13 @@ struct ExchangeDriver::Round : std::enable_shared_from_this<Round> {
   Courier courier;
   base::Timer timer;
   const absl::Time ends;
+  base::Rng& rng;
   std::function<absl::Status(const ContactBook::Change&)> on_change;
   std::function<void(absl::StatusOr<ExchangeResult>)> done;
   ExchangeResult result;
   absl::Status error;
   bool writing = false, finished = false;
+  const std::shared_ptr<std::atomic<bool>> gone = std::make_shared<std::atomic<bool>>(false);
 };
 
 ExchangeDriver::ExchangeDriver(Courier::Options options, circuits::Operations& operations, base::EventLoop& loop, base::Rng& rng)

@@ -11,7 +11,7 @@
 //        'm' note id 16 ‖ received 8 ‖ sent hour 4 ‖ origin 1 ‖ order of arrival 8, if origin has 8 ‖ more 1, if origin has 128 ‖
 //        file, if more has 1: len 1 name ‖ size 4 ‖ pieces 2 ‖ life 1, if more has 2 ‖ reply address 84, if more has 4 ‖ sender
 //        32 ‖ text      times: seconds since 1970; an own message: received = when it was written, sender = to whom 'q' waiting
-//        handshake 1,782, by note id; other types: entries of the contact book (contact_book.h), name len 2 ‖ name ‖ value
+//        handshake 1,782 ‖ effort 4, by note id; other types: entries of the contact book (contact_book.h), name len 2 ‖ name ‖ value
 // Who takes the disk sees how many entries there are and how long, nothing else. Any thread; calls block on the store.
 #pragma once
 

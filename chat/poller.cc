@@ -4,7 +4,9 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "base/byte_writer.h"
 #include "base/status_macros.h"
+#include "chat/contact_entries.h"
 #include "chat/door_kinds.h"
 
 namespace chat {
@@ -136,7 +138,7 @@ OperationOwner::Next Poller::TakePage(size_t index, const circuits::OpenedOperat
     if (part.cursor && !(RankOf(day.door.day, part.cursor->effort, part.cursor->id) < RankOf(day.door.day, effort, here.id))) {
       return Next::kElsewhere;
     }
-    day.items.try_emplace(IdAt(day.door, 0, effort, stamp, sealed), Item{effort, stamp, sealed});
+    day.items.try_emplace(IdAt(day.door, 0, effort, stamp, sealed), Item{part.outcome.place, effort, stamp, sealed});
     part.cursor = here;
     ++part.pages;
     part.outcome.envelopes = std::max(part.outcome.envelopes, part.pages);
@@ -209,7 +211,7 @@ void Poller::Take(DayWork& day, const dht::RecordId& name, const Item& item, Inb
     return;
   }
   const absl::Time expiry = GoneAfter(day.door.day);
-  if (fragment->kind == NoteKind::kHandshake) return TakeHandshake(day, name, *fragment, expiry, change);
+  if (fragment->kind == NoteKind::kHandshake) return TakeHandshake(day, name, item, *fragment, expiry, change);
   Assembler::Result result = assembler_.Add(*fragment, expiry);
   of_note[fragment->note_id].push_back(name);
   if (result.verdict == Assembler::Verdict::kKept) change.fragments.push_back({*fragment, expiry});
@@ -226,14 +228,23 @@ void Poller::Take(DayWork& day, const dht::RecordId& name, const Item& item, Inb
   change.messages.push_back(std::move(message));
 }
 
-// The contact book opens it later (contact_book.h): here it is only kept before it is deleted.
-void Poller::TakeHandshake(DayWork& day, const dht::RecordId& name, const Fragment& fragment, absl::Time expiry,
+// The contact book opens it later (contact_book.h): here it is only kept before it is deleted. What its work is worth counts
+// there; a storing node may have made up what it claims.
+void Poller::TakeHandshake(DayWork& day, const dht::RecordId& name, const Item& item, const Fragment& fragment, absl::Time expiry,
                            InboxChange& change) {
   day.done_with.push_back(name);
-  if (assembler_.Finished(fragment.note_id)) return;
+  base::Bytes note = base::ToBytes(fragment.note_id);
+  const auto same = std::find_if(change.book.begin(), change.book.end(), [&](const BookEntry& one) { return one.name == note; });
+  if (same == change.book.end() && assembler_.Finished(fragment.note_id)) return;
+  const bool worked = HasTrueStamp(options_.network, {day.door, item.place, item.effort, item.stamp, item.sealed});
+  base::Bytes value = base::ByteWriter().Append(fragment.text).U32(worked ? item.effort : 0).Take();
+  if (same != change.book.end()) {  // its copy at another place: the effort comes last, so the greater one stays
+    same->value = std::max(*same->value, value);
+    return;
+  }
   assembler_.RememberFinished(fragment.note_id, expiry);
   change.finished.push_back({fragment.note_id, expiry});
-  change.book.push_back({'q', base::ToBytes(fragment.note_id), fragment.text});
+  change.book.push_back({kHandshakeEntry, std::move(note), std::move(value)});
   ++totals_.handshakes;
 }
 

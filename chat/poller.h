@@ -5,9 +5,9 @@
 // listed (or failed), its envelopes are opened and put together; what is new goes to the inbox, and only when that is durable
 // the messages are shown and the envelopes deleted at all three places. Whatever does not open is junk and deleted too. A crash
 // between any two steps loses nothing and shows nothing twice: the inbox knows what was finished.
-// A poll of today alone (Options::today_only) is for whoever waits for a note between whole polls: a note sent now lies in today's
-// door, whatever else there is the next whole poll finds.
-// A core: one object is one poll. Drive it with the returned actions until done().
+// A poll of today alone (Options::today_only) is for whoever waits for a note between whole polls: a note sent now lies in
+// today's door, whatever else there is the next whole poll finds. A core: one object is one poll. Drive it with the returned
+// actions until done().
 #pragma once
 
 #include <map>
@@ -59,7 +59,7 @@ class Poller : private OperationOwner {
     std::string network = "local";
     absl::Duration deadline = absl::Minutes(4);  // 51 parts of an imported identity, some of them with dead replicas
     OperationLanes::Options lanes;
-    bool today_only = false;      // never counts as a complete poll
+    bool today_only = false;       // never counts as a complete poll
     base::Bytes isolation_secret;  // polls of one identity that share it share circuits, place by place; empty: a fresh one
   };
 
@@ -80,6 +80,7 @@ class Poller : private OperationOwner {
 
  private:
   struct Item {
+    uint8_t place = 0;  // where it was listed: the stamp is for that one
     uint32_t effort = 0;
     std::array<uint8_t, kStampSize> stamp{};
     base::Bytes sealed;
@@ -119,7 +120,8 @@ class Poller : private OperationOwner {
   void FinishDay(size_t day_index);
   void Take(DayWork& day, const dht::RecordId& name, const Item& item, InboxChange& change,
             std::map<NoteId, std::vector<dht::RecordId>>& of_note);
-  void TakeHandshake(DayWork& day, const dht::RecordId& name, const Fragment& fragment, absl::Time expiry, InboxChange& change);
+  void TakeHandshake(DayWork& day, const dht::RecordId& name, const Item& item, const Fragment& fragment, absl::Time expiry,
+                     InboxChange& change);
   void Delete(size_t day_index);
   void SubmitDeletions(size_t day_index, uint8_t place);
   void Keep(InboxChange change, size_t day_index);

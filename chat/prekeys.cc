@@ -2,6 +2,7 @@
 #include "chat/prekeys.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/byte_reader.h"
 #include "base/byte_writer.h"
@@ -16,10 +17,10 @@ absl::Time FromSeconds(uint64_t seconds) { return absl::FromUnixSeconds(static_c
 
 }  // namespace
 
-bool Prekeys::Renew(absl::Time wall_now, base::Rng& rng) {
+bool Prekeys::Renew(absl::Time wall_now, base::Rng& rng, uint32_t door_effort) {
   std::erase_if(signed_, [&](const Held& one) { return one.retired && one.since + kSignedPrekeyKept <= wall_now; });
   std::erase_if(one_time_, [&](const Held& one) { return one.retired && one.since + kOneTimeKept <= wall_now; });
-  bool changed = false;
+  bool changed = std::exchange(door_effort_, door_effort) != door_effort;
   if (signed_.empty() || signed_.back().since + kSignedPrekeyLife <= wall_now) {
     if (!signed_.empty()) {
       signed_.back().retired = true;
@@ -41,11 +42,11 @@ bool Prekeys::Renew(absl::Time wall_now, base::Rng& rng) {
   return changed;
 }
 
-BundleContents Prekeys::Contents(uint32_t door_effort) const {
+BundleContents Prekeys::Contents() const {
   CHECK(!signed_.empty());
   BundleContents contents;
   contents.signed_prekey = signed_.back().pair.public_key;
-  contents.door_effort = door_effort;
+  contents.door_effort = door_effort_;
   for (const Held& one : one_time_) {
     if (!one.retired) contents.one_time.push_back(one.pair.public_key);
   }
@@ -77,6 +78,7 @@ base::Bytes Prekeys::Serialize() const {
       out.Append(one.pair.secret_key.view()).Append(one.pair.public_key).U64(Seconds(one.since)).U8(one.retired ? 1 : 0);
     }
   }
+  out.U32(door_effort_);
   return out.Take();
 }
 
@@ -96,6 +98,7 @@ absl::StatusOr<Prekeys> Prekeys::Parse(base::ByteView bytes) {
       all->push_back(one);
     }
   }
+  if (in.ok() && in.left() > 0) prekeys.door_effort_ = in.U32();  // earlier versions wrote none
   if (!in.Done()) return absl::DataLossError("damaged prekeys");
   return prekeys;
 }

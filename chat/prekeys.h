@@ -28,11 +28,12 @@ inline constexpr size_t kPrekeysMax = 256;  // of either kind, with those waitin
 
 class Prekeys {
  public:
-  // Makes what is missing, retires what is old, erases what is due. True if there is something new to publish.
-  bool Renew(absl::Time wall_now, base::Rng& rng);
+  // Makes what is missing, retires what is old, erases what is due. `door_effort`: what strangers are asked for from now on. True
+  // if there is something new to publish.
+  bool Renew(absl::Time wall_now, base::Rng& rng, uint32_t door_effort);
 
   // What the next bundles say, and their version. CHECKs that Renew was called before.
-  BundleContents Contents(uint32_t door_effort) const;
+  BundleContents Contents() const;
   uint64_t version() const { return version_; }
 
   // Null if it was erased, or never was ours. Valid until the next call of Renew or Use.
@@ -54,6 +55,7 @@ class Prekeys {
   static const keys::X25519KeyPair* Find(const std::vector<Held>& all, const keys::X25519Public& key);
 
   uint64_t version_ = 0;
+  uint32_t door_effort_ = 0;
   std::vector<Held> signed_;  // the last one is current
   std::vector<Held> one_time_;
 };

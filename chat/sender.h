@@ -19,13 +19,11 @@
 #include "chat/envelope.h"
 #include "chat/note.h"
 #include "chat/operation_lanes.h"
+#include "chat/work_driver.h"
 #include "dht/receipt.h"
 #include "keys/identity.h"
 
 namespace chat {
-
-// Of all stamps of one send together: half a minute on one core. A door that asks for more is lost for the day.
-inline constexpr uint32_t kSendEffortMax = uint32_t{1} << 16;
 
 struct SendRequest {
   keys::PublicKey recipient;
@@ -52,12 +50,6 @@ struct SendResult {
   std::vector<EnvelopeOutcome> envelopes;
 };
 
-// keys::WorkSearch until it is found, on a worker thread; the proof comes back as OnWorked.
-struct WorkOp {
-  uint64_t ticket = 0;
-  keys::Digest challenge{};
-  uint32_t effort = 0;
-};
 using SendAction = std::variant<OpenOp, RunOp, WorkOp>;
 using SendActions = std::vector<SendAction>;
 

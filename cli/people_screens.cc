@@ -194,7 +194,8 @@ std::string NoticeText(const chat::BookNotice& notice, const std::string& who) {
     case Kind::kTooManyRequests:
       break;
   }
-  return "! too many requests wait: a new one was dropped\n";
+  return absl::StrCat("! too many requests wait: ", notice.count, " of the least work ", notice.count == 1 ? "was" : "were",
+                      " dropped. See: bulbil contacts requests\n");
 }
 
 std::string NoticeJson(const chat::BookNotice& notice, const std::string& who) {

@@ -73,7 +73,8 @@ absl::StatusOr<std::unique_ptr<TalkSession>> TalkSession::Open(const Invocation&
     }
     session->UseLightClient(network, bootstrap);
   }
-  chat::Courier::Options courier{.network = network.name, .write_quorum = network.write_quorum};
+  chat::Courier::Options courier{
+      .network = network.name, .write_quorum = network.write_quorum, .door_effort = network.door_effort};
   AllowForClock(session->profile_, options, courier);
   circuits::Operations& operations = session->light_ ? session->light_->operations() : *session->control_;
   session->client_ = std::make_unique<chat::ChatClient>(options, operations, session->loop_, session->rng_);

@@ -319,10 +319,21 @@ class Person {
     dht::Record record;
     if (const auto* box = std::get_if<chat::PutBoxRequest>(&task.request)) record = chat::MakeBoxRecord(box->box);
     if (const auto* bundle = std::get_if<chat::PutBundleRequest>(&task.request)) record = chat::MakeBundleRecord(bundle->bundle);
-    if (const auto* envelope = std::get_if<chat::PutRequest>(&task.request))
-      record = chat::MakeEnvelopeRecord(envelope->envelope);
-    EXPECT_EQ(record.name, *task.put);
+    if (const auto* put = std::get_if<chat::PutRequest>(&task.request)) {
+      chat::Envelope envelope = put->envelope;
+      Stamp(envelope);
+      record = chat::MakeEnvelopeRecord(envelope);
+    } else {
+      EXPECT_EQ(record.name, *task.put);
+    }
     book_->OnPutDone(task.id, store_.Put(record, wall_now), wall_now);
+  }
+  void Stamp(chat::Envelope& envelope) {
+    if (envelope.effort == 0) return;
+    keys::WorkSearch search(chat::StampChallenge("local", envelope), envelope.effort, rng_);
+    std::optional<keys::WorkProof> proof;
+    while (!proof) proof = search.Advance();
+    envelope.stamp = *proof;
   }
   // What the poller does with handshakes, and nothing else of it.
   absl::Status PollDoor(absl::Time wall_now) {
@@ -336,7 +347,8 @@ class Person {
           const auto plain = chat::OpenEnvelope(key, "local", door->blinded, chat::DecodeEnvelope(record.body)->sealed);
           const auto fragment = plain.ok() ? chat::DecodeFragment(*plain) : plain.status();
           if (!fragment.ok() || !fresh.insert(fragment->note_id).second || opened_.contains(fragment->note_id)) continue;
-          change.book.push_back({'q', base::ToBytes(fragment->note_id), fragment->text});
+          base::Bytes value = base::ByteWriter().Append(fragment->text).U32(chat::EffortOf(record)).Take();
+          change.book.push_back({'q', base::ToBytes(fragment->note_id), std::move(value)});
         }
       }
     }

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "base/byte_writer.h"
 #include "chat/memory_inbox_store.h"
 #include "tests/chat/fake_operations.h"
 #include "tests/support/manual_loop.h"
@@ -498,6 +499,36 @@ TEST_F(ChatClientTest, WorkThatTheNetworkAsksForIsDoneBeforeThePut) {
   Restart();
   ASSERT_OK(Send(alice_, "worked for"));
   EXPECT_EQ(Poll(alice_).texts, std::vector<std::string>{"worked for"});
+}
+
+// A storing node may show any effort: only what is proved counts with the contact book, and the best of several copies.
+TEST_F(ChatClientTest, ARequestIsKeptWithTheWorkThatItProves) {
+  ASSERT_OK_AND_ASSIGN(const Door door, DoorOf(alice_.key.public_key(), "local", DayOf(loop_.WallNow())));
+  Fragment fragment;
+  fragment.note_id = {1};
+  fragment.kind = NoteKind::kHandshake;
+  fragment.text = base::Bytes(kHandshakeSize, 5);
+  Envelope envelope{.door = door};
+  ASSERT_OK_AND_ASSIGN(envelope.sealed,
+                       SealEnvelope(alice_.key.public_key(), "local", door.blinded, EncodeFragment(fragment), rng_));
+  for (const uint32_t effort : {0u, 3u, 900u}) {
+    envelope.place = effort == 3 ? 1 : 2;
+    envelope.effort = effort;
+    envelope.stamp = {};
+    keys::WorkSearch search(StampChallenge("local", envelope), std::max(effort, 1u), rng_);
+    for (std::optional<keys::WorkProof> proof; effort == 3 && !proof;) {
+      proof = search.Advance();
+      if (proof) envelope.stamp = *proof;
+    }
+    const dht::Record record = MakeEnvelopeRecord(envelope);
+    for (support::StoringNode* node : places_.Responsible(record.name.point)) {
+      node->places[record.name.point].Merge(*places_.kinds.Find(dht::Kind::kEnvelope), record, dht::Source::kReplica);
+    }
+  }
+  ASSERT_OK(Poll(alice_).result);
+  ASSERT_OK_AND_ASSIGN(const std::vector<BookEntry> entries, alice_.inbox.LoadBook());
+  ASSERT_EQ(entries.size(), 1u);
+  EXPECT_EQ(*entries[0].value, base::ByteWriter().Append(fragment.text).U32(3).Take());
 }
 
 TEST_F(ChatClientTest, TooLongATextIsRefusedBeforeAnythingIsSent) {
