@@ -14,7 +14,9 @@ namespace {
 // Runs the storage operations of one session. `Session` has OnOpened and OnAnswer and is owned by a shared_ptr.
 template <typename Session>
 void Perform(circuits::Operations& operations, const std::shared_ptr<Session>& session, const OpenOp& open) {
-  operations.Open(open.request, [weak = std::weak_ptr<Session>(session), ticket = open.ticket](auto opened) {
+  circuits::OpenRequest request = open.request;
+  request.wanted = [weak = std::weak_ptr<Session>(session)] { return !weak.expired(); };
+  operations.Open(std::move(request), [weak = std::weak_ptr<Session>(session), ticket = open.ticket](auto opened) {
     if (const auto self = weak.lock()) self->OnOpened(ticket, std::move(opened));
   });
 }

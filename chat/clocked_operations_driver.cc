@@ -87,9 +87,17 @@ void ClockedOperations::Operate(const TrafficClock::Tick& tick) {
     return;
   }
   for (const uint64_t ticket : tick.order) {
-    if (StartReal(*circuit, ticket)) return;
+    if (Wanted(ticket) && StartReal(*circuit, ticket)) return;
   }
   StartCover(*circuit);
+}
+
+bool ClockedOperations::Wanted(uint64_t ticket) {
+  const OpenRequest& request = waiting_.at(ticket).request;
+  if (!request.wanted || request.wanted()) return true;
+  clock_.Remove(ticket);
+  waiting_.erase(ticket);
+  return false;
 }
 
 bool ClockedOperations::StartReal(uint64_t circuit, uint64_t ticket) {

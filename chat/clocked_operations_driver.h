@@ -3,10 +3,11 @@
 //
 // Open waits for its tick; what is opened has to be Run at once: the request leaves kRequestHold after EXTENDED came, and if the
 // caller has none by then (its process is gone) a cover request leaves in its place. All requests ask the storing node to hold
-// its answer (mailbox_endpoint.h), so a put takes as long as a reading. A tick without a ready circuit sends nothing and builds
-// nothing. What a guard sees therefore depends on the clocks alone, except where a storing node is slower than kAnswerHold, and
-// except lookups, which are made at ticks of their own (Tick::learns): of a point that waits, else of a random one.
-// Everything on the loop's thread; callbacks are never made from inside a call. When the driver goes, callbacks are dropped.
+// its answer (mailbox_endpoint.h), so a put takes as long as a reading. What is not wanted any more (OpenRequest::wanted) when
+// its turn comes is dropped, and the tick is the next one's, else cover's. A tick without a ready circuit sends nothing and
+// builds nothing. What a guard sees therefore depends on the clocks alone, except where a storing node is slower than
+// kAnswerHold, and except lookups, which are made at ticks of their own (Tick::learns): of a point that waits, else of a random
+// one. Everything on the loop's thread; callbacks are never made from inside a call. When the driver goes, callbacks are dropped.
 #pragma once
 
 #include <functional>
@@ -35,8 +36,8 @@ class ClockedOperations : public circuits::Operations {
   ClockedOperations(Profile profile, circuits::ReadyOperations& ready, base::EventLoop& loop, base::Rng& clock_rng,
                     base::Rng& rng);
 
-  // Unavailable after kTurnMax, or if there is no room; FailedPrecondition: too few nodes. OpenedOperation::handle is good for
-  // one Run within kRequestHold.
+  // Not called back once it is not wanted. Unavailable after kTurnMax, or if there is no room; FailedPrecondition: too few nodes.
+  // OpenedOperation::handle is good for one Run within kRequestHold.
   void Open(circuits::OpenRequest request, std::function<void(absl::StatusOr<circuits::OpenedOperation>)> done) override;
   void Run(uint64_t handle, base::Bytes request, std::function<void(absl::StatusOr<base::Bytes>)> done) override;
 
@@ -62,6 +63,7 @@ class ClockedOperations : public circuits::Operations {
   void OnTimer();
   void Check();
   void Operate(const TrafficClock::Tick& tick);
+  bool Wanted(uint64_t ticket);  // false: it was dropped
   bool StartReal(uint64_t circuit, uint64_t ticket);
   void StartCover(uint64_t circuit);
   void Learn();

@@ -93,18 +93,23 @@ struct ExchangeDriver::Round : std::enable_shared_from_this<Round> {
 
   void Perform(const OperationActions& actions) {
     for (const OperationAction& action : actions) {
-      std::visit(base::Overloaded{[&](const OpenOp& open) {
-                                    operations.Open(open.request, [weak = weak_from_this(), ticket = open.ticket](auto opened) {
-                                      if (const auto self = weak.lock()) self->OnOpened(ticket, std::move(opened));
-                                    });
-                                  },
-                                  [&](const RunOp& run) {
-                                    operations.Run(run.handle, run.request,
-                                                   [weak = weak_from_this(), ticket = run.ticket](auto answer) {
-                                                     if (const auto self = weak.lock()) self->OnAnswer(ticket, std::move(answer));
-                                                   });
-                                  }},
-                 action);
+      std::visit(
+          base::Overloaded{[&](const OpenOp& open) {
+                             circuits::OpenRequest wish = open.request;
+                             wish.wanted = [weak = weak_from_this()] {
+                               const auto self = weak.lock();
+                               return self != nullptr && !self->finished;
+                             };
+                             operations.Open(std::move(wish), [weak = weak_from_this(), ticket = open.ticket](auto opened) {
+                               if (const auto self = weak.lock()) self->OnOpened(ticket, std::move(opened));
+                             });
+                           },
+                           [&](const RunOp& run) {
+                             operations.Run(run.handle, run.request, [weak = weak_from_this(), ticket = run.ticket](auto answer) {
+                               if (const auto self = weak.lock()) self->OnAnswer(ticket, std::move(answer));
+                             });
+                           }},
+          action);
     }
     for (const WorkOp& work : courier.TakeWork()) {
       SearchWork(loop, rng, work, gone, [weak = weak_from_this(), ticket = work.ticket](const keys::WorkProof& proof) {

@@ -35,6 +35,8 @@ struct OpenRequest {
   base::Bytes isolation;                 // operations of different values never share a circuit
   std::vector<keys::PublicKey> avoid{};  // storing nodes that failed this operation before
   Purpose purpose = Purpose::kRead;
+  // Asked when its turn comes, where it waits for one (a clock): false, and it is dropped, `done` with it. Null: always wanted.
+  std::function<bool()> wanted{};
 };
 
 class Operations {

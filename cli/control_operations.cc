@@ -6,7 +6,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "chat/clocked_operations_driver.h"
 #include "cli/control_client.h"
 #include "proto/control.pb.h"
 
@@ -60,18 +59,27 @@ void ControlOperations::Open(circuits::OpenRequest request, std::function<void(a
   for (const keys::PublicKey& node : request.avoid) message.add_avoid(base::ToString(node.view()));
   message.set_purpose(static_cast<uint32_t>(request.purpose));
   message.set_now(now_);
-  const absl::Duration timeout = kControlOpenTimeout + (now_ ? absl::ZeroDuration() : chat::kTurnMax);
-  client_.Call(node_, ControlMethod("OpenOperation"), message.SerializeAsString(), timeout,
-               [this, done = std::move(done)](absl::StatusOr<overlay::RpcAnswer> answer) { done(OnOpened(std::move(answer))); });
+  std::erase_if(openings_, [](const auto& one) { return one.second.wanted && !one.second.wanted(); });
+  const uint64_t number = ++last_opening_;
+  Opening& opening = openings_[number];
+  opening.wanted = std::move(request.wanted);
+  opening.done = std::move(done);
+  opening.call = client_.Subscribe(
+      node_, ControlMethod("OpenOperation"), message.SerializeAsString(),
+      [&opening](const std::string& answer) { opening.answer = answer; },  // the last one counts: it waits no more
+      [this, number](const absl::Status& status) { OnEnded(number, status); });
 }
 
-absl::StatusOr<circuits::OpenedOperation> ControlOperations::OnOpened(absl::StatusOr<overlay::RpcAnswer> answer) {
-  if (absl::IsPermissionDenied(answer.status()) || absl::IsUnimplemented(answer.status())) {
-    return absl::FailedPreconditionError(kNodeRefuses);
-  }
-  if (!answer.ok()) return answer.status();
+void ControlOperations::OnEnded(uint64_t opening, const absl::Status& status) {
+  const auto ended = openings_.extract(opening);
+  ended.mapped().done(OnOpened(status, ended.mapped().answer));
+}
+
+absl::StatusOr<circuits::OpenedOperation> ControlOperations::OnOpened(const absl::Status& status, const std::string& answer) {
+  if (absl::IsPermissionDenied(status) || absl::IsUnimplemented(status)) return absl::FailedPreconditionError(kNodeRefuses);
+  if (!status.ok()) return status;
   OpenOperationReply reply;
-  if (!reply.ParseFromString(answer->message)) return Malformed();
+  if (!reply.ParseFromString(answer) || reply.waits()) return Malformed();
   if (reply.handle().empty()) {
     return absl::FailedPreconditionError(absl::StrCat("needs 4 other nodes, sees ", reply.known_nodes()));
   }

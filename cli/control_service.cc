@@ -15,7 +15,9 @@ namespace {
 
 namespace v1 = bulbil::v1;
 using overlay::RpcResponder;
+using overlay::RpcStream;
 
+constexpr char kRelayRefuses[] = "a relay serves no client commands", kMalformed[] = "malformed request";
 constexpr uint64_t kOfClock = uint64_t{1} << 63;  // in a handle: who opened it
 
 void Respond(const RpcResponder& respond, const google::protobuf::MessageLite& reply) { respond(reply.SerializeAsString()); }
@@ -56,9 +58,9 @@ void ControlService::Register(const char* name, bool for_people, Action<Request>
   server_.Handle(
       ControlMethod(name), overlay::Access::kControl,
       [refused, action = std::move(action)](const overlay::Caller&, const std::string& message, const RpcResponder& respond) {
-        if (refused) return respond(absl::PermissionDeniedError("a relay serves no client commands"));
+        if (refused) return respond(absl::PermissionDeniedError(kRelayRefuses));
         Request request;
-        if (!request.ParseFromString(message)) return respond(absl::InvalidArgumentError("malformed request"));
+        if (!request.ParseFromString(message)) return respond(absl::InvalidArgumentError(kMalformed));
         action(request, respond);
       });
 }
@@ -87,33 +89,47 @@ ControlService::ControlService(overlay::RpcServer& server, base::EventLoop& loop
                               [this](const auto& request, const RpcResponder& respond) { DhtPut(request.value(), respond); });
   Register<v1::DhtGetRequest>("DhtGet", /*for_people=*/true,
                               [this](const auto& request, const RpcResponder& respond) { DhtGet(request.key(), respond); });
-  Register<v1::OpenOperationRequest>(
-      "OpenOperation", /*for_people=*/true,
-      [this](const auto& request, const RpcResponder& respond) { OpenOperation(request, respond); });
+  server_.HandleStream(ControlMethod("OpenOperation"), overlay::Access::kControl,
+                       [this](const overlay::Caller&, const std::string& message, const std::shared_ptr<RpcStream>& stream) {
+                         v1::OpenOperationRequest request;
+                         if (is_relay_) return stream->Finish(absl::PermissionDeniedError(kRelayRefuses));
+                         if (!request.ParseFromString(message)) return stream->Finish(absl::InvalidArgumentError(kMalformed));
+                         OpenOperation(request, stream);
+                       });
   Register<v1::RunOperationRequest>("RunOperation", /*for_people=*/true,
                                     [this](const auto& request, const RpcResponder& respond) { RunOperation(request, respond); });
 }
 
-void ControlService::OpenOperation(const v1::OpenOperationRequest& message, const RpcResponder& respond) {
-  if (message.point().size() != 32) return respond(absl::InvalidArgumentError("no point"));
+void ControlService::OpenOperation(const v1::OpenOperationRequest& message, const std::shared_ptr<RpcStream>& stream) {
+  if (message.point().size() != 32) return stream->Finish(absl::InvalidArgumentError("no point"));
   if (message.purpose() > static_cast<uint32_t>(circuits::Purpose::kListing)) {
-    return respond(absl::InvalidArgumentError("no purpose"));
+    return stream->Finish(absl::InvalidArgumentError("no purpose"));
   }
   circuits::OpenRequest request{.point = {base::ByteReader(base::AsBytes(message.point())).Array<32>()},
                                 .isolation = base::ToBytes(base::AsBytes(message.isolation())),
                                 .avoid = NodeKeys(message.avoid()),
                                 .purpose = static_cast<circuits::Purpose>(message.purpose())};
   const bool clocked = clock_ != nullptr && !message.now();
-  circuits::Operations& operations = clocked ? *clock_ : circuits_.operations();
-  operations.Open(std::move(request), [this, clocked, respond](absl::StatusOr<circuits::OpenedOperation> opened) {
-    if (absl::IsFailedPrecondition(opened.status())) {  // too few nodes: the number goes along
+  if (clocked) {
+    request.wanted = [stream] {
       v1::OpenOperationReply reply;
+      reply.set_waits(true);
+      return stream->Write(reply.SerializeAsString());
+    };
+  }
+  circuits::Operations& operations = clocked ? *clock_ : circuits_.operations();
+  operations.Open(std::move(request), [this, clocked, stream](absl::StatusOr<circuits::OpenedOperation> opened) {
+    v1::OpenOperationReply reply;
+    if (absl::IsFailedPrecondition(opened.status())) {  // too few nodes: the number goes along
       reply.set_known_nodes(static_cast<uint32_t>(circuits_.stats().known_nodes));
-      return Respond(respond, reply);
+    } else if (!opened.ok()) {
+      return stream->Finish(opened.status());
+    } else {
+      if (clocked) opened->handle |= kOfClock;
+      reply = OpenedReply(*opened);
     }
-    if (!opened.ok()) return respond(opened.status());
-    if (clocked) opened->handle |= kOfClock;
-    Respond(respond, OpenedReply(*opened));
+    stream->Write(reply.SerializeAsString());
+    stream->Finish(absl::OkStatus());
   });
 }
 

@@ -17,7 +17,7 @@ namespace bulbil::v1 {
 class OpenOperationRequest;
 class RunOperationRequest;
 class StatusReply;
-}
+}  // namespace bulbil::v1
 
 namespace cli {
 
@@ -36,7 +36,7 @@ class ControlService {
   template <class Request>
   void Register(const char* name, bool for_people, Action<Request> action);
 
-  void OpenOperation(const bulbil::v1::OpenOperationRequest& request, const overlay::RpcResponder& respond);
+  void OpenOperation(const bulbil::v1::OpenOperationRequest& request, const std::shared_ptr<overlay::RpcStream>& stream);
   void RunOperation(const bulbil::v1::RunOperationRequest& request, const overlay::RpcResponder& respond);
   void RingShow(const overlay::RpcResponder& respond);
   void RingLookup(const std::string& point, const overlay::RpcResponder& respond);

@@ -131,6 +131,29 @@ TEST_F(ClockedOperationsTest, NothingLeavesBetweenTicksAndNothingIsBuiltForWhatW
   EXPECT_GT(stats.waiting, 40u);
 }
 
+TEST_F(ClockedOperationsTest, WhatNobodyWantsTakesNoTickAndChangesNothingOnTheLink) {
+  const auto run = [](bool abandons) {
+    World world;
+    world.network_.loop.RunFor(absl::Seconds(30));
+    for (int i = 0; abandons && i < 40; ++i) {
+      world.clock_->Open({.point = NodeId{}, .isolation = {}, .wanted = [] { return false; }},
+                         [](const absl::StatusOr<OpenedOperation>&) { ADD_FAILURE() << "called back"; });
+    }
+    world.Operate(NodeId{}, Purpose::kRead);
+    EXPECT_EQ(world.clock_->stats().waiting, abandons ? 41u : 1u);
+    world.network_.loop.RunFor(absl::Seconds(20));
+    EXPECT_EQ(world.opened_, 1);
+    EXPECT_EQ(world.answered_, 1);
+    EXPECT_EQ(world.clock_->stats().waiting, 0u);
+    return std::pair(world.clock_->stats(), world.seen_.size());
+  };
+  const auto [without, without_cells] = run(false);
+  const auto [with, with_cells] = run(true);
+  EXPECT_EQ(with.real, 1u);
+  EXPECT_EQ(without.real, 1u);
+  EXPECT_NEAR(static_cast<double>(with_cells), static_cast<double>(without_cells), 10 * 11);
+}
+
 TEST_F(ClockedOperationsTest, WhatIsNotRunInTimeIsClosed) {
   network_.loop.RunFor(absl::Seconds(30));
   std::optional<uint64_t> handle;

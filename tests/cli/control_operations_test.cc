@@ -36,14 +36,37 @@ class ScriptedNode : public overlay::RpcClient {
     });
   }
 
-  std::unique_ptr<overlay::RpcSubscription> Subscribe(const overlay::RpcTarget&, std::string_view, std::string,
-                                                      std::function<void(const std::string&)>,
-                                                      std::function<void(absl::Status)>) override {
-    return nullptr;  // nothing here subscribes
+  // The messages of `waits` first; without an answer laid down it goes on waiting.
+  std::unique_ptr<overlay::RpcSubscription> Subscribe(const overlay::RpcTarget& to, std::string_view method, std::string request,
+                                                      std::function<void(const std::string&)> on_message,
+                                                      std::function<void(absl::Status)> on_end) override {
+    struct Handle : overlay::RpcSubscription {
+      explicit Handle(int& count) : open(count) { ++open; }
+      ~Handle() override { --open; }
+      int& open;
+      std::shared_ptr<char> alive = std::make_shared<char>();
+    };
+    addresses.push_back(to.address);
+    methods.emplace_back(method);
+    requests.push_back(std::move(request));
+    auto handle = std::make_unique<Handle>(open_calls);
+    if (answers.empty()) return handle;
+    const absl::StatusOr<std::string> answer = answers.front();
+    answers.pop_front();
+    loop_.Post([this, answer, on_message = std::move(on_message), on_end = std::move(on_end),
+                alive = std::weak_ptr<char>(handle->alive)] {
+      for (const std::string& one : waits) {
+        if (!alive.expired()) on_message(one);
+      }
+      if (answer.ok() && !alive.expired()) on_message(*answer);
+      if (!alive.expired()) on_end(answer.status());
+    });
+    return handle;
   }
 
   std::deque<absl::StatusOr<std::string>> answers;
-  std::vector<std::string> addresses, methods, requests;
+  std::vector<std::string> addresses, methods, requests, waits;
+  int open_calls = 0;  // subscriptions
 
  private:
   base::EventLoop& loop_;
@@ -148,6 +171,33 @@ TEST_F(ControlOperationsTest, AnAnswerThatMakesNoSenseIsRefused) {
     node_.answers = {bytes};
     EXPECT_STATUS(Open(), kInternal);
   }
+}
+
+TEST_F(ControlOperationsTest, ItsTurnIsAwaitedHoweverOftenTheNodeAsksWhetherAnybodyIsThere) {
+  OpenOperationReply waits;
+  waits.set_waits(true);
+  node_.waits = {waits.SerializeAsString(), waits.SerializeAsString()};
+  node_.answers = {GoodReply().SerializeAsString()};
+  EXPECT_OK(Open());
+  EXPECT_EQ(node_.open_calls, 0);
+  node_.answers = {waits.SerializeAsString()};  // and then the end, with nothing else
+  EXPECT_STATUS(Open(), kInternal);
+}
+
+TEST_F(ControlOperationsTest, WhatNobodyWantsIsGivenUpAtTheNode) {
+  bool wanted = true;
+  const auto never = [](const absl::StatusOr<circuits::OpenedOperation>&) { ADD_FAILURE() << "called back"; };
+  for (int i = 0; i < 3; ++i) operations_.Open({.point = point_, .wanted = [&] { return wanted; }}, never);
+  operations_.Open({.point = point_}, never);
+  loop_.RunReady();
+  EXPECT_EQ(node_.open_calls, 4);
+  node_.answers = {GoodReply().SerializeAsString()};
+  EXPECT_OK(Open());
+  EXPECT_EQ(node_.open_calls, 4) << "all wait";
+  wanted = false;
+  node_.answers = {GoodReply().SerializeAsString()};
+  EXPECT_OK(Open());
+  EXPECT_EQ(node_.open_calls, 1) << "the one that is always wanted";
 }
 
 TEST(ControlCalls, ExplainWhatTheCodesMean) {
