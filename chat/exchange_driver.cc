@@ -26,14 +26,17 @@ struct ExchangeDriver::Round : std::enable_shared_from_this<Round> {
   ~Round() { *gone = true; }
 
   void Begin() {
-    if (request.read) BeginReading();
+    if (request.read) BeginReading(request.turn);
     Step();
   }
 
-  void BeginReading() {
-    if (!request.turn) return request.book->BeginRound(loop.WallNow());
-    if (!request.turn->only) return request.book->BeginUpkeep(loop.WallNow());
-    request.book->BeginReading(*request.turn->only, request.turn->brief);
+  void BeginReading(const std::optional<ReadingTurn>& turn) {
+    if (!turn) return request.book->BeginRound(loop.WallNow());
+    if (!turn->only) return request.book->BeginUpkeep(loop.WallNow());
+    request.book->BeginReading(*turn->only, turn->brief);
+  }
+  bool CanJoin() const {
+    return !finished && joins < kJoinsMax && reads == 0 && courier.under_way() > 0 && !request.book->HasReadings();
   }
 
   // Saves what changed; when there is nothing to save, carries on what is due; when there is nothing to carry, ends.
@@ -44,8 +47,10 @@ struct ExchangeDriver::Round : std::enable_shared_from_this<Round> {
     auto change = std::make_shared<ContactBook::Change>(request.book->TakeChange(loop.WallNow()));
     if (!change->empty()) return Save(change);
     if (!courier.fatal().ok() || loop.Now() >= ends) return Close();
-    if (courier.under_way() < kTasksAtOnce) {
+    const bool takes_no_more = joins == kJoinsMax && reads == 0 && !request.book->HasReadings();
+    if (courier.under_way() < kTasksAtOnce && !takes_no_more) {
       auto tasks = request.book->Tasks(loop.WallNow(), kTasksAtOnce - courier.under_way());
+      for (const BookTask& task : tasks) reads += task.put ? 0 : 1;
       if (!tasks.empty()) Perform(courier.Carry(std::move(tasks), loop.Now()));
     }
     if (courier.under_way() == 0) return Finish();
@@ -59,7 +64,7 @@ struct ExchangeDriver::Round : std::enable_shared_from_this<Round> {
   }
   void Finish() {
     if (finished) return;
-    finished = true;
+    finished = *gone = true;
     timer.Stop();
     if (error.ok()) error = courier.fatal();
     done(error.ok() ? absl::StatusOr<ExchangeResult>(result) : error);
@@ -134,6 +139,7 @@ struct ExchangeDriver::Round : std::enable_shared_from_this<Round> {
         request.book->OnPutDone(one.task, one.copies, loop.WallNow());
         result.puts_failed += one.copies == 0 ? 1 : 0;
       } else {
+        --reads;
         request.book->OnReadDone(one.task, one.body, loop.WallNow());
         result.reads_failed += one.body.ok() ? 0 : 1;
       }
@@ -153,6 +159,8 @@ struct ExchangeDriver::Round : std::enable_shared_from_this<Round> {
   ExchangeResult result;
   absl::Status error;
   bool writing = false, finished = false;
+  int reads = 0;  // under way
+  int joins = 0;
   const std::shared_ptr<std::atomic<bool>> gone = std::make_shared<std::atomic<bool>>(false);
 };
 
@@ -167,6 +175,15 @@ bool ExchangeDriver::Nudge() {
     if (const auto round = weak.lock()) round->Step();
   });
   return true;
+}
+
+bool ExchangeDriver::CanJoin() const { return round_ && round_->CanJoin(); }
+
+bool ExchangeDriver::Join(const std::optional<ReadingTurn>& turn) {
+  if (!CanJoin()) return false;
+  ++round_->joins;
+  round_->BeginReading(turn);
+  return Nudge();
 }
 
 bool ExchangeDriver::running() const { return round_ && !round_->finished; }

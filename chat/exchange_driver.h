@@ -22,9 +22,9 @@ namespace chat {
 struct ExchangeRequest {
   ContactBook* book = nullptr;  // both outlive the round, and the loop's workers
   Inbox* inbox = nullptr;
-  bool read = true;        // false: only what is due to be sent, and the bundles it needs
+  bool read = true;                 // false: only what is due to be sent, and the bundles it needs
   std::optional<ReadingTurn> turn;  // reads no more than this; else everything
-  bool mark_shown = true;  // false: whoever asked tells the inbox when a person has seen a message
+  bool mark_shown = true;           // false: whoever asked tells the inbox when a person has seen a message
   absl::Duration deadline = absl::Minutes(2);
 };
 struct ExchangeResult {
@@ -32,6 +32,9 @@ struct ExchangeResult {
   int puts_failed = 0, reads_failed = 0;
   bool ran_out_of_time = false;
 };
+
+// Readings that join a round, at most; then it takes nothing new, and ends: what needs a book at rest has its turn.
+inline constexpr int kJoinsMax = 16;
 
 class ExchangeDriver {
  public:
@@ -48,6 +51,11 @@ class ExchangeDriver {
   // Something was queued: the round that runs, if there is one, takes it along. True if there is.
   bool Nudge();
   bool running() const;
+  // A long file keeps a round going: readings may join it, each when the one before is over. The book gives out as many of its
+  // tasks as of puts, so a file has every other operation while there is something to read.
+  bool CanJoin() const;
+  // False: not now.
+  bool Join(const std::optional<ReadingTurn>& turn);
   // Ends the round without a word, unless it writes to the disk just now; what it had given out is known again after the book was
   // loaded anew. True if no round runs afterwards.
   bool Drop();

@@ -197,10 +197,11 @@ void Correspondence::SaveAll() {
   saved.ok() ? OnChange(change) : AfterRound(saved);
 }
 
-// On a clock: the next turn begins when the last one is over.
+// On a clock: the next turn begins when the last one is over, also while a file is on its way.
 void Correspondence::ReadNext() {
   const absl::Time now = session_.loop().Now();
-  if (session_.exchange().running() || now < puts_due_ || open_.Wanted()) return;
+  const bool joins = session_.exchange().running();
+  if ((joins && !session_.exchange().CanJoin()) || now < puts_due_ || open_.Wanted()) return;
   std::vector<keys::PublicKey> contacts;
   for (const auto& [key, conversation] : open_.book().conversations()) {
     if (conversation.has_session() && conversation.standing() == chat::Standing::kContact) contacts.push_back(key);
@@ -208,14 +209,15 @@ void Correspondence::ReadNext() {
   const auto turn = turns_.Next(contacts, focus_, now);
   if (!turn) return;
   open_.book().SetFocus(focus_);
-  Exchange({.turn = turn});
+  if (!joins) return Exchange({.turn = turn});
+  session_.exchange().Join(turn);
 }
 
 void Correspondence::Converse(bool read) {
   const auto pace = std::max(kPaceOffClock, open_.book().contacts().size() * kPacePerContact);
   if (read) round_due_ = session_.loop().Now() + Pause(pace);
   if (session_.exchange().Nudge()) {
-    read_due_ = read_due_ || read;
+    read_due_ = read_due_ || (read && !session_.exchange().Join(std::nullopt));
     return;
   }
   Exchange({.read = read});
