@@ -95,6 +95,8 @@ struct Timer {
   absl::Time deletion;
   uint8_t life = 0;
 };
+constexpr NoteId kScrubId{};  // a message that never was: its timer is over, so the next sweep scrubs everything
+constexpr uint8_t kShortestLife = 1;
 constexpr uint8_t kLifeMask = 0x3f;  // earlier versions set the other bits, of messages that are gone
 base::Bytes EncodeTimer(const Timer& timer) {
   return base::ByteWriter().Append(timer.id).U64(Seconds(timer.deletion)).U8(timer.life).Take();
@@ -121,7 +123,8 @@ std::vector<Message> SortedByTime(std::vector<Kept> all) {
 
 bool InboxChange::empty() const {
   return messages.empty() && finished.empty() && fragments.empty() && forgotten.empty() && shown.empty() && history.empty() &&
-         fates.empty() && erased.empty() && pieces.empty() && files_erased.empty() && book.empty() && !last_complete_poll;
+         fates.empty() && erased.empty() && pieces.empty() && files_erased.empty() && book.empty() && !last_complete_poll &&
+         !scrub;
 }
 
 Inbox::Inbox(InboxStore& store, const keys::SigningKey& identity, base::Rng& rng)
@@ -240,7 +243,7 @@ absl::Status Inbox::SweepOne(base::ByteView value, absl::Time wall_now, Sweeping
   }
   if (timer.deletion > wall_now) return absl::OkStatus();
   sweeping.timers.push_back(Erase(kTimer, timer.id));
-  sweeping.gone.push_back(timer.id);
+  if (timer.id != kScrubId) sweeping.gone.push_back(timer.id);
   sweeping.writes.push_back(Erase(kUnshown, timer.id));
   const base::Bytes key = KeyOf(kMessage, timer.id);
   const auto sealed = store_.Get(key);
@@ -319,6 +322,7 @@ absl::Status Inbox::Apply(const InboxChange& change) {
   if (change.last_complete_poll) {
     writes.push_back(Put(kPoll, {}, base::ByteWriter().U64(Seconds(*change.last_complete_poll)).bytes()));
   }
+  if (change.scrub) writes.push_back(Put(kTimer, kScrubId, EncodeTimer({kScrubId, FromSeconds(1), kShortestLife})));
   return writes.empty() ? absl::OkStatus() : store_.Apply(writes);
 }
 

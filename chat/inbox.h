@@ -6,12 +6,13 @@
 //   key    type 1 ‖ H(key = K_index, "inbox-name", type, name) 32      K_index = H(key = identity seed, "inbox-index")
 //   value  nonce 24 ‖ XChaCha20-Poly1305 under K = H(key = identity seed, "inbox"), associated data = key
 //   type 's' last poll 8 | 'f' expiry 8 ‖ fragment 1,807 | 'n' note id 16 ‖ expiry 8 | 'u' note id 16: not shown yet
-//        'w' timer of a message that disappears: id 16 ‖ deletion 8, 0: not shown yet ‖ life 1
+//        'w' timer of a message that disappears: id 16 ‖ deletion 8, 0: not shown yet ‖ life 1; with an id of zeros: scrub
 //        'x' a piece of a received file, by sender, id and index 2
 //        'm' note id 16 ‖ received 8 ‖ sent hour 4 ‖ origin 1 ‖ order of arrival 8, if origin has 8 ‖ more 1, if origin has 128 ‖
 //        file, if more has 1: len 1 name ‖ size 4 ‖ pieces 2 ‖ life 1, if more has 2 ‖ reply address 84, if more has 4 ‖ sender
 //        32 ‖ text      times: seconds since 1970; an own message: received = when it was written, sender = to whom 'q' waiting
-//        handshake 1,782 ‖ effort 4, by note id; other types: entries of the contact book (contact_book.h), name len 2 ‖ name ‖ value
+//        handshake 1,782 ‖ effort 4, by note id; other types: entries of the contact book (contact_book.h), name len 2 ‖ name ‖
+//        value
 // Who takes the disk sees how many entries there are and how long, nothing else. Any thread; calls block on the store.
 #pragma once
 
@@ -103,6 +104,7 @@ struct InboxChange {
   std::vector<FileErased> files_erased;
   std::vector<BookEntry> book;
   std::optional<absl::Time> last_complete_poll;
+  bool scrub = false;  // what was erased by the next Sweep is then gone from the store's files, also if this process dies before
 
   bool empty() const;
 };

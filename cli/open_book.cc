@@ -120,6 +120,7 @@ absl::Status OpenBook::EraseHistory(const keys::PublicKey& peer) {
   for (const chat::Message& message : *messages) {
     if (message.from == peer) change.erased.push_back(message.id);
   }
+  change.scrub = true;
   book_->RemoveFiles(peer);
   return Written(inbox_->Apply(change));
 }

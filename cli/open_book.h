@@ -56,7 +56,8 @@ class OpenBook {
 
   // Reads the book anew: handshakes that a poll has kept are opened.
   absl::Status Reload();
-  // All that the conversation with somebody left here, both ways; files that came go with the next Save.
+  // All that the conversation with somebody left here, both ways; files that came go with the next Save, and what was erased
+  // leaves the files of the disk with the Sweep after it.
   absl::Status EraseHistory(const keys::PublicKey& peer);
   // Puts on disk what changed. Messages and notices of the change are not shown: use it where none can come.
   absl::Status Save();

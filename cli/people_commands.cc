@@ -242,7 +242,8 @@ absl::Status RemoveContact(const Invocation& invocation, const Context& context)
               invocation.people.yes, context));
   RETURN_IF_ERROR(open->EraseHistory(contact.key));
   RETURN_IF_ERROR(ExplainBook(open->book().Remove(contact.key), contact.name));
-  return open->Save();
+  RETURN_IF_ERROR(open->Save());
+  return open->Sweep().status();
 }
 
 absl::Status ListRequests(const Invocation& invocation, const Context& context) {

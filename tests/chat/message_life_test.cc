@@ -165,6 +165,55 @@ TEST(ScrubTest, NoFileHoldsWhatDisappearedNotEvenSealed) {
   std::filesystem::remove_all(folder);
 }
 
+// /burn and `contacts rm`: what they erase of any kind, also if the program dies between that and the sweep.
+TEST(ScrubTest, NoFileHoldsWhatWasErasedToBeScrubbed) {
+  std::string pattern = (std::filesystem::temp_directory_path() / "scrub-XXXXXX").string();
+  const std::string folder = mkdtemp(pattern.data());
+  support::SeededRng rng(1);
+  const keys::SigningKey key = keys::SigningKey::Generate(rng);
+  const keys::PublicKey peer = keys::SigningKey::Generate(rng).public_key();
+  std::vector<base::Bytes> before;
+  {
+    ASSERT_OK_AND_ASSIGN(const auto store, RocksDbInboxStore::Open(folder));
+    Inbox inbox(*store, key, rng);
+    InboxChange written;
+    written.history = {Disappearing(1, 0)};
+    written.book = {{'c', {1, 2, 3}, base::Bytes(100, 9)}};
+    written.pieces = {{peer, {4}, 0, base::Bytes(100, 8)}};
+    ASSERT_OK(inbox.Apply(written));
+    for (const char type : {'m', 'c', 'x'}) {
+      ASSERT_OK(store->ForEach(static_cast<uint8_t>(type),
+                               [&](base::ByteView, base::ByteView value) { before.push_back(base::ToBytes(value)); }));
+    }
+    ASSERT_OK(store->Scrub(2, 2));  // where nothing lies: only to have it all in a table, which a new start leaves alone
+    InboxChange erased;
+    erased.erased = {written.history[0].id};
+    erased.scrub = true;
+    ASSERT_OK(inbox.Apply(erased));
+    InboxChange more;
+    more.book = {{'c', {1, 2, 3}, std::nullopt}};
+    more.files_erased = {{peer, {4}, 1}};
+    ASSERT_OK(inbox.Apply(more));
+  }
+  ASSERT_EQ(before.size(), 3u);
+  ASSERT_OK(RocksDbInboxStore::Open(folder));
+  for (const base::Bytes& value : before) ASSERT_TRUE(AnyFileHolds(folder, value)) << "the control: erased is not gone";
+  {
+    ASSERT_OK_AND_ASSIGN(const auto store, RocksDbInboxStore::Open(folder));
+    ASSERT_OK_AND_ASSIGN(const auto gone, Inbox(*store, key, rng).Sweep(kNow));
+    EXPECT_TRUE(gone.empty()) << "of no message";
+  }
+  for (const base::Bytes& value : before) EXPECT_FALSE(AnyFileHolds(folder, value));
+  support::CuttableStore counted;
+  InboxChange scrub;
+  scrub.scrub = true;
+  ASSERT_OK(Inbox(counted, key, rng).Apply(scrub));
+  ASSERT_OK(Inbox(counted, key, rng).Sweep(kNow));
+  ASSERT_OK(Inbox(counted, key, rng).Sweep(kNow));
+  EXPECT_EQ(counted.scrubs, 1) << "once";
+  std::filesystem::remove_all(folder);
+}
+
 class DisappearingTest : public TwoPeopleTest {
  protected:
   void Befriend() {
