@@ -87,6 +87,16 @@ absl::StatusOr<chat::NoteReply> ReplyFor(const keys::PublicKey& recipient, OpenB
   return reply;
 }
 
+// Where nobody can have the note, nobody answers it. After other failures somebody may: it is looked for all the same.
+absl::Status WithdrawReply(const chat::NoteReply& reply, const absl::Status& failure, OpenBook& open) {
+  if (!absl::IsFailedPrecondition(failure) && !absl::IsResourceExhausted(failure) && !absl::IsPermissionDenied(failure)) {
+    return absl::OkStatus();
+  }
+  RETURN_IF_ERROR(open.Resume());
+  open.book().WithdrawReply(reply);
+  return open.Save();
+}
+
 absl::StatusOr<keys::PublicKey> Recipient(const std::string& text) {
   absl::StatusOr<keys::PublicKey> key = keys::ParseAddress(text);
   if (!key.ok()) return ExplainAddress(key.status(), text);
@@ -128,7 +138,9 @@ void SayWhatIsWorkedFor(uint32_t effort, const Context& context) {
   WriteStderr(absl::StrCat("The mailbox asks for work (effort ", effort, "): busy for about ", 1 + effort / 2000, " s.\n"));
 }
 
-absl::StatusOr<chat::SendResult> SendAndWait(TalkSession& session, const chat::SendRequest& request, const Context& context) {
+// `replies`: the book that looks for answers, if there can be any.
+absl::StatusOr<chat::SendResult> SendAndWait(TalkSession& session, const chat::SendRequest& request, OpenBook* replies,
+                                             const Context& context) {
   absl::StatusOr<chat::SendResult> result = absl::InternalError("the send never ended");
   RETURN_IF_ERROR(session.Run([&] {
     session.client().Send(
@@ -139,8 +151,9 @@ absl::StatusOr<chat::SendResult> SendAndWait(TalkSession& session, const chat::S
         },
         [&](uint32_t effort) { SayWhatIsWorkedFor(effort, context); });
   }));
-  if (!result.ok()) return ExplainTalk(result.status());
-  return result;
+  if (result.ok()) return result;
+  if (replies != nullptr) WithdrawReply(*request.reply, result.status(), *replies).IgnoreError();  // it is given up in two weeks
+  return ExplainTalk(result.status());
 }
 
 absl::StatusOr<PollPlan> PlanOf(const TalkFlags& flags, const Context& context) {
@@ -194,7 +207,7 @@ absl::Status SendNote(const Invocation& invocation, const Context& context) {
   if (flags.reply) {  // behind what fails where nothing can be sent at all: an invite is taken for two weeks
     ASSIGN_OR_RETURN(request.reply, ReplyFor(request.recipient, *open, context));
   }
-  ASSIGN_OR_RETURN(const chat::SendResult result, SendAndWait(*session, request, context));
+  ASSIGN_OR_RETURN(const chat::SendResult result, SendAndWait(*session, request, flags.reply ? open.get() : nullptr, context));
   const absl::Time end = absl::Now();
   SayWhatNowShows("Sent", *session, context);
   if (context.flags.json) return WriteStdout(SentJson(result, end - start));

@@ -55,6 +55,21 @@ TEST_F(ReplyTest, BothTalkAndTheAnswererNeverLearnsWhoItIs) {
   EXPECT_EQ(alice_.book().invite_count(), 0u) << "used up";
 }
 
+TEST_F(ReplyTest, WhatDidNotLeaveIsWithdrawnAndTakesNoPlaceAfterARestart) {
+  const auto reply = alice_.book().CreateReply(bob_.address(), now_);
+  const auto other = alice_.book().CreateReply(bob_.address(), now_);
+  ASSERT_OK(alice_.Run(now_));
+  alice_.book().WithdrawReply(*reply);
+  alice_.book().WithdrawReply(*reply);
+  ASSERT_OK(alice_.Run(now_));
+  alice_.Restart(now_);
+  EXPECT_EQ(alice_.book().invite_count(), 1u);
+  ASSERT_OK(bob_.book().TakeUp(*DecodeReply(*other), "#note", now_));
+  ASSERT_OK(bob_.Send(DecodeReply(*other)->owner, "the other one", now_));
+  Run(2);
+  EXPECT_EQ(alice_.shown.size(), 1u);
+}
+
 TEST_F(ReplyTest, ItStandsBesideTheConversationOfTheSameTwo) {
   Run(1);
   ASSERT_OK(alice_.book().Add("bob", bob_.address()));
