@@ -7,9 +7,11 @@ usage: traffic.py BUILD_FOLDER [--runs N] [--profile NAME] [--seed N] [--quick]
 traffic_main.cc makes the runs, half of them talking, under virtual time over the real cores. Each is cut into windows of 15
 ticks; a window is a vector of numbers: cells per second, gaps between cells, bursts, and how long cells that leave are followed
 by ones that come. Logistic regression and k nearest neighbours, both written here, are trained on four fifths of the runs and
-asked about the windows of the others. The area under the curve of each is 0.5 at chance, with a standard error that is given.
-Writes build/reports/traffic.json. Exits 1 if clients on the clock are told apart, or if those without it are not: then the
-classifier proves nothing. --quick: fewer runs, no report.
+asked about the windows of the others, and, by the mean of its windows' scores, about each whole run. The area under the curve is
+0.5 at chance, with a standard error that is given. The goal is 0.52. Windows are many, so their area is held to it as it stands;
+whole runs are few (200: a standard error of 0.041), so theirs may lie two standard errors above it: beyond that, what windows
+hide adds up. Writes build/reports/traffic.json. Exits 1 if clients on the clock are told apart by either, or if those without it
+are not: then the classifier proves nothing. --quick: fewer runs, no report.
 """
 import argparse
 import json
@@ -21,6 +23,7 @@ import subprocess
 import sys
 
 GOAL, CONTRAST = 0.52, 0.7
+SURE = 2  # standard errors above the goal that whole runs may lie by chance
 TICK_MS = {"low": 60000, "normal": 10000, "fast": 500, "off": 500}
 TICKS_PER_RUN, TICKS_PER_WINDOW = 300, 15
 FOLDS = 5
@@ -188,6 +191,7 @@ def main():
     free = judge(make_runs(options.build, "off", options.contrast_runs, options.seed), "off")
     report = {"runs": options.runs, "contrast_runs": options.contrast_runs, "profile": options.profile, "seed": options.seed}
     report.update({name: round(value, 4) for name, value in clocked.items()})
+    report["auc_runs_limit"] = round(GOAL + SURE * clocked["error_runs"], 4)
     report.update({name + "_without_clock": round(value, 4) for name, value in free.items()})
     for name, value in report.items():
         print(f"{name:30} {value}")
@@ -200,6 +204,8 @@ def main():
     missed = []
     if report["auc"] > goal:
         missed.append(f"auc: at most {goal:.2f}")
+    if report["auc_runs"] > report["auc_runs_limit"]:
+        missed.append(f"auc_runs: at most {GOAL} and {SURE} standard errors, {report['auc_runs_limit']}")
     if report["auc_without_clock"] < CONTRAST:
         missed.append(f"auc_without_clock: at least {CONTRAST}, else the classifier proves nothing")
     for one in missed:
