@@ -22,7 +22,7 @@ CircuitsDriver::CircuitsDriver(CircuitsOptions options, base::EventLoop& loop, o
       rng_(rng),
       view_(options_.network),
       book_(directory),
-      pool_(rng),
+      pool_(rng, options_.network.distinct_prefixes),
       guards_(rng),
       relay_(RelayOptions(), table_, rng),
       own_(options_.network, loop, links, table_, rng),

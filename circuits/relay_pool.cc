@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <map>
 
 #include "base/byte_reader.h"
 #include "base/byte_writer.h"
+#include "overlay/address_prefix.h"
 
 namespace circuits {
 namespace {
@@ -74,11 +76,20 @@ bool RelayPool::OnFound(uint64_t id, double arc, double mean_gap, const Descript
     Renew(descriptor);
     for (Relay& relay : relays_) relay.provisional &= provisional || !IsOf(relay, descriptor.node_key);
   } else {
+    if (!PrefixHasRoom(descriptor.address)) return false;
     if (relays_.size() >= kPoolSize) relays_.erase(relays_.begin());  // the oldest
     relays_.push_back({descriptor, wall_now, provisional});
   }
   if (IsSettled()) std::erase_if(relays_, [](const Relay& relay) { return relay.provisional; });
   return true;
+}
+
+bool RelayPool::PrefixHasRoom(const std::string& address) const {
+  if (!distinct_prefixes_) return true;
+  std::map<std::string, size_t> held;
+  for (const Relay& relay : relays_) ++held[overlay::PrefixOf(relay.descriptor.address)];
+  const auto own = held.find(overlay::PrefixOf(address));
+  return held.size() < kPrefixesMin || own == held.end() || own->second < std::max(relays_.size(), kPoolUsable) / kPrefixPart;
 }
 
 bool RelayPool::OnFailed(uint64_t id, absl::Time now) {

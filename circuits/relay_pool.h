@@ -8,10 +8,13 @@
 // who makes tries fail gains nothing but that this point is dropped. Draws begin at Poisson times, whatever else happens.
 // A relay found over a provisional guard (guard_set.h) is provisional: if that guard was hostile, who keeps this relay is known. Those
 // serve until kPoolUsable others are there, and go then.
+// Where paths have distinct prefixes, no prefix has more than a quarter of the pool, once it knows kPrefixesMin: whoever has much of one
+// prefix would else fill the pool, and leave a path as few others to choose from. What is refused so costs a find and nothing else.
 // Nobody is told what stands here: it is kept sealed (Encode), never shown, never sent; no relay here is taken as a ring neighbour.
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -26,6 +29,8 @@ inline constexpr size_t kPoolUsable = 16;  // from here on circuits come out of 
 // Keeps 14 of 100 finds; the heaviest relay has 1.07 times its fair share. With one half it would be 39 and 1.27, but whoever may choose
 // among 16 places for each of a fifth of the ids would be 28 % of the relays, by standing right before others; here it is 23 %.
 inline constexpr double kAcceptShare = 0.15;
+inline constexpr size_t kPrefixesMin = 8;  // a fair prefix of so many has an eighth: of 64 relays 8, of which 16 are three deviations off
+inline constexpr size_t kPrefixPart = 4;   // of the pool, or of kPoolUsable while it is smaller
 inline constexpr int kDrawTries = 3;
 inline constexpr size_t kDrawsMax = 4;  // under way or waiting for another try
 inline constexpr absl::Duration kDrawFirst = absl::Seconds(5);    // mean time between draws until kPoolUsable are not provisional,
@@ -48,12 +53,13 @@ class RelayPool {
     bool provisional = false;
   };
 
-  explicit RelayPool(base::Rng& rng) : rng_(rng) {}
+  // `distinct_prefixes`: as in the network (overlay/network.h).
+  explicit RelayPool(base::Rng& rng, bool distinct_prefixes = false) : rng_(rng), distinct_prefixes_(distinct_prefixes) {}
 
   // Draws that are due, new ones and those to be tried again. Each ends in one of the three below.
   std::vector<Draw> OnTick(absl::Time now);
   absl::Time NextTick() const;
-  // Its successor was found and has this descriptor. True if it is in the pool now.
+  // Its successor was found and has this descriptor. True if it is in the pool now; the coin or its prefix may be against it.
   bool OnFound(uint64_t id, double arc, double mean_gap, const overlay::Descriptor& descriptor, bool provisional, absl::Time wall_now);
   // It could not be resolved over that circuit. False if that was the last try.
   bool OnFailed(uint64_t id, absl::Time now);
@@ -85,10 +91,12 @@ class RelayPool {
   };
   Committed* Find(uint64_t id);
   bool IsSettled() const;  // kPoolUsable are not provisional
+  bool PrefixHasRoom(const std::string& address) const;
   void End(uint64_t id);
   absl::Duration Pause();  // exponential, with the mean of the present state
 
   base::Rng& rng_;
+  const bool distinct_prefixes_;
   std::vector<Relay> relays_;
   std::vector<Committed> draws_;
   uint64_t last_draw_ = 0;

@@ -236,6 +236,32 @@ TEST(RelayPool, ProvisionalRelaysServeUntilEnoughOthersAreThere) {
   EXPECT_TRUE(pool.Contains(found_again.node_key));
 }
 
+// Half of the finds are of one prefix, the rest of `others`: its share of a full pool.
+size_t LargestPrefixOf64(bool distinct_prefixes, uint64_t others) {
+  support::SeededRng rng(10);
+  RelayPool pool(rng, distinct_prefixes);
+  absl::Time now = kNow;
+  while (pool.relays().size() < kPoolSize) {
+    for (const RelayPool::Draw& draw : pool.OnTick(now)) {
+      const uint64_t prefix = rng.Below(2) == 0 ? 0 : 1 + rng.Below(others);
+      const std::string address = absl::StrCat("127.", prefix, ".0.1:7");
+      pool.OnFound(draw.id, 0, 1,
+                   overlay::SignDescriptor({}, keys::SigningKey::Generate(rng), {}, overlay::Role::kStoring, address, {}, kNow), false, kNow);
+    }
+    now = pool.NextTick();
+  }
+  return static_cast<size_t>(std::count_if(pool.relays().begin(), pool.relays().end(), [](const RelayPool::Relay& relay) {
+    return relay.descriptor.address == "127.0.0.1:7";
+  }));
+}
+
+TEST(RelayPool, OnePrefixFillsNoMoreThanAQuarterWhereThereAreEight) {
+  EXPECT_LE(LargestPrefixOf64(true, 40), kPoolSize / kPrefixPart);
+  EXPECT_GE(LargestPrefixOf64(true, 40), kPoolSize / kPrefixPart - 2) << "it is not shut out either";
+  EXPECT_GE(LargestPrefixOf64(true, kPrefixesMin - 2), 24u) << "too few prefixes: the pool could not be filled";
+  EXPECT_GE(LargestPrefixOf64(false, 40), 24u);
+}
+
 TEST(RelayPool, FillsToItsSizeAtPoissonTimesAndTurnsOverInADay) {
   support::SeededRng rng(6);
   RelayPool pool(rng);

@@ -42,7 +42,7 @@ LookupTotals& LookupTotals::operator+=(const LookupTotals& other) {
 }
 
 AnonymityClient::AnonymityClient(AnonymityWorld& world, uint64_t seed)
-    : world_(world), rng_(seed), now_(absl::FromUnixSeconds(1'795'000'000)), pool_(rng_), guards_(rng_) {
+    : world_(world), rng_(seed), now_(absl::FromUnixSeconds(1'795'000'000)), pool_(rng_, /*distinct_prefixes=*/true), guards_(rng_) {
   const auto& members = world_.ring().peers;
   do {
     self_ = members[rng_.Below(members.size())];
