@@ -18,8 +18,9 @@ using overlay::Peer;
 constexpr absl::Duration kRetryFirst = absl::Milliseconds(100), kRetryMax = absl::Seconds(2);
 constexpr absl::Duration kBusyRetry = absl::Milliseconds(50);  // while enough circuits are being built
 constexpr absl::Duration kMaintainEvery = absl::Seconds(1);
-constexpr int kUnknownPointTries = 16;
+constexpr int kUntoldPointTries = 16;
 constexpr absl::Duration kCompanyMax = absl::Seconds(2);  // for dummies that take longer than what they hide
+constexpr absl::Duration kCompanyLook = absl::Milliseconds(10);
 constexpr char kLookupIsolation[] = "lookup";            // no operation has it: theirs carry a byte in front
 
 bool Contains(const std::vector<PublicKey>& node_keys, const PublicKey& node_key) {
@@ -52,6 +53,7 @@ struct CircuitOperations::Operation {
   base::EventLoop::TimerId timer = 0;
   int attempts = 0, lookups = 0;
   bool only_learns = false;  // who is responsible, and how one of them is reached
+  absl::Duration ahead;      // how long that has to be known for
   NodeKeys tried;
   std::vector<PublicKey> responsible;
   std::optional<PublicKey> lookup_last;  // last hop of the lookup circuit: another one for the operation
@@ -138,15 +140,14 @@ void CircuitOperations::Plan(const OperationRef& operation) {
   operation->responsible.clear();
   for (const Peer& peer : *responsible) operation->responsible.push_back(peer.node_key);
   if (operation->only_learns) {
-    const auto reachable = [&](const PublicKey& key) { return options_.own_key != key && DescriptorOf(key).has_value(); };
-    const bool any = std::any_of(operation->responsible.begin(), operation->responsible.end(), reachable);
-    return any ? Finish(operation, OpenedOperation{}) : Lookup(operation);
+    return IsTold(operation->point, loop_.Now()) ? Finish(operation, OpenedOperation{}) : Lookup(operation);
   }
   const absl::StatusOr<std::vector<PublicKey>> candidates = Candidates(operation);
   if (!candidates.ok()) return Finish(operation, candidates.status());
   const auto fits = [&](uint64_t id) {
     const OriginCircuit* circuit = own_.Find(id);
-    return circuit != nullptr && circuit->MayExtend() && !NotOn(*circuit, *candidates).empty();
+    return circuit != nullptr && circuit->MayExtend() && RelaysOf(*circuit).back() != operation->lookup_last &&
+           !NotOn(*circuit, *candidates).empty();
   };
   if (const std::optional<uint64_t> circuit = pool_.Take(operation->isolation, fits, loop_.Now())) {
     const std::vector<PublicKey> free = NotOn(*own_.Find(*circuit), *candidates);
@@ -156,7 +157,7 @@ void CircuitOperations::Plan(const OperationRef& operation) {
 }
 
 absl::StatusOr<std::vector<PublicKey>> CircuitOperations::Candidates(const OperationRef& operation) {
-  std::vector<PublicKey> others, eligible, fresh, good;
+  std::vector<PublicKey> others, eligible, fresh, good, reachable;
   const NodeKeys blamed = book_.Blamed(loop_.Now());
   for (const PublicKey& node_key : operation->responsible) {
     if (options_.own_key == node_key) continue;
@@ -172,7 +173,9 @@ absl::StatusOr<std::vector<PublicKey>> CircuitOperations::Candidates(const Opera
   if (fresh.empty()) operation->tried.clear();
   const std::vector<PublicKey>& left = fresh.empty() ? eligible : fresh;
   keep_if(left, good, [&](const PublicKey& k) { return !blamed.contains(k); });
-  return good.empty() ? left : good;
+  if (good.empty()) return left;
+  keep_if(good, reachable, [&](const PublicKey& k) { return book_.Find(k, loop_.Now(), loop_.WallNow()).has_value(); });
+  return reachable.empty() ? good : reachable;
 }
 
 void CircuitOperations::BuildFor(const OperationRef& operation, const PublicKey& target) {
@@ -340,17 +343,24 @@ void CircuitOperations::LookupAmongDummies(const OperationRef& operation) {
   operation->company = company;
   std::vector<OperationRef> all = {operation};
   for (int i = 0; i < kDummiesPerLookup && open_operations_ < kOpenOperationsMax / 2; ++i) {
-    all.push_back(BeginDummy(UnknownPoint().value_or(overlay::NodeId::Random(rng_)), company));
+    all.push_back(BeginDummy(UntoldPoint(loop_.Now()).value_or(overlay::NodeId::Random(rng_)), company));
   }
   base::Shuffle(all, rng_);
   for (const OperationRef& one : all) loop_.Post(Guarded([this, one] { LookupOnce(one); }));
 }
 
+bool CircuitOperations::IsTold(const overlay::NodeId& point, absl::Time at) const {
+  const std::optional<std::vector<Peer>> holders = view_.Responsible(point, at);
+  return holders.has_value() && std::any_of(holders->begin(), holders->end(), [&](const Peer& peer) {
+           return options_.own_key != peer.node_key && DescriptorOf(peer.node_key).has_value();
+         });
+}
+
 // As the point of a real lookup is. Nothing if hardly any is left.
-std::optional<overlay::NodeId> CircuitOperations::UnknownPoint() {
-  for (int tries = 0; tries < kUnknownPointTries; ++tries) {
+std::optional<overlay::NodeId> CircuitOperations::UntoldPoint(absl::Time at) {
+  for (int tries = 0; tries < kUntoldPointTries; ++tries) {
     const overlay::NodeId point = overlay::NodeId::Random(rng_);
-    if (!view_.Responsible(point, loop_.Now()).has_value()) return point;
+    if (!IsTold(point, at)) return point;
   }
   return std::nullopt;
 }
@@ -362,15 +372,24 @@ CircuitOperations::OperationRef CircuitOperations::BeginDummy(const overlay::Nod
   return dummy;
 }
 
+std::optional<bool> CircuitOperations::IsHeldRing(absl::Time now) const {
+  if (view_.Covering(now) != nullptr) return false;
+  const std::optional<double> gap = view_.density().MeanGap(now);
+  if (!gap.has_value()) return std::nullopt;
+  return *gap * static_cast<double>(kHeldRingMax) >= 1;
+}
+
 // At times of its own, whatever the user does meanwhile: else its pauses would show when he works.
 void CircuitOperations::HoldRing() {
   const absl::Time now = loop_.Now();
   if (!options_.hides_lookups || now < next_held_) return;
   next_held_ = now - kHoldEvery * std::log(1 - rng_.Unit());
-  const std::optional<double> gap = view_.density().MeanGap(now);
-  const bool small = gap.has_value() && *gap * static_cast<double>(kHeldRingMax) >= 1;
-  if (!small || view_.Covering(now) != nullptr) return;
-  if (const std::optional<overlay::NodeId> point = UnknownPoint()) LookupOnce(BeginDummy(*point, std::make_shared<char>()));
+  if (!IsHeldRing(now).value_or(true)) return;
+  const std::optional<overlay::NodeId> point = UntoldPoint(now + kHoldAhead);
+  if (!point.has_value()) return;
+  const OperationRef dummy = BeginDummy(*point, std::make_shared<char>());
+  dummy->ahead = kHoldAhead;
+  LookupOnce(dummy);
 }
 
 void CircuitOperations::LookupOnce(const OperationRef& operation) {
@@ -388,10 +407,14 @@ void CircuitOperations::LookupOnce(const OperationRef& operation) {
 void CircuitOperations::LookupOn(const OperationRef& operation, uint64_t circuit) {
   const std::vector<PublicKey> relays = RelaysOf(*own_.Find(circuit));
   operation->lookup_last = relays.back();
-  TableLookup::Options options{operation->point, NodeKeys(relays.begin(), relays.end()), book_.Blamed(loop_.Now())};
+  TableLookup::Options options{.point = operation->point,
+                               .never = NodeKeys(relays.begin(), relays.end()),
+                               .shun = book_.Blamed(loop_.Now()),
+                               .from_view = IsHeldRing(loop_.Now()).value_or(false),
+                               .ahead = operation->ahead};
   if (options_.own_key.has_value()) options.never.insert(*options_.own_key);
   const LookupRef task(new LookupTask{operation, circuit, TableLookup(std::move(options), view_, book_)});
-  DoLookup(task, task->core.Begin());
+  DoLookup(task, task->core.Begin(loop_.Now(), loop_.WallNow()));
 }
 
 void CircuitOperations::DoLookup(const LookupRef& task, LookupStep step) {
@@ -442,7 +465,7 @@ void CircuitOperations::OnLookupResult(const LookupRef& task, const CircuitStep&
 
 void CircuitOperations::AwaitCompany(const OperationRef& operation) {
   if (operation->company.expired() || loop_.Now() >= operation->company_until) return Plan(operation);
-  loop_.At(loop_.Now() + kBusyRetry, Guarded([this, operation] { AwaitCompany(operation); }));
+  loop_.At(loop_.Now() + kCompanyLook, Guarded([this, operation] { AwaitCompany(operation); }));
 }
 
 // Back to its isolation key, or away if it cannot be extended any more.
@@ -470,12 +493,17 @@ void CircuitOperations::OnTimer() {
   timer_.Reset(options_.ready_circuits == 0 ? now + kMaintainEvery : std::min(now + kMaintainEvery, next_build_));
 }
 
+size_t CircuitOperations::ReadyWanted() const {
+  const bool looks_up = options_.hides_lookups && view_.Covering(loop_.Now()) == nullptr;
+  return options_.ready_circuits + (looks_up ? kDummiesPerLookup + 1 : 0);
+}
+
 // The next one is built after a pause that is drawn, not at once: that blurs when a circuit was taken off the clock, by some
 // seconds, and no more than that. On the clock one is taken at every tick, whatever there is to do.
 void CircuitOperations::TopUp() {
   if (options_.ready_circuits == 0 || loop_.Now() < next_build_) return;
   next_build_ = loop_.Now() - options_.build_mean * std::log(1 - rng_.Unit());
-  if (pool_.ready() + building_ready_ >= options_.ready_circuits) return;
+  if (pool_.ready() + building_ready_ >= ReadyWanted()) return;
   ++building_ready_;
   start_.Refresh(Guarded([this](absl::Status status) {
     if (!status.ok() || OthersKnown() < kOthersMin) {

@@ -7,8 +7,10 @@
 // Where the ring view cannot tell who is responsible, or a descriptor is missing, a lookup circuit is used first.
 // A node's lookup is hidden among kDummiesPerLookup of random points, which are the same code, begin with it in random order and
 // are waited for: a guard sees as many lookups of one shape, a last relay or a member that is asked one of them.
-// In rings of up to kHeldRingMax it looks up, at Poisson times, points that the view does not tell: in rings of a few hundred there
-// are soon none, and operations need no lookup.
+// In rings of up to kHeldRingMax, and while it does not know how large the ring is, it looks up, at Poisson times, points that the
+// view does not tell, or will not tell kHoldAhead from now: in rings of a few hundred there are soon none, and operations need no
+// lookup. Where no table covers the ring, a node that keeps circuits ready keeps one more for each lookup of such a four, so that
+// these begin at once and leave the operation one to go on with.
 #pragma once
 
 #include "base/event_loop.h"
@@ -26,6 +28,7 @@ inline constexpr size_t kOpenOperationsMax = 256;
 inline constexpr int kDummiesPerLookup = 3;  // fewer while half of kOpenOperationsMax are open
 inline constexpr size_t kHeldRingMax = 1024;
 inline constexpr absl::Duration kHoldEvery = absl::Seconds(20);  // mean; some 40 KB each
+inline constexpr absl::Duration kHoldAhead = absl::Minutes(1);   // three of these: there is more than one to look up at a time
 inline constexpr int kLookupsMax = 4;  // of one operation: 24 steps, for rings of any size
 
 class CircuitOperations : public Operations, public ReadyOperations {
@@ -33,7 +36,7 @@ class CircuitOperations : public Operations, public ReadyOperations {
   struct Options {
     overlay::Network network;
     std::optional<keys::PublicKey> own_key;
-    size_t ready_circuits = 0;        // clean ones kept built ahead
+    size_t ready_circuits = 0;        // clean ones kept built ahead for operations
     absl::Duration build_mean = absl::Seconds(2);  // between two ticks at which one may be built
     bool hides_lookups = false;  // among dummies; of a node: a client of one operation is known by that anyway
   };
@@ -86,7 +89,11 @@ class CircuitOperations : public Operations, public ReadyOperations {
   void LookupAmongDummies(const OperationRef& operation);
   void LookupOnce(const OperationRef& operation);
   void AwaitCompany(const OperationRef& operation);
-  std::optional<overlay::NodeId> UnknownPoint();
+  // Whether the view tells at that time who holds the point, and one of them can be reached.
+  bool IsTold(const overlay::NodeId& point, absl::Time at) const;
+  std::optional<overlay::NodeId> UntoldPoint(absl::Time at);
+  // Small enough for its tables to be held, and too large for one to cover it. Nothing: nobody knows yet, tables have to be gathered.
+  std::optional<bool> IsHeldRing(absl::Time now) const;
   void HoldRing();
   void LookupOn(const OperationRef& operation, uint64_t circuit);
   void DoLookup(const LookupRef& task, LookupStep step);
@@ -94,6 +101,7 @@ class CircuitOperations : public Operations, public ReadyOperations {
 
   void Release(uint64_t circuit);
   void OnTimer();
+  size_t ReadyWanted() const;
   void TopUp();
   absl::Time EndOfLife();  // of a circuit that was built now
   template <class F>

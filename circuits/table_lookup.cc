@@ -15,6 +15,15 @@ LookupFailed Failed(const char* why) { return {absl::UnavailableError(why)}; }
 
 }  // namespace
 
+LookupStep TableLookup::Begin(absl::Time now, absl::Time wall_now) {
+  if (options_.from_view) {
+    responsible_ = view_.Responsible(options_.point, now + options_.ahead);
+    const std::optional<Peer> next = Closest(now, wall_now);
+    if (next.has_value()) return ExtendStep{*book_.FindAny(next->node_key, wall_now), kRelayHops};
+  }
+  return TableStep{kRelayHops - 1, 0};
+}
+
 LookupStep TableLookup::OnHop() {
   hop_ = kRelayHops;
   return TableStep{hop_, 0};
@@ -29,7 +38,7 @@ LookupStep TableLookup::OnTable(const RoutingTable& table, absl::Time now, absl:
 LookupStep TableLookup::OnDescriptors(absl::Time now, absl::Time wall_now) { return Step(now, wall_now); }
 
 LookupStep TableLookup::Step(absl::Time now, absl::Time wall_now) {
-  responsible_ = view_.Responsible(options_.point, now);
+  responsible_ = view_.Responsible(options_.point, now + options_.ahead);
   if (!responsible_.has_value()) return GoOn(now, wall_now);
   const std::vector<keys::PublicKey> missing = Missing(now, wall_now);
   if (missing.empty()) return LookupFound{*responsible_};
@@ -71,7 +80,7 @@ LookupStep TableLookup::GoOn(absl::Time now, absl::Time wall_now) {
 bool TableLookup::MayAsk(const Peer& peer, bool named_here, absl::Time now, absl::Time wall_now) const {
   if (options_.never.contains(peer.node_key) || options_.shun.contains(peer.node_key)) return false;
   // A table that is known did not tell who is responsible; where that is known, its owner may yet know their descriptors.
-  if (!responsible_.has_value() && view_.Find(peer.point, now) != nullptr) return false;
+  if (!responsible_.has_value() && view_.Find(peer.point, now + options_.ahead) != nullptr) return false;
   return (named_here && !asked_.contains(peer.node_key)) || book_.FindAny(peer.node_key, wall_now).has_value();
 }
 
@@ -83,7 +92,9 @@ std::optional<Peer> TableLookup::Closest(absl::Time now, absl::Time wall_now) co
       return;
     best = peer;
   };
-  for (const Peer& peer : table_->Members()) consider(peer, /*named_here=*/true);
+  if (table_.has_value()) {
+    for (const Peer& peer : table_->Members()) consider(peer, /*named_here=*/true);
+  }
   for (const Peer& peer : view_.Members(now)) consider(peer, /*named_here=*/false);
   return best;
 }

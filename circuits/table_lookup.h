@@ -3,6 +3,8 @@
 //
 // Iterative, over whole tables: each step extends a lookup circuit to the known member that comes closest before the point and
 // fetches its table; the point itself is never sent. The circuit is not the one that the operation will use.
+// The first table is that of the circuit's last relay, for at whose own table a node begins would tell whose lookup it is. Only where
+// a node holds most of the ring (circuit_operations_driver.h) it begins at the nearest member that it knows, a round trip sooner.
 // What was learnt stays in the ring view, so that a second lookup, on another circuit, goes on where the first one stopped.
 #pragma once
 
@@ -26,12 +28,14 @@ class TableLookup {
     overlay::NodeId point;
     NodeKeys never;  // own node and the circuit's relays: no fourth hop can be one of them
     NodeKeys shun;   // failed lately
+    bool from_view = false;
+    absl::Duration ahead = absl::ZeroDuration();  // what the view will have forgotten by then counts as not known
   };
 
   TableLookup(Options options, const RingView& view, const PeerBook& book)
       : options_(std::move(options)), view_(view), book_(book) {}
 
-  LookupStep Begin() const { return TableStep{kRelayHops - 1, 0}; }
+  LookupStep Begin(absl::Time now, absl::Time wall_now);
   // The fourth hop has been reached.
   LookupStep OnHop();
   // A verified table, already in the view; `hop` is whose.
@@ -44,7 +48,7 @@ class TableLookup {
   std::vector<keys::PublicKey> Missing(absl::Time now, absl::Time wall_now) const;
   bool TableNames(const std::vector<keys::PublicKey>& node_keys) const;
   LookupStep GoOn(absl::Time now, absl::Time wall_now);
-  // The member closest before the point that can be asked: named by the table at hand, or with a descriptor that is held.
+  // The member closest before the point that can be asked: named by the table at hand, if any, or with a descriptor that is held.
   std::optional<overlay::Peer> Closest(absl::Time now, absl::Time wall_now) const;
   bool MayAsk(const overlay::Peer& peer, bool named_here, absl::Time now, absl::Time wall_now) const;
 

@@ -4,6 +4,7 @@
 #include "circuits/circuit_pool.h"
 #include "circuits/circuit_table.h"
 #include "circuits/ring_view.h"
+#include "circuits/table_lookup.h"
 #include "circuits/table_walk.h"
 #include "circuits/token_bucket.h"
 #include "tests/support/seeded_rng.h"
@@ -350,6 +351,49 @@ TEST(TokenBucket, GivesItsBurstAndThenItsRate) {
   EXPECT_TRUE(bucket.Take(kNow + absl::Milliseconds(600)));
   for (int i = 0; i < 5; ++i) EXPECT_TRUE(bucket.Take(kNow + absl::Hours(1)));
   EXPECT_FALSE(bucket.Take(kNow + absl::Hours(1)));
+}
+
+TEST(TableLookup, BeginsAtTheLastRelayOrAtTheNearestMemberThatIsKnown) {
+  Ring ring(100, 60);
+  const NodeId point = ring.peers[36].point;
+  for (const size_t nearest : {26, 25}) {  // the last successor, or the one before; fingers at 42 and 74 stand behind the point
+    RingView view(ring.network);
+    view.Add(ring.tables[10], kNow);
+    const NodeKeys never = nearest == 26 ? NodeKeys{} : NodeKeys{ring.peers[26].node_key};
+    TableLookup far({.point = point, .never = never, .shun = {}}, view, ring.book);
+    const LookupStep first = far.Begin(kNow, kNow);
+    ASSERT_TRUE(std::holds_alternative<TableStep>(first));
+    EXPECT_EQ(std::get<TableStep>(first).hop, kRelayHops - 1);
+    TableLookup near({.point = point, .never = never, .shun = {}, .from_view = true}, view, ring.book);
+    const LookupStep step = near.Begin(kNow, kNow);
+    ASSERT_TRUE(std::holds_alternative<ExtendStep>(step));
+    EXPECT_EQ(std::get<ExtendStep>(step).target.node_key, ring.peers[nearest].node_key);
+    EXPECT_EQ(std::get<ExtendStep>(step).hops_before, kRelayHops);
+    EXPECT_EQ(std::get<TableStep>(near.OnHop()).hop, kRelayHops);
+    view.Add(ring.tables[nearest], kNow);
+    EXPECT_TRUE(std::holds_alternative<LookupFound>(near.OnTable(ring.tables[nearest], kNow, kNow)));
+  }
+  RingView empty(ring.network);
+  TableLookup blind({.point = point, .never = {}, .shun = {}, .from_view = true}, empty, ring.book);
+  EXPECT_TRUE(std::holds_alternative<TableStep>(blind.Begin(kNow, kNow))) << "nobody is known";
+}
+
+// A table that says who holds the point, but not for long enough any more, is fetched anew; until then nothing is found.
+TEST(TableLookup, AheadOfItsTimeATableThatIsAboutToBeForgottenIsAskedForAgain) {
+  Ring ring(100, 61);
+  RingView view(ring.network);
+  const absl::Duration ahead = absl::Minutes(1);
+  const absl::Time later = kNow + kTableHeld - ahead / 2;
+  view.Add(ring.tables[10], kNow);
+  const NodeId point = ring.peers[11].point.PlusOne();
+  ASSERT_TRUE(view.Responsible(point, later).has_value());
+  TableLookup lookup({.point = point, .never = {}, .shun = {}, .from_view = true, .ahead = ahead}, view, ring.book);
+  const LookupStep step = lookup.Begin(later, later);
+  ASSERT_TRUE(std::holds_alternative<ExtendStep>(step));
+  EXPECT_EQ(std::get<ExtendStep>(step).target.node_key, ring.peers[11].node_key);
+  lookup.OnHop();
+  view.Add(ring.tables[11], later);
+  EXPECT_TRUE(std::holds_alternative<LookupFound>(lookup.OnTable(ring.tables[11], later, later)));
 }
 
 }  // namespace

@@ -175,6 +175,30 @@ TEST(PoolFiller, ALookupIsOneOfFourThatLookAlike) {
   for (const double of_rank : extends) EXPECT_NEAR(of_rank / extends[0], 1, 0.4);
 }
 
+// 50 ms a link: with a lookup, whose circuits or the operation's had to be built, it would be more than three seconds.
+TEST(PoolFiller, AWarmNodeOfASmallRingWaitsForNoLookup) {
+  FakeNetwork net(38);
+  const size_t user = net.AddNode(overlay::Role::kStoring, /*ready_circuits=*/2, /*keeps_relays=*/true);
+  net.AddNodes(99);
+  ASSERT_TRUE(RunUntilPooled(net, user, kPoolUsable, absl::Minutes(60)));
+  net.link_delay = absl::Milliseconds(50);
+  net.DescribeAnew();
+  net.loop.RunFor(absl::Minutes(6));
+  EXPECT_GE(net.stats(user).ready, 2u + kDummiesPerLookup) << "and one for each lookup of four, less what was taken just now";
+  int quick = 0;
+  constexpr int kOperations = 20;
+  for (int i = 0; i < kOperations; ++i) {
+    if (i % 4 == 0) net.DescribeAnew();
+    net.loop.RunFor(absl::Minutes(1));
+    const absl::Time begun = net.loop.Now();
+    const FakeNetwork::Outcome outcome = net.Operate(user, overlay::NodeId::Random(net.rng()));
+    ASSERT_OK(outcome.answer);
+    EXPECT_LE(outcome.when - begun, absl::Milliseconds(2500));
+    quick += outcome.when - begun <= absl::Milliseconds(1200);
+  }
+  EXPECT_GE(quick, kOperations - 2);
+}
+
 TEST(PoolFiller, HasNothingToDoWhereATableCoversTheRing) {
   FakeNetwork net(33);
   const size_t user = net.AddNode(overlay::Role::kStoring, 0, /*keeps_relays=*/true);

@@ -12,8 +12,9 @@ namespace {
 using circuits::FakeNetwork;
 
 constexpr size_t kNodes = 100;
-constexpr int kClients = 20, kWarmOperations = 40;
+constexpr int kClients = 20, kWarmOperations = 40, kRestarts = 10;
 constexpr absl::Duration kLinkDelay = absl::Milliseconds(50), kPoolMax = absl::Hours(2), kBetween = absl::Minutes(3);
+constexpr absl::Duration kAfterRestart = absl::Minutes(1);
 
 struct Times {
   std::vector<double> seconds;
@@ -57,6 +58,19 @@ Times WarmOperations(FakeNetwork& net, size_t user) {
   return times;
 }
 
+Times Restarts(FakeNetwork& net, size_t user) {
+  Times times;
+  for (int i = 0; i < kRestarts; ++i) {
+    net.Kill(user);
+    net.Restart(user);
+    net.DescribeAnew();
+    net.loop.RunFor(kAfterRestart);
+    const absl::Time begun = net.loop.Now();
+    times.Add(net.Operate(user, overlay::NodeId::Random(net.rng())), begun);
+  }
+  return times;
+}
+
 }  // namespace
 
 int PrintStartTimes(uint64_t seed) {
@@ -65,10 +79,12 @@ int PrintStartTimes(uint64_t seed) {
   net.AddNodes(kNodes - 1);
   net.link_delay = kLinkDelay;
   net.loop.RunFor(absl::Minutes(1));
-  Times cold = ColdStarts(net), warm = WarmOperations(net, user);
+  Times cold = ColdStarts(net), warm = WarmOperations(net, user), restarted = Restarts(net, user);
   std::printf("{\"cold_start_s\": %.3g, \"cold_start_most_s\": %.3g, \"cold_start_failed\": %d, \"warm_start_s\": %.3g, "
-              "\"warm_start_most_s\": %.3g, \"warm_start_failed\": %d}\n",
-              cold.At(0.5), cold.At(1), cold.failed, warm.At(0.5), warm.At(1), warm.failed);
+              "\"warm_start_most_s\": %.3g, \"warm_start_failed\": %d, \"restarted_s\": %.3g, \"restarted_most_s\": %.3g, "
+              "\"restarted_failed\": %d}\n",
+              cold.At(0.5), cold.At(1), cold.failed, warm.At(0.5), warm.At(1), warm.failed, restarted.At(0.5), restarted.At(1),
+              restarted.failed);
   return 0;
 }
 

@@ -7,7 +7,8 @@
 namespace sim {
 
 // Prints one JSON object, seconds, over so many clients and operations: cold_*, of a client that knows one address and nothing else,
-// until the answer to its first operation; warm_*, of a node whose pool is usable and whose circuits are ready.
+// until the answer to its first operation; warm_*, of a node whose pool is usable and whose circuits are ready; restarted_*, of one that
+// was started anew a minute ago and has its pool and descriptors, but no tables.
 int PrintStartTimes(uint64_t seed);
 
 }  // namespace sim
