@@ -74,20 +74,25 @@ void PutRounds::QueueCopies(uint64_t id, const Moment& moment) {
   SendWave(moment);
 }
 
+// When the next wave leaves, as things stand.
+absl::Time PutRounds::WaveDue() const { return calls_ > 0 ? left_ + kGather : absl::InfinitePast(); }
+
 void PutRounds::SendWave(const Moment& moment) {
-  const bool is_quiet = calls_ == 0;
+  if (WaveDue() > moment.now) return;
+  size_t sent = 0;
   for (auto lane = lanes_.begin(); lane != lanes_.end();) {
-    const auto& [key, copies] = *lane;
-    const bool is_due =
-        !copies.is_busy && !copies.waiting.empty() && (is_quiet || copies.waiting.front().since + kGather <= moment.now);
-    if (is_due) SendCopies(key, lane->second, moment);
-    const bool is_over = !copies.is_busy && copies.waiting.empty();
+    if (!lane->second.is_busy) sent += SendCopies(lane->first, lane->second, moment) ? 1 : 0;
+    const bool is_over = !lane->second.is_busy && lane->second.waiting.empty();
     lane = is_over ? lanes_.erase(lane) : std::next(lane);
   }
+  if (sent == 0) return;
+  ++wave_;
+  calls_ = sent;
+  left_ = moment.now;
 }
 
-// As many as fit one call.
-void PutRounds::SendCopies(const LaneKey& key, Lane& lane, const Moment& moment) {
+// As many as fit one call, as part of the wave that is about to leave.
+bool PutRounds::SendCopies(const LaneKey& key, Lane& lane, const Moment& moment) {
   std::vector<Record> records;
   std::vector<uint64_t> ids;
   size_t bytes = 0;
@@ -99,14 +104,18 @@ void PutRounds::SendCopies(const LaneKey& key, Lane& lane, const Moment& moment)
     ids.push_back(copy.round);
     records.push_back(*copy.record);
   }
-  if (ids.empty()) return;
+  if (ids.empty()) return false;
   lane.is_busy = true;
-  ++calls_;
+  lane.wave = wave_ + 1;
   auto handle = [this, key, ids = std::move(ids)](const absl::StatusOr<DhtReply>& reply, const Moment& then) {
     OnCopies(key, ids, AnswerAs<CopiesReply>(reply), then);
   };
-  if (lane.replicates) return out_.Ask(lane.to, ReplicateRequest{std::move(records)}, std::move(handle));
-  out_.Ask(lane.to, PutRequest{std::move(records)}, std::move(handle));
+  if (lane.replicates) {
+    out_.Ask(lane.to, ReplicateRequest{std::move(records)}, std::move(handle));
+  } else {
+    out_.Ask(lane.to, PutRequest{std::move(records)}, std::move(handle));
+  }
+  return true;
 }
 
 void PutRounds::OnCopies(const LaneKey& key, const std::vector<uint64_t>& ids, const CopiesReply* reply, const Moment& moment) {
@@ -116,7 +125,8 @@ void PutRounds::OnCopies(const LaneKey& key, const std::vector<uint64_t>& ids, c
     OnCopy(ids[i], lane.to, is_whole ? std::optional(reply->copies[i]) : std::nullopt, moment);
   }
   lane.is_busy = false;
-  --calls_;
+  if (lane.wave == wave_) --calls_;
+  if (lane.waiting.empty()) lanes_.erase(key);
   SendWave(moment);
 }
 
@@ -222,10 +232,8 @@ void PutRounds::OnTick(const Moment& moment) {
 absl::Time PutRounds::NextTick() const {
   absl::Time next = absl::InfiniteFuture();
   for (const auto& [id, round] : rounds_) next = std::min(next, round.deadline);
-  for (const auto& [key, lane] : lanes_) {
-    if (!lane.is_busy) next = std::min(next, lane.waiting.front().since + kGather);
-  }
-  return next;
+  const bool has_waiting = std::any_of(lanes_.begin(), lanes_.end(), [](const auto& lane) { return !lane.second.is_busy; });
+  return has_waiting ? std::min(next, WaveDue()) : next;
 }
 
 }  // namespace dht

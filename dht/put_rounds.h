@@ -5,12 +5,13 @@
 // gives its own user's put to all R at once (decisions/0019), each of which keeps a copy as a client's. If they were remembered
 // and one is not responsible, or W receipts do not come, they are looked up, and who gave no receipt is asked once more. Answered
 // when all have answered, or kRoundGrace after W receipts, or after kRoundTimeout with what there is. New, present and deleted
-// ids take the same way and the same time (protocol.md 7). Copies go in waves (decisions/0021): what comes while calls are under
-// way waits until all of those are over, or for kGather, and then goes as one call to each process. A put alone waits for
-// nothing. A copy that still waits when its round is over goes all the same, until kRoundTimeout after it came: a slow holder
-// need not wait for repair. Whose receipt it is the link says: it comes from its signer, whose key TLS pinned. So the signature
-// is for those who get it from here: clients behind a circuit verify it themselves. Here that is done only before a round ends
-// early, since a holder that gives bad ones is no reason to stop waiting for the others.
+// ids take the same way and the same time (protocol.md 7). Copies go in waves (decisions/0021): what comes while the calls of the
+// last wave are under way waits until all of those are over, or for kGather after it left, and then goes as one call to each
+// process. So one silent holder holds up one wave. A put alone waits for nothing. A copy that still waits when its round is over
+// goes all the same, until kRoundTimeout after it came: a slow holder need not wait for repair. Whose receipt it is the link
+// says: it comes from its signer, whose key TLS pinned. So the signature is for those who get it from here: clients behind a
+// circuit verify it themselves. Here that is done only before a round ends early, since a holder that gives bad ones is no
+// reason to stop waiting for the others.
 #pragma once
 
 #include <deque>
@@ -82,13 +83,15 @@ class PutRounds {
     bool replicates;  // Replicate, else Put
     std::deque<Copy> waiting = {};
     bool is_busy = false;
+    uint64_t wave = 0;  // of the call under way
   };
   using LaneKey = std::tuple<keys::PublicKey, std::string, bool>;
 
   void StartHere(RequestId request, Record record, const Moment& moment);
   void QueueCopies(uint64_t id, const Moment& moment);
   void SendWave(const Moment& moment);
-  void SendCopies(const LaneKey& key, Lane& lane, const Moment& moment);
+  absl::Time WaveDue() const;
+  bool SendCopies(const LaneKey& key, Lane& lane, const Moment& moment);
   void OnCopies(const LaneKey& key, const std::vector<uint64_t>& ids, const CopiesReply* reply, const Moment& moment);
   void OnLocal(uint64_t id, const AdmitOutcome& outcome, const Moment& moment);
   void OnCopy(uint64_t id, const overlay::Peer& holder, const std::optional<CopyReply>& reply, const Moment& moment);
@@ -108,7 +111,10 @@ class PutRounds {
   OwnerFinder& owners_;
   absl::flat_hash_map<uint64_t, Round> rounds_;
   std::map<LaneKey, Lane> lanes_;  // of processes with something on its way
-  size_t calls_ = 0;               // under way: busy lanes
+  // The last wave: its number, calls of it under way, when it left.
+  uint64_t wave_ = 0;
+  size_t calls_ = 0;
+  absl::Time left_ = absl::InfinitePast();
 };
 
 }  // namespace dht
