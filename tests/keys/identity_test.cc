@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "keys/identity.h"
 
+#include <sodium.h>
+
 #include "keys/x25519.h"
 #include "tests/keys/vector_file.h"
 #include "tests/support/seeded_rng.h"
@@ -115,6 +117,19 @@ TEST(X25519, DegeneratePointsAreRefused) {
                             "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
                             "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"}) {
     EXPECT_STATUS(X25519(pair.secret_key.view(), Hex(point)), kUnauthenticated) << point;
+  }
+}
+
+// Two ways to one point: over the Edwards curve, and libsodium's own.
+TEST(X25519, PublicKeysAreThoseOfTheMontgomeryLadder) {
+  support::SeededRng rng(25);
+  std::vector<std::array<uint8_t, 32>> secrets(2);
+  secrets[1].fill(0xff);
+  while (secrets.size() < 500) secrets.push_back(rng.Array<32>());
+  for (const auto& secret : secrets) {
+    X25519Public expected;
+    ASSERT_EQ(crypto_scalarmult_base(expected.data(), secret.data()), 0);
+    EXPECT_EQ(X25519KeyPair::FromSecret(secret).public_key, expected);
   }
 }
 
