@@ -42,6 +42,7 @@ struct ChatClient::State {
   Poller::Options PollerOptions(const PollRequest& request) const {
     Poller::Options poller = options.poller;
     poller.today_only = request.today_only;
+    poller.waits = request.waits;
     poller.isolation_secret = base::ByteWriter().Append(isolation_secret).Append(request.identity->public_key().view()).Take();
     return poller;
   }

@@ -25,6 +25,7 @@ struct PollRequest {
   absl::Time created;                          // when the identity was made
   bool imported = false;                       // it may have mail from before
   bool today_only = false;                     // Poller::Options
+  bool waits = false;                          // too
   bool mark_shown = true;                      // false: whoever asked tells the inbox when a person has seen a message
 };
 

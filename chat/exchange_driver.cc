@@ -135,6 +135,7 @@ struct ExchangeDriver::Round : std::enable_shared_from_this<Round> {
     if (finished) return;
     Perform(actions);
     for (const CourierResult& one : courier.TakeResults()) {
+      ++result.tasks;
       if (one.put) {
         request.book->OnPutDone(one.task, one.copies, loop.WallNow());
         result.puts_failed += one.copies == 0 ? 1 : 0;

@@ -30,6 +30,7 @@ struct ExchangeRequest {
 struct ExchangeResult {
   int messages = 0;
   int puts_failed = 0, reads_failed = 0;
+  int tasks = 0;  // puts and readings, done or failed
   bool ran_out_of_time = false;
 };
 

@@ -14,7 +14,7 @@ MailboxDecision JudgeRecord(dht::Record record, const dht::RecordKinds& kinds, a
 
 MailboxDecision JudgeList(const ListRequest& request, const ListContext& context) {
   if (!VerifyList(request, context)) return RefuseRequest{};
-  return ListPlace{request.door.Point(request.place), request.cursor, request.door.day};
+  return ListPlace{request.door.Point(request.place), request.cursor, request.door.day, request.waits};
 }
 
 MailboxAnswer::Item ItemOf(const Envelope& envelope) { return {envelope.effort, envelope.stamp, envelope.sealed}; }

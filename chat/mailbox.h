@@ -22,6 +22,7 @@ struct ListPlace {
   overlay::NodeId point;
   std::optional<ListCursor> cursor;
   Day day = 0;
+  bool waits = false;
 };
 struct ReadPlace {
   dht::Kind kind = dht::Kind::kBox;

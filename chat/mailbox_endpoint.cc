@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "chat/mailbox_endpoint.h"
 
+#include <map>
+
 #include "base/overloaded.h"
 #include "chat/mailbox.h"
 
@@ -17,6 +19,8 @@ struct MailboxEndpoint::State : std::enable_shared_from_this<State> {
   void Hold(circuits::EndpointRequest& request);
   void Act(MailboxDecision decision, Answer answer);
   void List(const ListPlace& list, Answer answer);
+  void Wait(const ListPlace& list, Answer answer);
+  void OnRecord(const dht::Record& record);
   void Read(const ReadPlace& read, Answer answer);
   void Reply(const Answer& answer, const MailboxAnswer& reply) {
     --pending;
@@ -28,6 +32,13 @@ struct MailboxEndpoint::State : std::enable_shared_from_this<State> {
   const dht::RecordKinds& kinds;
   const std::string network;
   const keys::PublicKey self;
+  // Complete listings of nothing that wait, by their place. Each has a timer that ends it.
+  using WaitKey = std::pair<overlay::NodeId, base::EventLoop::TimerId>;
+  struct Waiting {
+    ListPlace list;
+    Answer answer;
+  };
+  std::map<WaitKey, Waiting> waiting;
   int pending = 0, held = 0;
   bool stopped = false;
 };
@@ -88,8 +99,36 @@ void MailboxEndpoint::State::List(const ListPlace& list, Answer answer) {
     const RecordSource envelopes = [&](const std::function<void(const dht::Record&)>& visit) {
       state->store.ForEach(list.point, dht::Kind::kEnvelope, visit);
     };
-    state->Reply(answer, MakePage(list, complete, envelopes));
+    const MailboxAnswer page = MakePage(list, complete, envelopes);
+    const bool waits = list.waits && complete && page.status == MailboxStatus::kPage && !page.item;
+    if (waits && static_cast<int>(state->waiting.size()) < kListWaitsMax) return state->Wait(list, answer);
+    state->Reply(answer, page);
   });
+}
+
+void MailboxEndpoint::State::Wait(const ListPlace& list, Answer answer) {
+  const auto key = std::make_shared<WaitKey>(list.point, 0);
+  key->second = loop.At(loop.Now() + kListWait, [weak = weak_from_this(), key] {
+    const auto state = weak.lock();
+    if (!state || state->stopped) return;
+    if (const auto ended = state->waiting.extract(*key)) {
+      state->Reply(ended.mapped().answer, MakePage(ended.mapped().list, /*complete=*/true, [](const auto&) {}));
+    }
+  });
+  waiting.emplace(*key, Waiting{list, std::move(answer)});
+}
+
+void MailboxEndpoint::State::OnRecord(const dht::Record& record) {
+  if (record.name.kind != dht::Kind::kEnvelope) return;
+  auto next = waiting.lower_bound({record.name.point, 0});
+  while (next != waiting.end() && next->first.first == record.name.point) {
+    const auto here = next++;
+    const Waiting& one = here->second;
+    const MailboxAnswer page = MakePage(one.list, /*complete=*/true, [&](const auto& visit) { visit(record); });
+    if (!page.item) continue;
+    loop.Cancel(here->first.second);
+    Reply(waiting.extract(here).mapped().answer, page);
+  }
 }
 
 void MailboxEndpoint::State::Read(const ReadPlace& read, Answer answer) {
@@ -107,6 +146,8 @@ MailboxEndpoint::MailboxEndpoint(base::EventLoop& loop, PlaceStore& store, const
     : state_(std::make_shared<State>(loop, store, kinds, std::move(network), self)) {}
 
 MailboxEndpoint::~MailboxEndpoint() { state_->stopped = true; }
+
+void MailboxEndpoint::OnRecord(const dht::Record& record) { state_->OnRecord(record); }
 
 void MailboxEndpoint::OnEndpointRequest(circuits::EndpointRequest request) { state_->Start(std::move(request)); }
 

@@ -3,6 +3,10 @@
 //
 // Every request is answered, with kMailboxMessageSize bytes; none is logged. Signatures are checked on workers. One that carries
 // kHoldAnswer is answered kAnswerHold after it came, or later: who counts cells cannot tell a put from a reading by its time.
+// A LIST that waits, of a place with nothing behind its cursor and with another replica that says so, is answered when an
+// envelope is put there, or after kListWait with the empty page: what its reader asked for again and again otherwise, and what it
+// shows is that somebody waits (decisions/0024). An envelope is handed out as its write begins: it is sealed and proves itself,
+// and whoever reads it keeps it.
 #pragma once
 
 #include <memory>
@@ -19,7 +23,9 @@ namespace chat {
 inline constexpr int kPendingRequestsMax = 1024;  // about 4 KB each; beyond it the answer is "unavailable" at once
 // Longer than a put to three replicas takes, one of which is silent (dht: 300 ms after W).
 inline constexpr absl::Duration kAnswerHold = absl::Milliseconds(500);
-inline constexpr int kHeldAnswersMax = 4096;  // 8 MB; beyond it "unavailable" at once
+inline constexpr absl::Duration kListWait = absl::Seconds(5);  // half of the 10 s that a request may take
+inline constexpr int kListWaitsMax = kPendingRequestsMax / 2;  // beyond it the empty page at once
+inline constexpr int kHeldAnswersMax = 4096;                   // 8 MB; beyond it "unavailable" at once
 
 class MailboxEndpoint : public circuits::EndpointHandler {
  public:
@@ -29,6 +35,8 @@ class MailboxEndpoint : public circuits::EndpointHandler {
   ~MailboxEndpoint() override;
 
   void OnEndpointRequest(circuits::EndpointRequest request) override;
+  // A record came into this node's store, or is on its way to the disk (DhtPorts::on_record): told twice, the same is done once.
+  void OnRecord(const dht::Record& record);
 
  private:
   struct State;

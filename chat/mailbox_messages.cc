@@ -16,6 +16,7 @@ namespace chat {
 namespace {
 
 enum class Op : uint8_t { kPut = 1, kList = 2, kDelete = 3, kRead = 4, kPutBox = 5, kPutBundle = 6 };
+constexpr uint8_t kHasCursor = 1, kWaits = 2;  // flags of LIST
 
 constexpr uint8_t kFlagComplete = 1, kFlagMore = 2, kFlagItem = 4;
 constexpr uint8_t kFlagRecord = 2;  // of kRecord
@@ -43,7 +44,7 @@ bool AllZero(base::ByteView bytes) {
 void AppendListFields(base::ByteWriter& out, const ListRequest& list) {
   const ListCursor cursor = list.cursor.value_or(ListCursor{});
   out.Append(list.door.blinded.view()).U32(list.door.day).U8(list.place);
-  out.U8(list.cursor ? 1 : 0).U32(cursor.effort).Append(cursor.id);
+  out.U8((list.cursor ? kHasCursor : 0) | (list.waits ? kWaits : 0)).U32(cursor.effort).Append(cursor.id);
 }
 
 absl::StatusOr<ListRequest> ReadList(base::ByteReader& in) {
@@ -51,14 +52,16 @@ absl::StatusOr<ListRequest> ReadList(base::ByteReader& in) {
   list.door.blinded.bytes = in.Array<32>();
   list.door.day = in.U32();
   list.place = in.U8();
-  const uint8_t has_cursor = in.U8();
+  const uint8_t flags = in.U8();
   ListCursor cursor;
   cursor.effort = in.U32();
   cursor.id = in.Array<32>();
   list.signature = in.Array<64>();
-  if (has_cursor == 1) list.cursor = cursor;
+  const bool has_cursor = (flags & kHasCursor) != 0;
+  list.waits = (flags & kWaits) != 0;
+  if (has_cursor) list.cursor = cursor;
   const bool empty_cursor = cursor == ListCursor{};
-  if (list.place >= kPlaceCount || has_cursor > 1 || (has_cursor == 0 && !empty_cursor)) return Malformed();
+  if (list.place >= kPlaceCount || (flags & ~(kHasCursor | kWaits)) != 0 || (!has_cursor && !empty_cursor)) return Malformed();
   return list;
 }
 
@@ -213,8 +216,8 @@ absl::StatusOr<MailboxRequest> DecodeMailboxRequest(base::ByteView bytes) {
 }
 
 absl::StatusOr<ListRequest> SignList(const keys::SigningKey& identity, const ListContext& context, const Door& door,
-                                     uint8_t place, std::optional<ListCursor> cursor, base::Rng& rng) {
-  ListRequest request{door, place, cursor, {}};
+                                     uint8_t place, std::optional<ListCursor> cursor, bool waits, base::Rng& rng) {
+  ListRequest request{door, place, cursor, waits, {}};
   ASSIGN_OR_RETURN(request.signature, keys::SignBlinded(identity, context.network, door.day, ListDigest(request, context), rng));
   return request;
 }

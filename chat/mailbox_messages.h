@@ -3,13 +3,13 @@
 //
 // Requests and answers are exactly kMailboxMessageSize bytes, zero-padded, big-endian; other padding is refused.
 //   request   op 1, with kHoldAnswer or without; 1 PUT     ‖ envelope record body 1,913 (envelope.h)
-//                   2 LIST    ‖ A_e 32 ‖ day 4 ‖ place 1 ‖ has cursor 1 ‖ cursor: effort 4, id 32 ‖ signature 64
+//                   2 LIST    ‖ A_e 32 ‖ day 4 ‖ place 1 ‖ flags 1 (1 cursor, 2 waits) ‖ cursor: effort 4, id 32 ‖ signature 64
 //                   3 DELETE  ‖ tombstone record body (tombstone.h)
 //                   4 READ    ‖ kind 1 (3 bundle, 4 box) ‖ point 32
 //                   5 PUT     ‖ box record body 1,961 (box.h)
 //                   6 PUT     ‖ bundle record body 762 (bundle.h)
-//   LIST is signed by a_e over H("door-list", network, KH, storing node's key, A_e, day, place, has cursor, effort, id): good for
-//   this circuit and this node only, and never stored.
+//   LIST is signed by a_e over H("door-list", network, KH, storing node's key, A_e, day, place, flags, effort, id): good for this
+//   circuit and this node only, and never stored. One that waits is answered when an envelope comes (mailbox_endpoint.h).
 //   answer    status 1, then for kPage   flags 1 (1 complete, 2 more, 4 an envelope follows) ‖ effort 4 ‖ stamp 16 ‖ sealed 1,856
 //                       for kStored, kFull  detail 4 (the effort needed) ‖ count 1 (0..3) ‖ receipts 96 each (dht/receipt.h)
 //                       for kRefused, kUnavailable  nothing: the same bytes whatever lies in the door
@@ -53,6 +53,7 @@ struct ListRequest {
   Door door;
   uint8_t place = 0;
   std::optional<ListCursor> cursor;
+  bool waits = false;
   keys::Signature signature{};
 };
 struct DeleteRequest {
@@ -81,7 +82,7 @@ struct ListContext {
   keys::PublicKey storage_node;
 };
 absl::StatusOr<ListRequest> SignList(const keys::SigningKey& identity, const ListContext& context, const Door& door,
-                                     uint8_t place, std::optional<ListCursor> cursor, base::Rng& rng);
+                                     uint8_t place, std::optional<ListCursor> cursor, bool waits, base::Rng& rng);
 bool VerifyList(const ListRequest& request, const ListContext& context);
 
 enum class MailboxStatus : uint8_t {

@@ -32,6 +32,14 @@ void OperationLanes::Submit(Operation operation) {
   lanes_[operation.lane].queue.push_back(operation);
 }
 
+void OperationLanes::Drop(size_t index) {
+  Lane& lane = lanes_[index];
+  tickets_.erase(lane.ticket);
+  lane.queue.clear();
+  lane.ticket = 0;
+  lane.tries = 0;
+}
+
 OperationActions OperationLanes::Advance(absl::Time now) {
   OperationActions actions;
   for (size_t i = 0; i < lanes_.size() && static_cast<int>(tickets_.size()) < options_.parallel; ++i) {

@@ -52,8 +52,8 @@ class OperationOwner {
 class OperationLanes {
  public:
   struct Options {
-    int parallel = 4;   // lanes at work at once: circuits a client opens side by side
-    int attempts = 4;   // R replicas and one more
+    int parallel = 4;  // lanes at work at once: circuits a client opens side by side
+    int attempts = 4;  // R replicas and one more
     absl::Duration pause = absl::Milliseconds(500);
   };
 
@@ -65,6 +65,9 @@ class OperationLanes {
   void Avoid(size_t lane, const keys::PublicKey& node);
   // Behind what waits in its lane. Nothing happens before the next Advance.
   void Submit(Operation operation);
+
+  // Forgets what waits or is under way in that lane, without a word to the owner.
+  void Drop(size_t lane);
 
   // Starts what may start. Call after Submit and at NextTick.
   OperationActions Advance(absl::Time now);

@@ -2,6 +2,7 @@
 #include "chat/poller.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/byte_writer.h"
@@ -31,7 +32,8 @@ Poller::Poller(Options options, const keys::SigningKey& identity, base::Rng& rng
       identity_(identity),
       rng_(rng),
       lanes_(options_.lanes, *this),
-      assembler_(options_.network, identity.public_key()) {}
+      assembler_(options_.network, identity.public_key()),
+      waits_(options_.today_only && options_.waits) {}
 
 absl::StatusOr<PollActions> Poller::Start(PollHistory history, const InboxState& state, absl::Time wall_now, absl::Time now) {
   started_at_ = wall_now;
@@ -106,7 +108,7 @@ base::Bytes Poller::MakeRequest(const Operation& operation, const circuits::Open
   part.outcome.path = opened.path;
   part.outcome.storage_node = opened.storage_node;
   const ListContext context{options_.network, opened.channel_binding, opened.storage_node};
-  const auto list = SignList(identity_, context, days_[part.day_index].door, part.outcome.place, part.cursor, rng_);
+  const auto list = SignList(identity_, context, days_[part.day_index].door, part.outcome.place, part.cursor, waits_, rng_);
   if (list.ok()) return EncodeMailboxRequest(*list);
   fatal_ = list.status();
   return base::Bytes(kMailboxMessageSize, 0);
@@ -142,6 +144,7 @@ OperationOwner::Next Poller::TakePage(size_t index, const circuits::OpenedOperat
     part.cursor = here;
     ++part.pages;
     part.outcome.envelopes = std::max(part.outcome.envelopes, part.pages);
+    if (waits_) EndWaits(index);
   }
   part.incomplete = part.incomplete || !page.complete;
   if (page.more && part.pages < static_cast<int>(kDoorEnvelopesMax)) {
@@ -150,6 +153,16 @@ OperationOwner::Next Poller::TakePage(size_t index, const circuits::OpenedOperat
     EndListing(index, &opened);
   }
   return Next::kDone;
+}
+
+// Nothing has come to the others so far: they count as answered, and what is to be deleted is deleted there too.
+void Poller::EndWaits(size_t but) {
+  waits_ = false;
+  for (size_t part = 0; part < parts_.size(); ++part) {
+    if (part == but || parts_[part].listed) continue;
+    lanes_.Drop(part);
+    EndPart(part, /*answered=*/true);
+  }
 }
 
 void Poller::EndListing(size_t index, const circuits::OpenedOperation* last) {
@@ -294,12 +307,7 @@ void Poller::SubmitDeletions(size_t day_index, uint8_t place) {
 }
 
 PollActions Poller::AfterEvent(const OperationActions& operations) {
-  PollActions actions;
-  if (fatal_.ok()) {
-    for (const OperationAction& action : operations) {
-      std::visit([&](const auto& one) { actions.push_back(one); }, action);
-    }
-  } else {
+  if (!fatal_.ok()) {
     closing_ = true;
     lanes_.Abort(fatal_);
   }
@@ -311,8 +319,11 @@ PollActions Poller::AfterEvent(const OperationActions& operations) {
     Keep(std::move(change), kNoDay);
   }
   done_ = lanes_.Idle() && keeping_.empty();
-  actions.insert(actions.end(), std::make_move_iterator(pending_.begin()), std::make_move_iterator(pending_.end()));
-  pending_.clear();
+  PollActions actions = std::exchange(pending_, {});  // first: a person waits for what is to be shown
+  if (!fatal_.ok()) return actions;
+  for (const OperationAction& action : operations) {
+    std::visit([&](const auto& one) { actions.push_back(one); }, action);
+  }
   return actions;
 }
 

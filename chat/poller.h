@@ -6,8 +6,10 @@
 // the messages are shown and the envelopes deleted at all three places. Whatever does not open is junk and deleted too. A crash
 // between any two steps loses nothing and shows nothing twice: the inbox knows what was finished.
 // A poll of today alone (Options::today_only) is for whoever waits for a note between whole polls: a note sent now lies in
-// today's door, whatever else there is the next whole poll finds. A core: one object is one poll. Drive it with the returned
-// actions until done().
+// today's door, whatever else there is the next whole poll finds. It may wait (Options::waits): then its three listings do, and
+// the first envelope that comes ends the waiting of all three; what lies behind it at its place is read too, the rest by the next
+// poll.
+// A core: one object is one poll. Drive it with the returned actions until done().
 #pragma once
 
 #include <map>
@@ -60,6 +62,7 @@ class Poller : private OperationOwner {
     absl::Duration deadline = absl::Minutes(4);  // 51 parts of an imported identity, some of them with dead replicas
     OperationLanes::Options lanes;
     bool today_only = false;       // never counts as a complete poll
+    bool waits = false;            // of today_only
     base::Bytes isolation_secret;  // polls of one identity that share it share circuits, place by place; empty: a fresh one
   };
 
@@ -115,6 +118,7 @@ class Poller : private OperationOwner {
   void SubmitList(size_t part);
   Next TakePage(size_t part, const circuits::OpenedOperation& opened, const MailboxAnswer& page);
   Next TakeDeletion(const MailboxAnswer& answer);
+  void EndWaits(size_t but);
   void EndListing(size_t part, const circuits::OpenedOperation* last);
   void EndPart(size_t part, bool answered);
   void FinishDay(size_t day_index);
@@ -142,6 +146,7 @@ class Poller : private OperationOwner {
   absl::Status last_error_;
   absl::Time started_at_;  // wall clock
   absl::Time deadline_ = absl::InfiniteFuture();
+  bool waits_ = false;    // nothing has come yet
   bool closing_ = false;  // time ran out: nothing new is asked
   bool marked_ = false;   // the poll was complete and the inbox was told
   bool done_ = false;

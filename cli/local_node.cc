@@ -184,6 +184,10 @@ dht::DhtPorts LocalNode::Parts::StorePorts() {
                 overlay::Introduce(
                     options.network, client, {to.address, to.node_key}, OwnDescriptor(), loop,
                     [done = std::move(done)](const absl::StatusOr<overlay::Introduction>& met) { done(met.status()); });
+              },
+          .on_record =
+              [this](const dht::Record& record) {
+                if (mailbox) mailbox->OnRecord(record);
               }};
 }
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
+#include "chat/mailbox_endpoint.h"
 #include "cli/errors.h"
 #include "cli/people_screens.h"
 #include "cli/shell_command.h"
@@ -23,13 +24,31 @@ absl::Duration PauseBetweenPolls(const PollPlan& plan, absl::Duration waited, ba
 }
 
 PollLoop::PollLoop(PollPlan plan, TalkSession& session, OpenBook& open)
-    : plan_(std::move(plan)), session_(session), open_(open), timer_(session.loop(), [this] { Poll(); }) {}
+    : plan_(std::move(plan)), session_(session), open_(open), timer_(session.loop(), [this] { OnTimer(); }) {}
 
 absl::Status PollLoop::Run() {
   start_ = whole_poll_due_ = session_.loop().Now();
   end_ = start_ + plan_.wait.value_or(absl::ZeroDuration());
   RETURN_IF_ERROR(session_.Run([this] { Poll(); }));
   return outcome_;
+}
+
+void PollLoop::OnTimer() { is_waiting_ ? GiveUpWaiting() : Poll(); }
+
+// If there is a reason to. Its circuits stay with the storing nodes until these answer: until then none waits at others.
+void PollLoop::GiveUpWaiting() {
+  const absl::Time now = session_.loop().Now();
+  const bool has_reason = now >= end_ || open_.Wanted();
+  if (!has_reason || !session_.client().DropPolls()) return timer_.Reset(now + kWaitLook);
+  EndWaiting();
+  may_wait_from_ = now + chat::kListWait;
+  if (now >= end_) return Poll();
+  AgainOr(absl::OkStatus());
+}
+
+void PollLoop::EndWaiting() {
+  if (is_waiting_) timer_.Stop();
+  is_waiting_ = false;
 }
 
 // Between two polls other commands may have the book; the next one waits until it is free again.
@@ -46,12 +65,16 @@ void PollLoop::Poll() {
   if (!resumed.ok()) return Finish(resumed);
   const bool whole = plan_.watch || now >= std::min(whole_poll_due_, end_);
   if (whole) whole_poll_due_ = now + kWholePollEvery;
+  poll_began_ = now;
+  waited_ = is_waiting_ = !whole && !has_conversations_ && now >= may_wait_from_;
+  if (is_waiting_) timer_.Reset(now + kWaitLook);
   const keys::LoadedKey& identity = open_.identity();
   const chat::PollRequest request{.identity = &identity.key,
                                   .inbox = &open_.inbox(),
                                   .created = identity.info.created,
                                   .imported = identity.info.imported,
                                   .today_only = !whole,
+                                  .waits = is_waiting_,
                                   .mark_shown = plan_.exec.empty()};
   session_.client().Poll(
       request, [this](const chat::Message& message) { return OnMessage(message); },
@@ -68,6 +91,7 @@ Sender PollLoop::SenderOf(const chat::Message& message) const {
 }
 
 absl::Status PollLoop::OnMessage(const chat::Message& message) {
+  EndWaiting();
   const Sender sender = SenderOf(message);
   if (!plan_.exec.empty()) {
     const bool known = std::any_of(executions_.begin(), executions_.end(), [&](const auto& one) { return one.id == message.id; });
@@ -81,6 +105,7 @@ absl::Status PollLoop::OnMessage(const chat::Message& message) {
 
 // The door is empty: requests that were in it are opened, boxes are read, what waits is sent.
 void PollLoop::Converse(absl::StatusOr<chat::PollResult> result) {
+  EndWaiting();
   if (!print_failed_.ok() || !result.ok()) return OnDone(std::move(result));
   const absl::Status reloaded = open_.Reload();
   if (!reloaded.ok()) return Finish(reloaded);
@@ -90,6 +115,7 @@ void PollLoop::Converse(absl::StatusOr<chat::PollResult> result) {
       [this, result](const absl::StatusOr<chat::ExchangeResult>& exchanged) mutable {
         if (!exchanged.ok()) return OnDone(exchanged.status());
         result->new_messages += exchanged->messages;
+        has_conversations_ = exchanged->tasks > 0;
         OnDone(std::move(result));
       });
 }
@@ -176,7 +202,9 @@ void PollLoop::AgainOr(absl::Status outcome) {
   if (!may_go_on || !goes_on) return Finish(std::move(outcome));
   if (!outcome.ok() && plan_.watch) Report(outcome, plan_.json);
   if (plan_.watch || open_.Wanted()) open_.Release();
-  const absl::Time next = session_.loop().Now() + PauseBetweenPolls(plan_, session_.loop().Now() - start_, session_.rng());
+  const absl::Time now = session_.loop().Now();
+  const absl::Duration pause = PauseBetweenPolls(plan_, now - start_, session_.rng());
+  const absl::Time next = (waited_ ? poll_began_ : now) + pause;
   timer_.Reset(plan_.wait ? std::min(next, end_) : next);
 }
 

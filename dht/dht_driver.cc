@@ -60,6 +60,7 @@ struct DhtDriver::Impl : std::enable_shared_from_this<Impl> {
   void Reply(CallId id, absl::StatusOr<DhtReply> reply);
   void FindOwners(const Lookup& lookup);
   void ApplyOnWorker(Write write);
+  void Tell(const std::vector<Record>& records) const;
   void ClearSuspectOnWorker();
 
   const overlay::Network network;
@@ -201,14 +202,21 @@ void DhtDriver::Impl::FindOwners(const Lookup& lookup) {
 void DhtDriver::Impl::ApplyOnWorker(Write write) {
   auto status = std::make_shared<absl::Status>();
   auto batch = std::make_shared<WriteBatch>(std::move(write.batch));
+  Tell(batch->puts);
   loop.RunSlow([&store = store, batch, status] { *status = store.Apply(*batch); },
                [weak = weak_from_this(), id = write.id, status, batch] {
                  const auto self = weak.lock();
-                 if (self == nullptr) return;
+                 if (self == nullptr || self->stopped) return;
                  spdlog::trace("store: {} records written, {} removed", batch->puts.size(), batch->removes.size());
                  if (!status->ok()) spdlog::warn("store: write failed: {}", absl::StatusCodeToString(status->code()));
+                 if (status->ok()) self->Tell(batch->puts);
                  self->Run([&](const Moment& moment) { return self->core.OnApplied(id, *status, moment); });
                });
+}
+
+void DhtDriver::Impl::Tell(const std::vector<Record>& records) const {
+  if (!ports.on_record) return;
+  for (const Record& record : records) ports.on_record(record);
 }
 
 void DhtDriver::Impl::ClearSuspectOnWorker() {

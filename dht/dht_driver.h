@@ -35,6 +35,9 @@ struct DhtPorts {
   std::function<std::vector<overlay::Peer>(const keys::PublicKey& node_key)> peers_of;
   // Shows the own descriptor to a node that does not know it (Describe). May be empty.
   std::function<void(const overlay::Peer& to, std::function<void(absl::Status)> done)> introduce;
+  // A record that this node takes, twice: as its write begins, when store() does not have it yet, and once it is on disk. May be
+  // empty.
+  std::function<void(const Record&)> on_record;
 };
 
 class DhtDriver {

@@ -71,9 +71,9 @@ class ChatClientTest : public testing::Test {
     operations_.open_now = 0;
     return polled.texts;
   }
-  void StartPoll(Person& who, Polled& polled, bool today_only = false) {
+  void StartPoll(Person& who, Polled& polled, bool today_only = false, bool waits = false) {
     client_->Poll(
-        {&who.key, &who.inbox, loop_.WallNow(), imported_, today_only},
+        {&who.key, &who.inbox, loop_.WallNow(), imported_, today_only, waits},
         [&](const Message& message) {
           if (polled.texts.size() == shown_max_) return absl::UnavailableError("the output is closed");
           polled.texts.push_back(base::ToString(message.text));
@@ -171,6 +171,71 @@ TEST_F(ChatClientTest, APollOfTodayReadsWhatWasSentNowAndCountsForNothingElse) {
   ASSERT_OK(polled.result);
   EXPECT_TRUE(polled.texts.empty()) << "shown once";
   EXPECT_EQ(polled.result->parts_asked, 9);
+}
+
+// The note lies at two of the three places: the first that has it ends the poll, which empties all of them.
+TEST_F(ChatClientTest, APollThatWaitsReadsWhatComesAsItComes) {
+  for (int i = 0; i < 8; ++i) {
+    Polled polled;
+    StartPoll(alice_, polled, /*today_only=*/true, /*waits=*/true);
+    loop_.RunFor(absl::Seconds(1));
+    EXPECT_STATUS(polled.result, kUnknown) << "waits";
+    client_->Send({alice_.key.public_key(), {'n', 'o', 'w'}, nullptr}, [](const auto&) {});
+    loop_.RunFor(kListWait / 2);
+    ASSERT_OK(polled.result);
+    EXPECT_EQ(polled.texts, std::vector<std::string>{"now"});
+    EXPECT_EQ(polled.result->parts_answered, 3);
+    EXPECT_EQ(polled.result->deletions_failed, 0);
+    EXPECT_EQ(places_.EnvelopeCount(), 0u);
+  }
+  EXPECT_TRUE(Poll(alice_).texts.empty()) << "shown once";
+}
+
+TEST_F(ChatClientTest, APollThatWaitsInVainEndsAndOneThatNeedNotWaitReadsAll) {
+  Polled polled;
+  StartPoll(alice_, polled, /*today_only=*/true, /*waits=*/true);
+  loop_.RunFor(kListWait + absl::Seconds(1));
+  ASSERT_OK(polled.result);
+  EXPECT_EQ(polled.result->new_messages, 0);
+  EXPECT_EQ(polled.result->parts_answered, 3);
+  std::multiset<std::string> read;
+  ASSERT_OK(Send(alice_, "one"));
+  ASSERT_OK(Send(alice_, std::string(5000, 'z')));  // four envelopes, some beside the first place that answers
+  for (int i = 0; i < 4 && read.size() < 2; ++i) {
+    polled = {};
+    StartPoll(alice_, polled, /*today_only=*/true, /*waits=*/true);
+    loop_.RunFor(kListWait / 2);
+    ASSERT_OK(polled.result);
+    read.insert(polled.texts.begin(), polled.texts.end());
+  }
+  EXPECT_EQ(read, (std::multiset<std::string>{"one", std::string(5000, 'z')}));
+}
+
+// A crash after the first place has answered loses nothing: what was not deleted is known as read.
+TEST_F(ChatClientTest, APollThatWaitsLosesNothingByACrash) {
+  for (int writes = 0; writes < 3; ++writes) {
+    for (int runs = 3; runs < 9; ++runs) {
+      Person carol(rng_);
+      carol.store.writes_left = writes;
+      operations_.frozen_after = operations_.runs + runs + 2;  // the sender needs two of them
+      Polled first;
+      StartPoll(carol, first, /*today_only=*/true, /*waits=*/true);
+      loop_.RunFor(absl::Seconds(1));
+      client_->Send({carol.key.public_key(), {'x'}, nullptr}, [](const auto&) {});
+      loop_.RunFor(absl::Seconds(1));
+      Restart();
+      operations_.open_now = 0;
+      operations_.frozen_after = INT_MAX;
+      carol.store.writes_left = -1;
+      std::set<std::string> shown(first.texts.begin(), first.texts.end());
+      const Polled second = Poll(carol);
+      shown.insert(second.texts.begin(), second.texts.end());
+      EXPECT_EQ(shown, std::set<std::string>{"x"}) << writes << " " << runs;
+      EXPECT_TRUE(Poll(carol).texts.empty());
+      ASSERT_OK_AND_ASSIGN(const std::vector<Message> kept, carol.inbox.Messages());
+      EXPECT_EQ(kept.size(), 1u);
+    }
+  }
 }
 
 TEST_F(ChatClientTest, PollsOfOneIdentityShareCircuitsPlaceByPlaceAndOfTwoNever) {

@@ -17,9 +17,13 @@ class FakeOperations : public circuits::Operations {
  public:
   FakeOperations(FakePlaces& places, base::Rng& rng) : places_(places), rng_(rng) {
     for (const auto& node : places.nodes) {
-      mailboxes_.push_back(std::make_unique<chat::MailboxEndpoint>(places.loop, *node, places.kinds, places.network,
-                                                                   node->key.public_key()));
+      mailboxes_.push_back(
+          std::make_unique<chat::MailboxEndpoint>(places.loop, *node, places.kinds, places.network, node->key.public_key()));
+      node->on_record = [mailbox = mailboxes_.back().get()](const dht::Record& record) { mailbox->OnRecord(record); };
     }
+  }
+  ~FakeOperations() override {
+    for (const auto& node : places_.nodes) node->on_record = nullptr;
   }
 
   void Open(circuits::OpenRequest request, std::function<void(absl::StatusOr<circuits::OpenedOperation>)> done) override {
@@ -57,10 +61,10 @@ class FakeOperations : public circuits::Operations {
     }
   }
 
-  absl::Status refuse_to_open;     // what every Open ends with, unless OK
-  int lose_requests = 0;           // the next ones never arrive
-  int lose_answers = 0;            // the next ones arrive, and their answers are lost
-  int frozen_after = INT_MAX;      // runs after this many are never answered
+  absl::Status refuse_to_open;  // what every Open ends with, unless OK
+  int lose_requests = 0;        // the next ones never arrive
+  int lose_answers = 0;         // the next ones arrive, and their answers are lost
+  int frozen_after = INT_MAX;   // runs after this many are never answered
   bool freeze_deletions = false;
   std::function<void(base::Bytes&)> tamper;  // hostile storing nodes
   int opens = 0, runs = 0, open_now = 0, most_at_once = 0;

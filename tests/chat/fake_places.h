@@ -67,8 +67,12 @@ class StoringNode : public chat::PlaceStore {
     if (it != places.end()) it->second.ForEach(kind, visit);
   }
 
+  // What a put brings here.
+  dht::Admission Take(const dht::Record& record, dht::Source source);
+
   keys::SigningKey key;
   std::map<overlay::NodeId, MemoryPlace> places;
+  std::function<void(const dht::Record&)> on_record;
   bool alive = true;
   bool disk_full = false;
 
@@ -130,18 +134,23 @@ class FakePlaces {
   std::vector<std::unique_ptr<StoringNode>> nodes;
 };
 
+inline dht::Admission StoringNode::Take(const dht::Record& record, dht::Source source) {
+  const dht::Admission admission = places[record.name.point].Merge(*all_.kinds.Find(record.name.kind), record, source);
+  if (on_record && admission.verdict == dht::Admission::Verdict::kStore) on_record(record);
+  return admission;
+}
+
 inline void StoringNode::Put(dht::Record record, std::function<void(absl::StatusOr<dht::PutReply>)> done) {
   dht::PutReply reply;
   if (!all_.kinds.Check(record, dht::Source::kClient, all_.loop.WallNow()).ok()) {
     reply.result = dht::PutResult::kRefused;
   } else {
-    const dht::RecordKind& kind = *all_.kinds.Find(record.name.kind);
-    const dht::Admission own = places[record.name.point].Merge(kind, record, dht::Source::kClient);
+    const dht::Admission own = Take(record, dht::Source::kClient);
     reply.result = own.verdict == dht::Admission::Verdict::kFull ? dht::PutResult::kFull : dht::PutResult::kStored;
     reply.detail = own.detail;
     for (StoringNode* holder : all_.Responsible(record.name.point)) {
       if (reply.result == dht::PutResult::kFull || !holder->alive || holder->disk_full) continue;
-      if (holder != this) holder->places[record.name.point].Merge(kind, record, dht::Source::kReplica);
+      if (holder != this) holder->Take(record, dht::Source::kReplica);
       reply.receipts.push_back(dht::SignReceipt(all_.network, holder->key, record.name, record.expiry));
     }
   }

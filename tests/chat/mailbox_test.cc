@@ -44,8 +44,19 @@ class MailboxTest : public testing::Test {
     return MakeBox(seed, "local", base::Bytes(kBoxSealedSize, fill), BoxExpiry(loop_.WallNow()));
   }
   ListContext ContextOf(int node) { return {"local", binding_, places_.nodes[static_cast<size_t>(node)]->key.public_key()}; }
-  ListRequest List(const keys::SigningKey& who, std::optional<ListCursor> cursor = {}, int node = 0) {
-    return *SignList(who, ContextOf(node), *DoorOf(who.public_key(), "local", door_.day), 0, cursor, rng_);
+  ListRequest List(const keys::SigningKey& who, std::optional<ListCursor> cursor = {}, int node = 0, bool waits = false) {
+    return *SignList(who, ContextOf(node), *DoorOf(who.public_key(), "local", door_.day), 0, cursor, waits, rng_);
+  }
+  struct Waiting {
+    std::optional<MailboxAnswer> answer;
+    absl::Time at;
+  };
+  // A listing that waits, at node 0; `into` outlives it.
+  void Wait(const ListRequest& list, Waiting& into) {
+    mailboxes_[0]->OnEndpointRequest({binding_, EncodeMailboxRequest(list), [this, &into](const base::Bytes& answer) {
+                                        into = {*DecodeMailboxAnswer(answer), loop_.Now()};
+                                      }});
+    loop_.RunReady();
   }
 
   support::SeededRng rng_{19};
@@ -92,6 +103,83 @@ TEST_F(MailboxTest, PagesRunThroughTheDoorInTheOrderOfRank) {
     EXPECT_EQ(cursor->id, expected[i].id);
   }
   EXPECT_FALSE(AskFor(List(owner_, cursor)).item.has_value());
+}
+
+TEST_F(MailboxTest, AListingThatWaitsIsAnsweredWhenAnEnvelopeComesBehindItsCursorOrAfterItsTime) {
+  const absl::Time start = loop_.Now();
+  Waiting empty, behind, elsewhere;
+  const Envelope first = NewEnvelope();
+  const dht::Record record = MakeEnvelopeRecord(first);
+  const ListCursor cursor{first.effort, record.name.id};
+  Wait(List(owner_, {}, 0, /*waits=*/true), empty);
+  Wait(List(owner_, cursor, 0, /*waits=*/true), behind);
+  Wait(List(stranger_, {}, 0, /*waits=*/true), elsewhere);  // at the stranger's own door
+  EXPECT_FALSE(empty.answer || behind.answer || elsewhere.answer);
+  loop_.RunFor(absl::Seconds(1));
+  mailboxes_[0]->OnRecord(record);
+  mailboxes_[0]->OnRecord(record);  // once more, when it is on disk
+  ASSERT_TRUE(empty.answer.has_value());
+  EXPECT_EQ(empty.answer->item->sealed, first.sealed);
+  EXPECT_TRUE(empty.answer->complete);
+  EXPECT_EQ(empty.at, start + absl::Seconds(1));
+  EXPECT_FALSE(behind.answer || elsewhere.answer);
+  loop_.RunFor(kListWait);
+  for (const Waiting& one : {behind, elsewhere}) {
+    ASSERT_TRUE(one.answer.has_value());
+    EXPECT_EQ(one.answer->status, MailboxStatus::kPage);
+    EXPECT_FALSE(one.answer->item.has_value());
+    EXPECT_EQ(one.at, start + kListWait);
+  }
+}
+
+TEST_F(MailboxTest, AListingThatNeedNotWaitDoesNot) {
+  places_.nodes[1]->alive = places_.nodes[2]->alive = false;  // incomplete: to be asked elsewhere
+  Waiting incomplete;
+  Wait(List(owner_, {}, 0, /*waits=*/true), incomplete);
+  ASSERT_TRUE(incomplete.answer.has_value());
+  EXPECT_FALSE(incomplete.answer->complete);
+  AskFor(PutRequest{NewEnvelope()});
+  Waiting now;
+  Wait(List(owner_, {}, 0, /*waits=*/true), now);
+  ASSERT_TRUE(now.answer.has_value());
+  EXPECT_TRUE(now.answer->item.has_value());
+}
+
+TEST_F(MailboxTest, ListingsBeyondTheirNumberDoNotWaitAndOthersAreServedBesideThem) {
+  std::vector<Waiting> waiting(static_cast<size_t>(kListWaitsMax) + 1);
+  for (Waiting& one : waiting) Wait(List(owner_, {}, 0, /*waits=*/true), one);
+  EXPECT_FALSE(waiting.front().answer.has_value());
+  ASSERT_TRUE(waiting.back().answer.has_value());
+  EXPECT_EQ(waiting.back().answer->status, MailboxStatus::kPage);
+  EXPECT_FALSE(waiting.back().answer->item.has_value());
+  EXPECT_EQ(AskFor(PutRequest{NewEnvelope(1)}).status, MailboxStatus::kStored);
+  loop_.RunFor(kListWait);
+  Waiting again;
+  Wait(List(owner_, {}, 0, /*waits=*/true), again);
+  EXPECT_FALSE(again.answer.has_value()) << "there is room again";
+}
+
+TEST_F(MailboxTest, AListingThatWaitsEndsWithItsMailbox) {
+  Waiting one;
+  Wait(List(owner_, {}, 0, /*waits=*/true), one);
+  mailboxes_[0].reset();
+  loop_.RunFor(2 * kListWait);
+  EXPECT_FALSE(one.answer.has_value());
+}
+
+TEST_F(MailboxTest, FlagsOfAListingAreSignedAndNoOthersAreTaken) {
+  constexpr size_t kFlagsAt = 1 + 32 + 4 + 1;
+  const ListRequest waits = List(owner_, {}, 0, /*waits=*/true);
+  base::Bytes bytes = EncodeMailboxRequest(waits);
+  ASSERT_OK_AND_ASSIGN(const MailboxRequest decoded, DecodeMailboxRequest(bytes));
+  EXPECT_TRUE(std::get<ListRequest>(decoded).waits);
+  EXPECT_TRUE(VerifyList(std::get<ListRequest>(decoded), ContextOf(0)));
+  ASSERT_EQ(bytes[kFlagsAt], 2);
+  bytes[kFlagsAt] = 0;
+  ASSERT_OK_AND_ASSIGN(const MailboxRequest turned, DecodeMailboxRequest(bytes));
+  EXPECT_FALSE(VerifyList(std::get<ListRequest>(turned), ContextOf(0)));
+  bytes[kFlagsAt] = 4;
+  EXPECT_STATUS(DecodeMailboxRequest(bytes), kInvalidArgument);
 }
 
 TEST_F(MailboxTest, NewPresentAndDeletedEnvelopesAreAnsweredAlike) {

@@ -105,6 +105,20 @@ TEST_F(OperationLanesTest, TooFewNodesEndsAnOperationAtOnce) {
   EXPECT_EQ(owner_.given_up[0].second, absl::StatusCode::kFailedPrecondition);
 }
 
+TEST_F(OperationLanesTest, ALaneThatIsDroppedTellsNothingAndTakesNewWork) {
+  AddLanes(2);
+  for (uint64_t i = 0; i < 4; ++i) lanes_.Submit({i, i % 2});
+  const OperationActions actions = lanes_.Advance(now_);
+  ASSERT_EQ(actions.size(), 2u);
+  lanes_.Drop(0);
+  EXPECT_TRUE(lanes_.Idle(0));
+  EXPECT_FALSE(lanes_.Idle(1));
+  EXPECT_TRUE(lanes_.OnOpened(std::get<OpenOp>(actions[0]).ticket, Opened(1), now_).empty());
+  EXPECT_TRUE(owner_.given_up.empty());
+  lanes_.Submit({9, 0});
+  EXPECT_EQ(lanes_.Advance(now_).size(), 1u);
+}
+
 TEST_F(OperationLanesTest, AbortGivesUpEverythingAndIgnoresWhatComesLater) {
   AddLanes(2);
   for (uint64_t i = 0; i < 5; ++i) lanes_.Submit({i, i % 2});

@@ -114,12 +114,15 @@ class DhtDriverTest : public testing::Test {
         return test.known_.contains({key.public_key(), other}) ? std::vector{test.PeerOfKey(other)}
                                                                : std::vector<overlay::Peer>{};
       };
+      const auto on_record = [&test, this](const Record& record) {
+        told.emplace_back(record, store.Holds(record.name, test.loop_.WallNow()));
+      };
       const auto lookup = [&test](const overlay::NodeId& point, const auto& done) {
         test.loop_.Post([&test, point, done] { done(test.ring_.Holders(point, 4)); });
       };
-      driver =
-          std::make_unique<DhtDriver>(ReplicatorOptions{.network = test.network_}, key, test.kinds_, store, test.loop_, test.rng_,
-                                      test.rpc_.servers[key.public_key()], client, DhtPorts{lookup, peers_of, introduce});
+      driver = std::make_unique<DhtDriver>(ReplicatorOptions{.network = test.network_}, key, test.kinds_, store, test.loop_,
+                                           test.rng_, test.rpc_.servers[key.public_key()], client,
+                                           DhtPorts{lookup, peers_of, introduce, on_record});
     }
 
     keys::SigningKey key;
@@ -127,6 +130,7 @@ class DhtDriverTest : public testing::Test {
     MemoryRecordStore store;
     MemoryRpc::Client client;
     int introductions = 0;
+    std::vector<std::pair<Record, bool>> told;  // and whether the store had it
     std::unique_ptr<DhtDriver> driver;
   };
 
@@ -237,6 +241,25 @@ TEST_F(DhtDriverTest, WhatTakesLongToJudgeIsJudgedOnAWorker) {
   EXPECT_TRUE(joiner.store.Holds(record.name, loop_.WallNow()));
   EXPECT_EQ(kind.on_worker, 2);
   EXPECT_EQ(kind.on_loop, 1);
+}
+
+TEST_F(DhtDriverTest, ARecordIsToldAsItsWriteBeginsAndWhenItIsOnDisk) {
+  StartRing(5);
+  const Record record = Blob("hello");
+  for (int i = 0; i < 2; ++i) {  // the second time it is there already
+    nodes_[0]->driver->Put(record, [](const auto&) {});
+    loop_.RunFor(absl::Seconds(1));
+  }
+  int holders = 0;
+  for (const auto& node : nodes_) {
+    if (!node->store.Holds(record.name, loop_.WallNow())) {
+      EXPECT_TRUE(node->told.empty());
+      continue;
+    }
+    ++holders;
+    EXPECT_EQ(node->told, (std::vector<std::pair<Record, bool>>{{record, false}, {record, true}}));
+  }
+  EXPECT_EQ(holders, 3);
 }
 
 TEST_F(DhtDriverTest, PutHereDoesNotTravel) {

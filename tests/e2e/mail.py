@@ -6,7 +6,9 @@ usage: mail.py PROGRAM [--messages N]
 """
 import argparse
 import collections
+import json
 import random
+import subprocess
 
 from harness import Cluster, check, wait_until
 
@@ -76,6 +78,25 @@ def check_strangers(cluster, mail):
     cluster.run("poll", "--as", "nobody", "--json", "--bootstrap", cluster.live()[0].address, "--home", stranger.home, expect=3)
 
 
+def check_waiting(cluster):
+    """Whoever waits reads a note when it comes, once, and lets other commands have the book meanwhile."""
+    person = cluster.identity("erin")
+    reader = subprocess.Popen([cluster.program, "poll", "--json", "--wait", "150s", "--bootstrap", cluster.live()[0].address, "--home",
+                               person.home], stdout=subprocess.PIPE)
+    try:
+        for _ in range(20):
+            cluster.run("contacts", "list", "--home", person.home)
+        check(reader.poll() is None, "the one who waits ended:", reader.returncode)
+        person.send(person.address, b"awaited")
+        line = json.loads(reader.stdout.readline() or b"{}")
+        check(line.get("text") == "awaited", "who waited read", line)
+        check(reader.wait(60) == 0, "who waited exited", reader.returncode)
+        check(person.poll()[0] == [], "shown twice")
+    finally:
+        reader.kill()
+        reader.wait()
+
+
 def measure(program, messages, progress=print, seed=1):
     """Sends and polls through a death and two joins; counts what was lost or seen twice in the end."""
     chooser = random.Random(seed)
@@ -96,6 +117,7 @@ def measure(program, messages, progress=print, seed=1):
         mail.poll_all()
         check(not mail.twice(), "shown twice:", mail.twice())
         check_strangers(cluster, mail)
+        check_waiting(cluster)
 
         for _ in range(messages // 4):
             mail.send_one(chooser)

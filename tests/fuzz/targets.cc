@@ -248,8 +248,9 @@ void RunReconcileReply(ByteView bytes) {
   ReconcilePair pair;
   bool done = false;
   const overlay::RingRange range{.after = pair.other.point, .last = pair.self.point};
-  pair.sync.Start({.from = pair.other, .range = range, .compare = dht::Compare::kSymbols},
-                  [&](const dht::SyncOutcome&, const dht::Moment&) { done = true; }, pair.now);
+  pair.sync.Start(
+      {.from = pair.other, .range = range, .compare = dht::Compare::kSymbols},
+      [&](const dht::SyncOutcome&, const dht::Moment&) { done = true; }, pair.now);
   constexpr int kAnswersMax = 10'000;  // one that answers for ever the same must be given up before
   for (int i = 0; !done && i < kAnswersMax; ++i) {
     pair.Settle();
@@ -324,7 +325,8 @@ void RunMailboxRequest(ByteView bytes) {
 }
 std::vector<Bytes> ValidMailboxRequest() {
   const chat::Envelope envelope = AnEnvelope();
-  const auto list = chat::SignList(Key(), {kNetwork.name, {}, Key().public_key()}, envelope.door, 2, std::nullopt, Rng());
+  const auto list =
+      chat::SignList(Key(), {kNetwork.name, {}, Key().public_key()}, envelope.door, 2, std::nullopt, /*waits=*/true, Rng());
   CHECK(list.ok());
   return {chat::EncodeMailboxRequest(chat::PutRequest{envelope}),
           chat::EncodeMailboxRequest(*list),
