@@ -75,7 +75,8 @@ class Ours:
     @staticmethod
     def _printed(reader):
         line = json.loads(reader.stdout.readline() or b"{}")
-        harness.check(line.get("text") == TEXT.decode(), "poll printed", line, reader.stderr.read().decode(errors="replace"))
+        if line.get("text") != TEXT.decode():  # what it says on stderr ends only with the process
+            raise harness.Failure(f"poll printed {line}: " + reader.stderr.read().decode(errors="replace"))
 
     def warm(self):
         """(milliseconds to the printed note, milliseconds of the whole `send`)."""
