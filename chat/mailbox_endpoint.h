@@ -5,7 +5,7 @@
 // kHoldAnswer is answered kAnswerHold after it came, or later: who counts cells cannot tell a put from a reading by its time.
 // A LIST that waits, of a place with nothing behind its cursor and with another replica that says so, is answered when an
 // envelope is put there, or after kListWait with the empty page: what its reader asked for again and again otherwise, and what it
-// shows is that somebody waits (decisions/0024). An envelope is handed out as its write begins: it is sealed and proves itself,
+// shows is that somebody waits (decisions/0025). An envelope is handed out as its write begins: it is sealed and proves itself,
 // and whoever reads it keeps it.
 #pragma once
 
