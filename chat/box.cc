@@ -6,6 +6,7 @@
 #include "base/byte_writer.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "keys/blinded_key.h"
 #include "keys/hash.h"
 
 namespace chat {
@@ -61,6 +62,15 @@ Box MakeBox(const keys::WipedArray<32>& seed, std::string_view network, base::By
   const keys::SigningKey key(keys::Secret<32>(base::ByteView(seed.view())));
   Box box{key.public_key(), 0, expiry, std::move(sealed), {}};
   box.signature = key.Sign(SignedDigest(box, network));
+  return box;
+}
+
+absl::StatusOr<Box> MakeBlindedBox(const keys::SigningKey& writer, const std::array<uint8_t, 64>& blinding,
+                                   std::string_view network, base::Bytes sealed, absl::Time expiry, base::Rng& rng) {
+  CHECK(sealed.size() == kBoxSealedSize);
+  ASSIGN_OR_RETURN(const keys::PublicKey key, keys::BlindPublicKeyWith(writer.public_key(), blinding));
+  Box box{key, 0, expiry, std::move(sealed), {}};
+  ASSIGN_OR_RETURN(box.signature, keys::SignBlindedWith(writer, blinding, network, SignedDigest(box, network), rng));
   return box;
 }
 

@@ -63,6 +63,10 @@ struct Box {
 
 // CHECKs sealed.size() == kBoxSealedSize. The place is 0; a copy for another one differs in that field only.
 Box MakeBox(const keys::WipedArray<32>& seed, std::string_view network, base::Bytes sealed, absl::Time expiry);
+// A box at one of the places of a group's chain: only who has the writing key can make it (group_chain.h). The same CHECK; errors
+// of keys::SignBlindedWith.
+absl::StatusOr<Box> MakeBlindedBox(const keys::SigningKey& writer, const std::array<uint8_t, 64>& blinding,
+                                   std::string_view network, base::Bytes sealed, absl::Time expiry, base::Rng& rng);
 bool VerifyBox(const Box& box, std::string_view network);
 
 base::Bytes EncodeBox(const Box& box);

@@ -5,6 +5,7 @@
 
 #include "base/byte_reader.h"
 #include "base/byte_writer.h"
+#include "chat/group_chain.h"
 
 namespace chat {
 
@@ -18,7 +19,7 @@ uint32_t TurnOf(uint32_t count) { return count % 3 == 2 ? 1 + ((count / 3) % 2) 
 Probe BoxReader::ProbeOf(uint32_t seq, const keys::WipedArray<32>& seed, uint32_t turn) const {
   Probe probe;
   probe.seq = seq;
-  probe.box_key = BoxKeyOf(seed);
+  probe.box_key = writer_ ? GroupBoxKey(*writer_, seed) : BoxKeyOf(seed);
   probe.place = static_cast<uint8_t>((FirstBoxPlace(probe.box_key) + turn) % kPlaceCount);
   probe.point = BoxPoint(probe.box_key, probe.place);
   return probe;
@@ -60,6 +61,16 @@ bool BoxReader::OnFound(uint32_t seq, absl::Time expiry) {
   return true;
 }
 
+std::optional<keys::WipedArray<32>> BoxReader::SeedOf(uint32_t seq) const {
+  for (const Missing& one : missing_) {
+    if (one.seq == seq) return one.seed;
+  }
+  if (seq < head_ || seq - head_ > kLookAhead) return std::nullopt;
+  PlaceChain ahead = chain_;
+  for (uint32_t at = head_; at < seq; ++at) ahead.Advance();
+  return ahead.Seed();
+}
+
 std::vector<uint32_t> BoxReader::GiveUp(absl::Time wall_now) {
   std::vector<uint32_t> lost;
   std::erase_if(missing_, [&](const Missing& one) {
@@ -84,10 +95,11 @@ base::Bytes BoxReader::Serialize() const {
   return out.Take();
 }
 
-absl::StatusOr<BoxReader> BoxReader::Parse(base::ByteView bytes) {
+absl::StatusOr<BoxReader> BoxReader::Parse(base::ByteView bytes, std::optional<keys::PublicKey> writer) {
   base::ByteReader in(bytes);
   const auto key = [&] { return keys::WipedArray<32>(in.Array<32>()); };
   BoxReader reader;
+  reader.writer_ = writer;
   reader.chain_ = PlaceChain(key());
   reader.head_ = in.U32();
   reader.round_ = in.U32();

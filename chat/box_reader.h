@@ -8,6 +8,7 @@
 // the head are gone; of missing messages only the seeds of their places are kept. Pure; part of a session (session.h).
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -31,8 +32,9 @@ struct Probe {
 class BoxReader {
  public:
   BoxReader() = default;
-  // `chain` begins with message `head`.
-  BoxReader(PlaceChain chain, uint32_t head) : chain_(std::move(chain)), head_(head) {}
+  // `chain` begins with message `head`. `writer`: of a group's chain (group_chain.h), whose places have blinded keys.
+  BoxReader(PlaceChain chain, uint32_t head, std::optional<keys::PublicKey> writer = {})
+      : chain_(std::move(chain)), head_(head), writer_(writer) {}
 
   // The places of a new round that are asked for at once: the head, and what is missing.
   std::vector<Probe> BeginRound();
@@ -47,13 +49,16 @@ class BoxReader {
   // Missing messages that cannot come any more, and those beyond kMissingMax: forgotten from now on.
   std::vector<uint32_t> GiveUp(absl::Time wall_now);
 
+  // What the place of an awaited message is derived from; none if it is not awaited. Gone once it was found.
+  std::optional<keys::WipedArray<32>> SeedOf(uint32_t seq) const;
+
   // Every message before this one was read or given up.
   uint32_t contiguous() const { return missing_.empty() ? head_ : missing_.front().seq; }
   uint32_t head() const { return head_; }
   size_t missing_count() const { return missing_.size(); }
 
   base::Bytes Serialize() const;
-  static absl::StatusOr<BoxReader> Parse(base::ByteView bytes);
+  static absl::StatusOr<BoxReader> Parse(base::ByteView bytes, std::optional<keys::PublicKey> writer = {});
 
  private:
   struct Missing {
@@ -68,6 +73,7 @@ class BoxReader {
   uint32_t head_ = 0;
   uint32_t round_ = 0;
   std::vector<Missing> missing_;  // ascending
+  std::optional<keys::PublicKey> writer_;
 };
 
 }  // namespace chat

@@ -17,7 +17,10 @@
 namespace chat {
 
 ContactBook::ContactBook(Options options, const keys::SigningKey& self, base::Rng& rng)
-    : options_(std::move(options)), self_(self), rng_(rng) {}
+    : options_(std::move(options)),
+      self_(self),
+      rng_(rng),
+      groups_({options_.network, options_.write_quorum, self.public_key()}, rng) {}
 
 Conversation& ContactBook::ConversationWith(const keys::PublicKey& key, Standing standing) {
   const auto it = conversations_.find(key);
@@ -86,6 +89,7 @@ absl::Status ContactBook::Rename(const std::string& from, const std::string& to)
 absl::Status ContactBook::Remove(keys::PublicKey key) {
   if (contacts_.erase(key) == 0) return absl::NotFoundError("no such contact");
   changed_contacts_.erase(key);
+  forgotten_.insert(key);
   gone_.push_back({kContactEntry, NameOf(key), std::nullopt});
   const auto it = conversations_.find(key);
   if (it == conversations_.end()) return absl::OkStatus();
@@ -247,9 +251,11 @@ absl::Status ContactBook::AnswerNote(const InviteCode& code, const std::string& 
 }
 
 void ContactBook::RebuildSessions() {
+  MeetMembers(groups_.Peers());
   for (const auto& [key, contact] : contacts_) {
     if (!contact.name.empty()) ConversationWith(key, Standing::kContact).Rebuild();
   }
+  for (const keys::PublicKey& key : groups_.Peers()) conversations_.at(key).Rebuild();
 }
 
 // ---- handshakes
@@ -398,6 +404,7 @@ bool ContactBook::Disappear(absl::Time wall_now) {
 
 void ContactBook::Advance(absl::Time wall_now) {
   for (auto& [key, conversation] : conversations_) conversation.Advance(wall_now, rng_);
+  groups_.Advance(wall_now);
   std::erase_if(invites_, [&](const auto& one) {
     const bool old = one.second.code.expiry() + absl::Hours(1) <= wall_now;
     if (old) changed_invites_.insert(one.first);
@@ -408,6 +415,7 @@ void ContactBook::Advance(absl::Time wall_now) {
 void ContactBook::BeginRound(absl::Time wall_now) {
   ++round_;
   for (auto& [key, conversation] : conversations_) AddRead(key, conversation.BeginRound());
+  AddGroupReads(groups_.BeginRound({}, wall_now), /*brief=*/false);
   BeginUpkeep(wall_now, invites_.size());
 }
 
@@ -428,9 +436,10 @@ void ContactBook::BeginUpkeep(absl::Time wall_now, size_t invites_at_most) {
   Publish(wall_now);
 }
 
-void ContactBook::BeginReading(const keys::PublicKey& peer, bool brief) {
+void ContactBook::BeginReading(const keys::PublicKey& peer, bool brief, absl::Time wall_now) {
   const auto it = conversations_.find(peer);
-  if (it != conversations_.end()) AddRead(peer, it->second.BeginRound(), brief);
+  if (it != conversations_.end()) return AddRead(peer, it->second.BeginRound(), brief);
+  AddGroupReads(groups_.BeginRound(peer, wall_now), brief);
 }
 
 void ContactBook::Publish(absl::Time wall_now) {
@@ -489,27 +498,33 @@ std::vector<BookTask> ContactBook::Tasks(absl::Time wall_now, size_t at_most) {
   // Half for each, or each second one: neither does a file stop all reading, nor a backlog all writing.
   reads_lead_ = !reads_lead_;
   const size_t puts_max = at_most - std::min(waiting_.size(), (at_most + (reads_lead_ ? 1 : 0)) / 2);
+  if (reads_lead_) AddGroupPuts(wall_now, puts_max, tasks);
   for (auto& [key, conversation] : conversations_) {
-    for (Conversation::Put& put : conversation.Puts(wall_now, puts_max - tasks.size())) {
-      BookTask task;
-      task.id = ++last_task_;
-      task.point = put.record.name.point;
-      task.put = put.record.name;
-      task.expiry = put.record.expiry;
-      if (put.kind == Parcel::Kind::kEnvelope) {
-        task.request = PutRequest{*DecodeEnvelope(put.record.body)};
-      } else {
-        task.request = PutBoxRequest{*DecodeBox(put.record.body)};
-      }
-      jobs_.emplace(task.id, ChainPut{key, put.generation, put.seq});
-      tasks.push_back(std::move(task));
+    for (const Conversation::Put& put : conversation.Puts(wall_now, puts_max - tasks.size())) {
+      tasks.push_back(PutTask(put.record, ChainPut{key, put.generation, put.seq}));
     }
   }
+  if (!reads_lead_) AddGroupPuts(wall_now, puts_max, tasks);
   while (!waiting_.empty() && tasks.size() < at_most) {
     tasks.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
   }
   return tasks;
+}
+
+BookTask ContactBook::PutTask(const dht::Record& record, Job job) {
+  BookTask task;
+  task.id = ++last_task_;
+  task.point = record.name.point;
+  task.put = record.name;
+  task.expiry = record.expiry;
+  if (record.name.kind == dht::Kind::kEnvelope) {
+    task.request = PutRequest{*DecodeEnvelope(record.body)};
+  } else {
+    task.request = PutBoxRequest{*DecodeBox(record.body)};
+  }
+  jobs_.emplace(task.id, std::move(job));
+  return task;
 }
 
 void ContactBook::OnPutDone(uint64_t id, uint8_t copies, absl::Time wall_now) {
@@ -521,6 +536,7 @@ void ContactBook::OnPutDone(uint64_t id, uint8_t copies, absl::Time wall_now) {
     const auto conversation = conversations_.find(put->peer);
     if (conversation != conversations_.end()) conversation->second.OnPut(put->generation, put->seq, copies, wall_now);
   }
+  if (const auto* put = std::get_if<GroupPut>(&job)) groups_.OnPut(put->group, put->seq, copies, wall_now);
   if (const auto* publication = std::get_if<Publication>(&job)) {
     publishing_.erase({publication->day, publication->place});
     if (copies < options_.write_quorum) return;
@@ -540,6 +556,10 @@ void ContactBook::OnReadDone(uint64_t id, const absl::StatusOr<std::optional<bas
     if (read->brief && !body->has_value()) return;
     conversation->second.SetFileRoom(FileRoomLeft());
     AddRead(read->peer, conversation->second.OnRead(read->read, *body, wall_now, rng_), read->brief);
+  }
+  if (const auto* read = std::get_if<GroupRead>(&job)) {
+    if (!body.ok() || (read->brief && !body->has_value())) return;
+    AddGroupReads(groups_.OnRead(read->read, *body, wall_now), read->brief);
   }
   if (const auto* fetch = std::get_if<BundleFetch>(&job)) OnBundle(*fetch, body, wall_now);
   if (const auto* invite = std::get_if<InviteRead>(&job)) OnInviteBox(*invite, body, wall_now);
@@ -564,7 +584,7 @@ void ContactBook::OnBundle(BundleFetch fetch, const absl::StatusOr<std::optional
 }
 
 absl::Time ContactBook::NextDue() const {
-  absl::Time next = absl::InfiniteFuture();
+  absl::Time next = groups_.NextDue();
   for (const auto& [key, conversation] : conversations_) next = std::min(next, conversation.outbox().NextDue());
   return next;
 }

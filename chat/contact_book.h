@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "chat/conversation.h"
+#include "chat/group_book.h"
 #include "chat/inbox.h"
 #include "chat/invite.h"
 #include "chat/mailbox_messages.h"
@@ -70,10 +71,18 @@ struct BookNotice {
     kUnreadable = 6,   // a handshake came for a prekey that was erased; its sender will try again
     kTooManyRequests = 7,
     kNoRoom = 8,  // ConversationNotice
+    kGroupInvited = 20,
+    kGroupJoined = 21,
+    kGroupLeft = 22,
+    kGroupEnded = 23,
+    kGroupLost = 24,
+    kGroupRestarted = 25,
+    kGroupStale = 26,  // GroupNotice
   };
   Kind kind = Kind::kLost;
   keys::PublicKey peer;
   uint32_t count = 1;
+  std::optional<GroupId> group;
 };
 
 class ContactBook {
@@ -122,6 +131,22 @@ class ContactBook {
   absl::Status TakeUp(const InviteCode& code, const std::string& name, absl::Time wall_now);
   // Answers a note (CreateReply). Errors of TakeUp; AlreadyExists too: it names somebody who is known.
   absl::Status AnswerNote(const InviteCode& code, const std::string& name, absl::Time wall_now);
+  // ---- groups: as GroupBook has it. The members of a new group, and those added, are contacts whose own address is known, and
+  // who are not blocked: FailedPrecondition. `own_name`: what the creator is called in the list.
+  const GroupBook& groups() const { return groups_; }
+  absl::StatusOr<GroupId> CreateGroup(const std::string& name, const std::vector<keys::PublicKey>& others,
+                                      const std::string& own_name, absl::Time wall_now);
+  absl::Status AddToGroup(const GroupId& id, const std::vector<keys::PublicKey>& others, absl::Time wall_now);
+  absl::Status RemoveFromGroup(const GroupId& id, const keys::PublicKey& member, absl::Time wall_now) {
+    return groups_.Remove(id, member, wall_now);
+  }
+  absl::Status AcceptGroup(const GroupId& id, absl::Time wall_now) { return groups_.Accept(id, wall_now); }
+  absl::Status LeaveGroup(const GroupId& id) { return groups_.Leave(id); }
+  absl::Status RestoreGroup(Group group, absl::Time wall_now) { return groups_.Restore(std::move(group), wall_now); }
+  absl::StatusOr<MessageId> SendToGroup(const GroupId& id, base::Bytes text, absl::Time wall_now);
+  // Whom `typed` means in a group's list: a contact's name here, else the creator's for them. NotFound.
+  absl::StatusOr<keys::PublicKey> FindMember(const Group& group, const std::string& typed) const;
+
   // After a restore: every contact gets a new session.
   void RebuildSessions();
 
@@ -150,9 +175,10 @@ class ContactBook {
   void BeginRound(absl::Time wall_now);
   // The round of it that no contact has a part in: invites, some each time, and what is published.
   void BeginUpkeep(absl::Time wall_now, size_t invites_at_most = kInvitesPerUpkeep);
-  // Reads the chain of one contact. `brief`: only where something new lies if nothing is missing.
-  void BeginReading(const keys::PublicKey& peer, bool brief);
-  // The conversation that a person looks at.
+  // Reads the chain of one contact, or one of a group (GroupBook::Chains). `brief`: only where something new lies if nothing is
+  // missing.
+  void BeginReading(const keys::PublicKey& peer, bool brief, absl::Time wall_now);
+  // The conversation, or the group, that a person looks at.
   void SetFocus(const std::optional<keys::PublicKey>& peer) { focus_ = peer; }
   // Something that was begun to be read was not given out yet.
   bool HasReadings() const { return !waiting_.empty(); }
@@ -168,7 +194,7 @@ class ContactBook {
     InboxChange inbox;  // entries, and messages to show
     std::vector<BookNotice> notices;
     struct State {
-      keys::PublicKey peer;
+      keys::PublicKey peer;  // or the group
       StateChange change;
     };
     std::vector<State> states;
@@ -200,7 +226,15 @@ class ContactBook {
     Conversation::Read read;
     bool brief = false;
   };
-  using Job = std::variant<ChainPut, ChainRead, BundleFetch, InviteRead, Publication>;
+  struct GroupPut {
+    GroupId group;
+    uint32_t seq = 0;
+  };
+  struct GroupRead {
+    GroupBook::Read read;
+    bool brief = false;
+  };
+  using Job = std::variant<ChainPut, ChainRead, BundleFetch, InviteRead, Publication, GroupPut, GroupRead>;
 
   Conversation& ConversationWith(const keys::PublicKey& key, Standing standing);
   absl::Status CheckName(const std::string& name) const;
@@ -219,6 +253,14 @@ class ContactBook {
   void Publish(absl::Time wall_now);
   void AddRead(const keys::PublicKey& peer, std::vector<Conversation::Read> reads, bool brief = false);
   void AddTask(BookTask task, Job job);
+  BookTask PutTask(const dht::Record& record, Job job);
+  absl::StatusOr<std::vector<GroupMember>> MembersOf(const std::vector<keys::PublicKey>& others) const;
+  void ExchangeControls(absl::Time wall_now);
+  void MeetMembers(const std::set<keys::PublicKey>& members);
+  bool DropStrangers(const std::set<keys::PublicKey>& members);
+  void AddGroupReads(std::vector<GroupBook::Read> reads, bool brief);
+  void AddGroupPuts(absl::Time wall_now, size_t at_most, std::vector<BookTask>& tasks);
+  void SaveGroups(Change& change);
   void OnBundle(BundleFetch fetch, const absl::StatusOr<std::optional<base::Bytes>>& body, absl::Time wall_now);
   void OnInviteBox(const InviteRead& read, const absl::StatusOr<std::optional<base::Bytes>>& body, absl::Time wall_now);
   absl::StatusOr<Conversation*> ForSending(const keys::PublicKey& key);
@@ -237,6 +279,9 @@ class ContactBook {
   std::map<keys::PublicKey, Conversation> conversations_;
   std::map<std::array<uint8_t, 16>, Invite> invites_;   // by secret
   std::optional<std::array<uint8_t, 16>> last_invite_;  // whose places were read last
+  GroupBook groups_;
+  bool members_changed_ = false;
+  std::set<keys::PublicKey> forgotten_;  // contacts removed since the last change
   std::optional<keys::PublicKey> focus_;
   Prekeys prekeys_;
   struct Published {

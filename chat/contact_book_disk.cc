@@ -76,6 +76,7 @@ void ContactBook::SaveConversation(const keys::PublicKey& peer, Conversation& co
 }
 
 ContactBook::Change ContactBook::TakeChange(absl::Time wall_now) {
+  ExchangeControls(wall_now);
   Change change;
   std::vector<BookEntry>& out = change.inbox.book;
   out = std::exchange(gone_, {});
@@ -99,6 +100,7 @@ ContactBook::Change ContactBook::TakeChange(absl::Time wall_now) {
     out.push_back({kPublishedEntry, {}, published.Take()});
   }
   for (auto& [key, conversation] : conversations_) SaveConversation(key, conversation, change, wall_now);
+  SaveGroups(change);
   const auto notices = std::exchange(notices_, {});
   change.notices.insert(change.notices.begin(), notices.begin(), notices.end());
   return change;
@@ -107,9 +109,10 @@ ContactBook::Change ContactBook::TakeChange(absl::Time wall_now) {
 absl::Status ContactBook::Load(const std::vector<BookEntry>& entries, absl::Time wall_now) {
   std::vector<const BookEntry*> handshakes;
   // Contacts first, since a conversation takes its options from them; heads and messages before what belongs to them.
-  for (const uint8_t type : {kContactEntry, kHeadEntry, kMessageEntry, uint8_t{0}}) {
+  for (const uint8_t type : {kContactEntry, kGroupEntry, kHeadEntry, kMessageEntry, uint8_t{0}}) {
     for (const BookEntry& entry : entries) {
-      const bool early = entry.type == kContactEntry || entry.type == kHeadEntry || entry.type == kMessageEntry;
+      const bool early =
+          entry.type == kContactEntry || entry.type == kGroupEntry || entry.type == kHeadEntry || entry.type == kMessageEntry;
       if (type != 0 ? entry.type != type : early) continue;
       base::ByteReader in(entry.name);
       const base::Bytes& value = *entry.value;
@@ -167,6 +170,13 @@ absl::Status ContactBook::Load(const std::vector<BookEntry>& entries, absl::Time
           }
           break;
         }
+        case kGroupEntry:
+        case kFeedEntry:
+        case kGroupMessageEntry:
+        case kGroupParcelEntry:
+        case kEarlyEntry:
+          RETURN_IF_ERROR(groups_.Load(entry));
+          break;
         case kHandshakeEntry:
           handshakes.push_back(&entry);
           break;

@@ -17,9 +17,16 @@ inline constexpr uint8_t kFileEntry = 't', kBytesEntry = 'y';
 inline constexpr size_t kWaitingHandshakeSize = kHandshakeSize + 4;
 inline constexpr uint8_t kPrekeysEntry = 'p', kInviteEntry = 'i', kPublishedEntry = 'v', kHandshakeEntry = 'q';
 
+// Of groups: the name begins with the group's id; then the member of a feed, the number or the seq (group_book.h).
+inline constexpr uint8_t kGroupEntry = 'g', kFeedEntry = 'h', kGroupMessageEntry = 'j', kGroupParcelEntry = 'l',
+                         kEarlyEntry = 'e';
+
 inline base::Bytes NameOf(const keys::PublicKey& peer) { return base::ToBytes(peer.view()); }
 inline base::Bytes NameOf(const keys::PublicKey& peer, uint64_t number) {
   return base::ByteWriter().Append(peer.view()).U64(number).Take();
+}
+inline base::Bytes NameOf(const GroupId& group, const keys::PublicKey& member) {
+  return base::ByteWriter().Append(group.view()).Append(member.view()).Take();
 }
 inline base::Bytes NameOf(const keys::PublicKey& peer, const MessageId& id) {
   return base::ByteWriter().Append(peer.view()).Append(id).Take();

@@ -41,6 +41,10 @@ absl::StatusOr<MessageId> Conversation::Send(base::Bytes text, absl::Time wall_n
   return outbox_.Enqueue(std::move(text), options_.life, wall_now, rng);
 }
 
+absl::Status Conversation::SendControl(base::Bytes control, absl::Time wall_now, base::Rng& rng) {
+  return outbox_.Enqueue(std::move(control), 0, wall_now, rng, /*is_control=*/true).status();
+}
+
 absl::StatusOr<MessageId> Conversation::SendFile(std::string name, base::Bytes bytes, absl::Time wall_now, base::Rng& rng) {
   if (bytes.size() > kFileBytesMax) return absl::OutOfRangeError("the file is larger than 8 MiB");
   if (name.empty() || name.size() > kFileNameMax) return absl::InvalidArgumentError("a file's name has 1 to 255 bytes");
@@ -48,7 +52,8 @@ absl::StatusOr<MessageId> Conversation::SendFile(std::string name, base::Bytes b
 }
 
 void Conversation::SetStanding(Standing standing) {
-  if (standing_ == Standing::kAsked && standing == Standing::kContact) owes_answer_ = true;
+  const bool is_let_in = standing_ == Standing::kAsked && (standing == Standing::kContact || standing == Standing::kMember);
+  if (is_let_in) owes_answer_ = true;
   standing_ = standing;
   changes_.head = true;
 }
@@ -60,14 +65,14 @@ void Conversation::Rebuild() {
 
 bool Conversation::NeedsBundle(absl::Time wall_now) const {
   const bool something = wants_session_ || outbox_.HasUnsealed();
-  return !options_.doorless && standing_ == Standing::kContact && !session_ && something && wall_now >= next_bundle_try_;
+  return !options_.doorless && talks() && !session_ && something && wall_now >= next_bundle_try_;
 }
 
 // ---- sealing
 
 Content Conversation::PartOf(const Outgoing& message, uint16_t index, uint16_t count, size_t from, size_t size) const {
   Content content;
-  content.kind = ContentKind::kText;
+  content.kind = message.is_control ? ContentKind::kGroup : ContentKind::kText;
   content.life = message.life;
   content.message_id = message.id;
   content.index = index;
@@ -232,7 +237,10 @@ void Conversation::Note(ConversationNotice::Kind kind, uint32_t count) {
 }
 
 void Conversation::ChangeStates(const std::vector<StateChange>& states) {
-  changes_.states.insert(changes_.states.end(), states.begin(), states.end());
+  for (const StateChange& state : states) {
+    if (!state.is_control) changes_.states.push_back(state);
+    if (state.is_control && state.state == DeliveryState::kExpired) control_expired_ = true;
+  }
 }
 
 // What is not acknowledged goes through the next session, ours and theirs alike: so what waits here behind a gap, and parts of
@@ -241,6 +249,9 @@ void Conversation::StartOver() {
   held_since_ = absl::InfiniteFuture();
   session_.reset();
   ChangeStates(outbox_.StartOver());
+  // Texts of a member that wait for a person were acknowledged, and do not.
+  if (standing_ == Standing::kMember && !arrived_.empty())
+    Note(ConversationNotice::Kind::kLost, static_cast<uint32_t>(arrived_.size()));
   arrived_.clear();
   partial_.clear();
   partial_late_.clear();
@@ -261,7 +272,7 @@ void Conversation::Advance(absl::Time wall_now, base::Rng& rng) {
     StartOver();
     wants_session_ = true;  // the other side may be waiting where we read no more
   }
-  if (!session_ || standing_ != Standing::kContact) return;
+  if (!session_ || !talks()) return;
   const auto lost = session_->reader().GiveUp(wall_now);
   if (!lost.empty()) {
     Note(ConversationNotice::Kind::kLost, static_cast<uint32_t>(lost.size()));
@@ -343,7 +354,7 @@ void Conversation::Adopt(Session session, absl::Time wall_now) {
   started_ = wall_now;
   next_shown_ = 0;
   wants_session_ = replaces_lost_ = false;
-  owes_answer_ = standing_ == Standing::kContact;
+  owes_answer_ = talks();
 }
 
 std::vector<Conversation::Read> Conversation::Reads(const std::vector<Probe>& probes) const {
@@ -353,7 +364,7 @@ std::vector<Conversation::Read> Conversation::Reads(const std::vector<Probe>& pr
 }
 
 std::vector<Conversation::Read> Conversation::BeginRound() {
-  if (!session_ || standing_ != Standing::kContact) return {};
+  if (!session_ || !talks()) return {};
   reads_left_ = kReadsPerRound;
   changes_.head = true;
   return Reads(session_->reader().BeginRound());
@@ -392,7 +403,14 @@ void Conversation::TakeContent(Content content, absl::Time wall_now) {
   ChangeStates(outbox_.OnAcknowledged(content.ack));
   const uint32_t seq = content.seq;
   const bool closes_gap = seq + 1 < session_->reader().head();  // only now what was read behind it can be acknowledged
-  if (content.kind == ContentKind::kText || closes_gap) owes_acknowledgement_ = true;
+  if (standing_ == Standing::kMember && content.kind == ContentKind::kText && !asks()) Note(ConversationNotice::Kind::kAsks);
+  const bool is_text = content.kind == ContentKind::kText || content.kind == ContentKind::kGroup;
+  if (is_text || closes_gap) owes_acknowledgement_ = true;
+  if (content.kind == ContentKind::kPiece && standing_ == Standing::kMember) {
+    if (seen_.contains(content.message_id)) return;
+    Remember(content.message_id);
+    return Refuse(content.message_id);
+  }
   if (content.kind == ContentKind::kPiece) {
     std::optional<Content> last = TakePiece(std::move(content), wall_now);
     if (!last) return Deliver(wall_now);
@@ -409,6 +427,7 @@ void Conversation::TakeContent(Content content, absl::Time wall_now) {
 
 // Shows what is next in order; behind a gap only what has waited too long for it.
 void Conversation::Deliver(absl::Time wall_now) {
+  if (standing_ == Standing::kMember) return DeliverControls();
   if (standing_ != Standing::kContact || arrived_.empty()) return;
   const absl::Time held_before = held_since_;
   while (!arrived_.empty()) {
@@ -428,9 +447,25 @@ void Conversation::Deliver(absl::Time wall_now) {
   changes_.head = changes_.head || held_since_ != held_before;
 }
 
+// Whatever its place in the order; texts stay where they are.
+void Conversation::DeliverControls() {
+  for (auto it = arrived_.begin(); it != arrived_.end();) {
+    if (it->second.kind == ContentKind::kText) {
+      ++it;
+      continue;
+    }
+    Content content = std::move(it->second);
+    it = arrived_.erase(it);
+    changes_.head = true;
+    DeliverOne(std::move(content), /*late=*/false);
+  }
+  for (; arrived_.size() > kHeldOfMemberMax; arrived_.erase(std::prev(arrived_.end()))) Note(ConversationNotice::Kind::kLost);
+}
+
 void Conversation::DeliverOne(Content content, bool late) {
   if (content.kind == ContentKind::kPiece) return DeliverFile(content, late);
-  if (content.kind != ContentKind::kText || seen_.contains(content.message_id)) return;
+  const bool is_control = content.kind == ContentKind::kGroup;
+  if ((content.kind != ContentKind::kText && !is_control) || seen_.contains(content.message_id)) return;
   const MessageId id = content.message_id;
   const uint16_t count = content.count;
   const uint32_t sent_hour = content.sent_hour;
@@ -450,6 +485,10 @@ void Conversation::DeliverOne(Content content, bool late) {
   partial_.erase(id);
   partial_late_.erase(id);
   Remember(id);
+  if (is_control) {
+    owes_answer_ = owes_answer_ || standing_ == Standing::kMember;  // nothing else may ever be said there, and carry it
+    return controls_.push_back(std::move(message.text));
+  }
   changes_.arrived.push_back(std::move(message));
 }
 

@@ -50,7 +50,9 @@ inline constexpr size_t kReadsPerRound = 8192;   // boxes of one contact that on
 inline constexpr size_t kRefusalsMax = 16;       // files not taken that are remembered, to be told again in a new session
 inline constexpr uint32_t kPiecesPerAcknowledgement = 64;
 
-enum class Standing : uint8_t { kAsked = 1, kContact = 2, kBlocked = 3 };
+// A member of a group of ours who is no contact: what concerns groups is exchanged, texts wait until the member is one.
+enum class Standing : uint8_t { kAsked = 1, kContact = 2, kBlocked = 3, kMember = 4 };
+inline constexpr size_t kHeldOfMemberMax = 64;  // boxes of texts; later ones are lost, and counted
 
 struct Incoming {
   MessageId id{};
@@ -67,6 +69,7 @@ struct ConversationNotice {
     kReplaced = 1,  // the other side lost its session (restored): a new one was made
     kLost = 2,      // `count` messages expired, or could not be opened, before they were read
     kAnswered = 3,  // the other side has our request and accepted it
+    kAsks = 4,      // a member of a group, no contact, has written
     kNoRoom = 8,    // a file of theirs was refused
   };
   Kind kind = Kind::kLost;
@@ -90,6 +93,10 @@ class Conversation {
 
   const keys::PublicKey& peer() const { return peer_; }
   Standing standing() const { return standing_; }
+  // Somebody whose texts wait to be let in.
+  bool asks() const { return standing_ == Standing::kAsked || (standing_ == Standing::kMember && !arrived_.empty()); }
+  // Is written to, and read.
+  bool talks() const { return standing_ == Standing::kContact || standing_ == Standing::kMember; }
   bool has_session() const { return session_.has_value(); }
   bool confirmed() const { return session_ && session_->confirmed(); }
   const Outbox& outbox() const { return outbox_; }
@@ -98,6 +105,12 @@ class Conversation {
   absl::StatusOr<MessageId> Send(base::Bytes text, absl::Time wall_now, base::Rng& rng);
   // ResourceExhausted, OutOfRange (more than kFileBytesMax), InvalidArgument (a name that is none).
   absl::StatusOr<MessageId> SendFile(std::string name, base::Bytes bytes, absl::Time wall_now, base::Rng& rng);
+  // What groups tell each other: sent as texts are, shown to nobody. Errors of Send.
+  absl::Status SendControl(base::Bytes control, absl::Time wall_now, base::Rng& rng);
+  // Those that came; they are on disk with what follows from them, or not at all: ask right before TakeChanges.
+  std::vector<base::Bytes> TakeControls() { return std::exchange(controls_, {}); }
+  // Once, if one of ours expired unread.
+  bool TakeControlExpired() { return std::exchange(control_expired_, false); }
   // Files of the other side, whole or not; how many bytes they may take, and what is left of it for a new one.
   const std::map<MessageId, IncomingFile>& files() const { return files_; }
   uint64_t FileBytes() const;
@@ -196,6 +209,7 @@ class Conversation {
   void EraseFile(std::map<MessageId, IncomingFile>::iterator it);
   void TakeContent(Content content, absl::Time wall_now);
   void Deliver(absl::Time wall_now);
+  void DeliverControls();
   void DeliverOne(Content content, bool late);
   void Remember(const MessageId& id);
   void Note(ConversationNotice::Kind kind, uint32_t count = 1);
@@ -228,6 +242,8 @@ class Conversation {
   std::map<MessageId, bool> refusals_;  // files not taken; true: to be told
   uint64_t file_room_ = kFileRoom;
   uint32_t pieces_taken_ = 0;
+  std::vector<base::Bytes> controls_;
+  bool control_expired_ = false;
   std::set<MessageId> seen_;
   std::multimap<uint64_t, MessageId> seen_order_;  // by place; earlier versions gave none: 0
   size_t reads_left_ = 0;

@@ -33,7 +33,7 @@ struct ExchangeDriver::Round : std::enable_shared_from_this<Round> {
   void BeginReading(const std::optional<ReadingTurn>& turn) {
     if (!turn) return request.book->BeginRound(loop.WallNow());
     if (!turn->only) return request.book->BeginUpkeep(loop.WallNow());
-    request.book->BeginReading(*turn->only, turn->brief);
+    request.book->BeginReading(*turn->only, turn->brief, loop.WallNow());
   }
   bool CanJoin() const {
     return !finished && joins < kJoinsMax && reads == 0 && courier.under_way() > 0 && !request.book->HasReadings();

@@ -17,8 +17,8 @@ namespace {
 constexpr uint8_t kPoll = 's', kFragment = 'f', kFinished = 'n', kUnshown = 'u', kMessage = 'm', kPiece = 'x', kTimer = 'w',
                   kFileEntry = 't';
 constexpr uint8_t kSigned = 1, kConversation = 2, kLate = 4, kOrdered = 8, kOwn = 16, kDelivered = 32, kExpired = 64,
-                  kMore = 128;                                // origin of a message; kDelivered and kExpired: refused
-constexpr uint8_t kHasFile = 1, kHasLife = 2, kHasReply = 4;  // more of it
+                  kMore = 128;  // origin of a message; kDelivered and kExpired: refused
+constexpr uint8_t kHasFile = 1, kHasLife = 2, kHasReply = 4, kHasGroup = 8, kStored = 16;  // more of it
 
 absl::Status Damaged() { return absl::DataLossError("an entry of the inbox does not open: damaged, or of another identity"); }
 
@@ -45,7 +45,8 @@ struct Kept {
 
 base::Bytes EncodeMessage(const Message& message, uint64_t order) {
   base::ByteWriter out;
-  const int more = (message.file ? kHasFile : 0) | (message.life > 0 ? kHasLife : 0) | (message.reply ? kHasReply : 0);
+  const int more = (message.file ? kHasFile : 0) | (message.life > 0 ? kHasLife : 0) | (message.reply ? kHasReply : 0) |
+                   (message.group ? kHasGroup : 0) | (message.fate == Fate::kStored ? kStored : 0);
   const int origin = (message.from && !message.in_conversation ? kSigned : 0) | (message.in_conversation ? kConversation : 0) |
                      (message.late ? kLate : 0) | kOrdered | (message.own ? kOwn : 0) |
                      (message.fate == Fate::kDelivered || message.fate == Fate::kRefused ? kDelivered : 0) |
@@ -55,6 +56,7 @@ base::Bytes EncodeMessage(const Message& message, uint64_t order) {
   if (message.file) out.Short(base::AsBytes(message.file->name)).U32(message.file->size).U16(message.file->pieces);
   if (message.life > 0) out.U8(message.life);
   if (message.reply) out.Append(*message.reply);
+  if (message.group) out.Append(message.group->view());
   out.Append(message.from.value_or(keys::PublicKey{}).view()).Append(message.text);
   return out.Take();
 }
@@ -77,12 +79,14 @@ absl::StatusOr<Kept> DecodeMessage(base::ByteView bytes) {
   }
   if ((more & kHasLife) != 0) message.life = in.U8();
   if ((more & kHasReply) != 0) message.reply = in.Array<kReplySize>();
+  if ((more & kHasGroup) != 0) message.group = keys::PublicKey{in.Array<32>()};
   const keys::PublicKey from{in.Array<32>()};
   message.in_conversation = (origin & kConversation) != 0;
   message.late = (origin & kLate) != 0;
   message.own = (origin & kOwn) != 0;
   if ((origin & kDelivered) != 0) message.fate = Fate::kDelivered;
   if ((origin & kExpired) != 0) message.fate = (origin & kDelivered) != 0 ? Fate::kRefused : Fate::kExpired;
+  if ((more & kStored) != 0) message.fate = Fate::kStored;
   if ((origin & (kSigned | kConversation)) != 0) message.from = from;
   if (!in.ok() || message.life >= kMessageLifeCodes) return Damaged();
   message.text = base::ToBytes(in.Rest());

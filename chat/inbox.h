@@ -9,10 +9,10 @@
 //        'w' timer of a message that disappears: id 16 ‖ deletion 8, 0: not shown yet ‖ life 1; with an id of zeros: scrub
 //        'x' a piece of a received file, by sender, id and index 2
 //        'm' note id 16 ‖ received 8 ‖ sent hour 4 ‖ origin 1 ‖ order of arrival 8, if origin has 8 ‖ more 1, if origin has 128 ‖
-//        file, if more has 1: len 1 name ‖ size 4 ‖ pieces 2 ‖ life 1, if more has 2 ‖ reply address 84, if more has 4 ‖ sender
-//        32 ‖ text      times: seconds since 1970; an own message: received = when it was written, sender = to whom 'q' waiting
-//        handshake 1,782 ‖ effort 4, by note id; other types: entries of the contact book (contact_book.h), name len 2 ‖ name ‖
-//        value
+//        file, if more has 1: len 1 name ‖ size 4 ‖ pieces 2 ‖ life 1, if more has 2 ‖ reply address 84, if more has 4 ‖ group
+//        32, if more has 8; 16: an own one is stored ‖ sender 32 ‖ text      times: seconds since 1970; an own message: received
+//        = when it was written, sender = to whom 'q' waiting handshake 1,782 ‖ effort 4, by note id; other types: entries of the
+//        contact book (contact_book.h), name len 2 ‖ name ‖ value
 // Who takes the disk sees how many entries there are and how long, nothing else. Any thread; calls block on the store.
 #pragma once
 
@@ -33,7 +33,8 @@
 namespace chat {
 
 // What became of an own message; what is not decided yet, the outbox knows.
-enum class Fate : uint8_t { kOpen = 0, kDelivered = 1, kExpired = 2, kRefused = 3 };
+// kStored: to a group, where nobody acknowledges.
+enum class Fate : uint8_t { kOpen = 0, kDelivered = 1, kExpired = 2, kRefused = 3, kStored = 4 };
 
 struct Message {
   NoteId id{};
@@ -41,13 +42,14 @@ struct Message {
   uint32_t sent_hour = 0;
   std::optional<keys::PublicKey> from;  // the verified sender of a signed note, or the contact
   absl::Time received;
-  bool in_conversation = false;    // came through a session, which proves the sender to the reader alone
-  bool late = false;               // something sent after it was shown before it
-  bool own = false;                // written here, in the conversation with `from`
-  Fate fate = Fate::kOpen;         // of an own one
-  std::optional<FileInfo> file;    // a file instead of a text; one that came lies in pieces (ReadFile)
-  uint8_t life = 0;                // message_life.h; 0: kept
-  std::optional<NoteReply> reply;  // of a note that can be answered (invite.h)
+  bool in_conversation = false;          // came through a session, which proves the sender to the reader alone
+  bool late = false;                     // something sent after it was shown before it
+  bool own = false;                      // written here, in the conversation with `from`
+  Fate fate = Fate::kOpen;               // of an own one
+  std::optional<FileInfo> file;          // a file instead of a text; one that came lies in pieces (ReadFile)
+  uint8_t life = 0;                      // message_life.h; 0: kept
+  std::optional<NoteReply> reply;        // of a note that can be answered (invite.h)
+  std::optional<keys::PublicKey> group;  // that it was written to (group_chain.h); of an own one, `from` is the same
 
   bool operator==(const Message&) const = default;
 };
@@ -110,8 +112,9 @@ struct InboxChange {
 };
 
 // What the contact book keeps, by type: contact, conversation, outgoing message, parcel, id seen, prekeys, invite, publication,
-// waiting handshake, file that arrives or came, bytes of a file to be sent.
-inline constexpr std::string_view kBookTypes = "kcobdpivqty";
+// waiting handshake, file that arrives or came, bytes of a file to be sent; group, feed of a member, outgoing message and parcel
+// of a group, chains not announced yet.
+inline constexpr std::string_view kBookTypes = "kcobdpivqtyghjle";
 
 class Inbox {
  public:

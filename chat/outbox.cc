@@ -17,6 +17,7 @@ namespace {
 
 constexpr uint8_t kHasFile = 0x80;  // in the state of a message, in the kind of a parcel: more fields follow
 constexpr uint8_t kHasLife = 0x40;  // in the state of a message: one more byte
+constexpr uint8_t kControl = 0x20;  // in the state of a message
 constexpr uint8_t kGone = 0x80;     // in that byte
 
 uint64_t Seconds(absl::Time time) {
@@ -67,8 +68,9 @@ absl::StatusOr<MessageId> Outbox::Add(Outgoing message, absl::Time wall_now, bas
   return messages_.emplace(message.number, std::move(message)).first->second.id;
 }
 
-absl::StatusOr<MessageId> Outbox::Enqueue(base::Bytes text, uint8_t life, absl::Time wall_now, base::Rng& rng) {
+absl::StatusOr<MessageId> Outbox::Enqueue(base::Bytes text, uint8_t life, absl::Time wall_now, base::Rng& rng, bool is_control) {
   Outgoing message;
+  message.is_control = is_control;
   message.life = life;
   message.text = std::move(text);
   return Add(std::move(message), wall_now, rng);
@@ -325,6 +327,21 @@ std::vector<StateChange> Outbox::Expire(absl::Time wall_now, bool& broken) {
   return changed;
 }
 
+void Outbox::RetireStored(absl::Time wall_now, size_t parcels_kept) {
+  for (auto it = messages_.begin(); it != messages_.end();) {
+    const auto one = it++;
+    const Outgoing& message = one->second;
+    const bool is_over = message.expiry <= wall_now || parcels_.size() > parcels_kept;
+    if (message.state != DeliveryState::kStored || message.IsFile() || !is_over) continue;
+    for (uint32_t seq = message.first_seq; seq < message.first_seq + message.parts; ++seq) {
+      const auto parcel = parcels_.find(seq);
+      if (parcel != parcels_.end()) Drop(parcel);
+    }
+    changes_.messages.insert(one->first);
+    messages_.erase(one);
+  }
+}
+
 void Outbox::ForgetFinished() {
   size_t finished =
       static_cast<size_t>(std::count_if(messages_.begin(), messages_.end(), [](const auto& one) { return one.second.Final(); }));
@@ -369,13 +386,14 @@ void Outbox::RestoreBytes(uint64_t number, base::Bytes bytes) {
 }
 
 StateChange StateOf(const Outgoing& message) {
-  return {message.id, message.state, message.copies, message.PiecesStored(), message.pieces};
+  return {message.id, message.state, message.copies, message.PiecesStored(), message.pieces, message.is_control};
 }
 
 base::Bytes EncodeOutgoing(const Outgoing& message) {
   base::ByteWriter out;
   out.U64(message.number).Append(message.id).U64(Seconds(message.queued_at)).U64(Seconds(message.expiry));
-  out.U8(static_cast<uint8_t>(message.state) | (message.IsFile() ? kHasFile : 0) | (message.life > 0 ? kHasLife : 0))
+  out.U8(static_cast<uint8_t>(message.state) | (message.IsFile() ? kHasFile : 0) | (message.life > 0 ? kHasLife : 0) |
+         (message.is_control ? kControl : 0))
       .U8(message.copies)
       .U32(message.first_seq);
   out.U16(message.parts);
@@ -393,7 +411,8 @@ absl::StatusOr<Outgoing> DecodeOutgoing(base::ByteView bytes) {
   message.queued_at = FromSeconds(in.U64());
   message.expiry = FromSeconds(in.U64());
   const uint8_t state = in.U8();
-  message.state = static_cast<DeliveryState>(state & ~(kHasFile | kHasLife));
+  message.state = static_cast<DeliveryState>(state & ~(kHasFile | kHasLife | kControl));
+  message.is_control = (state & kControl) != 0;
   message.copies = in.U8();
   message.first_seq = in.U32();
   message.parts = in.U16();

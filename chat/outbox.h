@@ -44,11 +44,12 @@ struct Outgoing {
   absl::Time queued_at;
   absl::Time expiry = absl::InfiniteFuture();  // once sealed
   DeliveryState state = DeliveryState::kQueued;
-  uint8_t copies = 0;      // receipts of the part that has the fewest; 0 while queued
-  uint32_t first_seq = 0;  // its parts, in the current session
-  uint16_t parts = 0;      // 0: not sealed in the current session; always 0 of a file
-  uint8_t life = 0;        // message_life.h
-  bool gone = false;       // its time was over while it was not acknowledged: there is no text any more to be sealed anew
+  uint8_t copies = 0;       // receipts of the part that has the fewest; 0 while queued
+  uint32_t first_seq = 0;   // its parts, in the current session
+  uint16_t parts = 0;       // 0: not sealed in the current session; always 0 of a file
+  uint8_t life = 0;         // message_life.h
+  bool is_control = false;  // what groups tell each other (group_controls.h): nobody is shown it
+  bool gone = false;        // its time was over while it was not acknowledged: there is no text any more to be sealed anew
 
   std::string file_name;      // empty: a text
   uint16_t pieces = 0;        // of a file
@@ -86,6 +87,7 @@ struct StateChange {
   DeliveryState state = DeliveryState::kQueued;
   uint8_t copies = 0;
   uint16_t stored = 0, pieces = 0;  // of a file
+  bool is_control = false;
 };
 
 // The record of a parcel at one of its places.
@@ -96,7 +98,7 @@ class Outbox {
   explicit Outbox(int write_quorum) : write_quorum_(write_quorum) {}
 
   // Behind everything queued. ResourceExhausted beyond kUnfinishedMax.
-  absl::StatusOr<MessageId> Enqueue(base::Bytes text, uint8_t life, absl::Time wall_now, base::Rng& rng);
+  absl::StatusOr<MessageId> Enqueue(base::Bytes text, uint8_t life, absl::Time wall_now, base::Rng& rng, bool is_control = false);
   // The same for a file, and ResourceExhausted beyond kFilesWaitingMax. CHECKs its name's and its own size.
   absl::StatusOr<MessageId> EnqueueFile(std::string name, base::Bytes bytes, uint8_t life, absl::Time wall_now, base::Rng& rng);
   // The first text that is not sealed yet; null if there is none.
@@ -129,6 +131,9 @@ class Outbox {
   std::vector<StateChange> OnAcknowledged(uint32_t seq);
   // What expired. `broken`: the reader may not find later messages without what expired, so the session has to be made anew.
   std::vector<StateChange> Expire(absl::Time wall_now, bool& broken);
+
+  // Where nobody acknowledges (groups): texts that are stored leave it once they expire, or more than so many parcels are held.
+  void RetireStored(absl::Time wall_now, size_t parcels_kept);
 
   const std::map<uint64_t, Outgoing>& messages() const { return messages_; }
   const Outgoing* Find(const MessageId& id) const;

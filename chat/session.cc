@@ -48,7 +48,7 @@ absl::StatusOr<Content> DecodeContent(base::ByteView bytes) {
   content.text = base::ToBytes(in.Long());
   const base::ByteView padding = in.Rest();
   const bool zeros = std::all_of(padding.begin(), padding.end(), [](uint8_t byte) { return byte == 0; });
-  const bool kind_known = content.kind >= ContentKind::kText && content.kind <= ContentKind::kRefusal;
+  const bool kind_known = content.kind >= ContentKind::kText && content.kind <= ContentKind::kGroup;
   if (!in.ok() || !zeros || !kind_known || content.life >= kMessageLifeCodes) return Malformed();
   const uint16_t most = content.kind == ContentKind::kPiece ? kFilePiecesMax : kPartsMax;
   if (content.count == 0 || content.count > most || content.index >= content.count) return Malformed();

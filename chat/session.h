@@ -10,7 +10,7 @@
 //                            since 1970, of the next hour if it replaces a lost session
 //        8    1 kind         1 part of a text, 2 control: nothing to show, 3 piece of a file (file_transfer.h), 4 the file
 //        `message id`
-//                            is not taken here
+//                            is not taken here, 5 part of what groups tell each other (group_controls.h)
 //        9    1 flags        1 the next message lies at the first place of a new chain, 2 this session replaces one that was
 //        lost;
 //                            times 4: code of the message's life (message_life.h), 0: it is kept
@@ -52,7 +52,7 @@ inline constexpr size_t kFileBytesMax = 8 << 20;
 inline constexpr uint16_t kFilePiecesMax =
     1 + ((kFileBytesMax + kBoxTextMax - 1) / kBoxTextMax);  // 4,867: the first one is the name
 
-enum class ContentKind : uint8_t { kText = 1, kControl = 2, kPiece = 3, kRefusal = 4 };
+enum class ContentKind : uint8_t { kText = 1, kControl = 2, kPiece = 3, kRefusal = 4, kGroup = 5 };
 
 struct Content {
   uint32_t seq = 0;

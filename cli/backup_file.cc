@@ -14,7 +14,7 @@
 namespace cli {
 namespace {
 
-constexpr std::string_view kFirstLine = "bulbil-backup 1\n", kContactsWord = "contacts ";
+constexpr std::string_view kFirstLine = "bulbil-backup 2\n", kFirstLineBefore = "bulbil-backup 1\n", kContactsWord = "contacts ";
 
 absl::Status NoBackup() { return absl::InvalidArgumentError("this is no backup of bulbil"); }
 
@@ -25,21 +25,25 @@ keys::WipedArray<32> SealKey(const keys::SigningKey& identity) {
   return key;
 }
 
-base::Bytes EncodeContacts(const std::vector<chat::Contact>& contacts) {
+base::Bytes EncodePeople(const std::vector<chat::Contact>& contacts, const std::vector<chat::Group>& groups) {
   base::ByteWriter out;
+  out.U16(static_cast<uint16_t>(contacts.size()));
   for (const chat::Contact& contact : contacts) {
     out.Append(contact.key.view())
         .U8(contact.verified ? 1 : 0)
         .U8(static_cast<uint8_t>((contact.acknowledge ? 1 : 0) | contact.life << 1))
         .Short(base::AsBytes(contact.name));
   }
+  for (const chat::Group& group : groups) out.Long(chat::EncodeGroup(group));
   return out.Take();
 }
 
-absl::StatusOr<std::vector<chat::Contact>> DecodeContacts(base::ByteView bytes) {
+absl::Status DecodePeople(base::ByteView bytes, bool has_groups, Backup& backup) {
   base::ByteReader in(bytes);
-  std::vector<chat::Contact> contacts;
-  while (in.ok() && in.left() > 0 && contacts.size() < chat::kContactsMax) {
+  std::vector<chat::Contact>& contacts = backup.contacts;
+  const size_t count = has_groups ? in.U16() : chat::kContactsMax;
+  if (count > chat::kContactsMax) return NoBackup();
+  while (in.ok() && in.left() > 0 && contacts.size() < count) {
     chat::Contact contact;
     contact.key.bytes = in.Array<32>();
     contact.verified = in.U8() == 1;
@@ -49,7 +53,11 @@ absl::StatusOr<std::vector<chat::Contact>> DecodeContacts(base::ByteView bytes) 
     contact.name = base::ToString(in.Short());
     contacts.push_back(std::move(contact));
   }
-  return in.Done() ? absl::StatusOr<std::vector<chat::Contact>>(std::move(contacts)) : NoBackup();
+  while (has_groups && in.ok() && in.left() > 0 && backup.groups.size() < chat::kGroupsMax) {
+    ASSIGN_OR_RETURN(chat::Group group, chat::DecodeGroup(in.Long()));
+    backup.groups.push_back(std::move(group));
+  }
+  return in.Done() ? absl::OkStatus() : NoBackup();
 }
 
 // The three parts: lines before the contacts, the key file among them, and what stands behind "contacts ".
@@ -59,7 +67,8 @@ struct Parts {
 
 absl::StatusOr<Parts> Split(std::string_view text) {
   const size_t at = text.rfind(kContactsWord);
-  if (text.size() > kBackupSizeMax || text.substr(0, kFirstLine.size()) != kFirstLine || at == text.npos ||
+  const std::string_view first = text.substr(0, kFirstLine.size());
+  if (text.size() > kBackupSizeMax || (first != kFirstLine && first != kFirstLineBefore) || at == text.npos ||
       at < kFirstLine.size() || text.back() != '\n') {
     return NoBackup();
   }
@@ -71,14 +80,15 @@ absl::StatusOr<Parts> Split(std::string_view text) {
 }  // namespace
 
 absl::StatusOr<std::string> EncodeBackup(const keys::LoadedKey& identity, const std::vector<chat::Contact>& contacts,
-                                         const std::optional<std::string>& passphrase, base::Rng& rng) {
+                                         const std::vector<chat::Group>& groups, const std::optional<std::string>& passphrase,
+                                         base::Rng& rng) {
   ASSIGN_OR_RETURN(const std::string key_file, keys::EncodeKeyFile(identity.info, identity.key, passphrase, {}, rng));
   std::string text = absl::StrCat(absl::string_view(kFirstLine.data(), kFirstLine.size()), key_file);
   const keys::SealNonce nonce = rng.Array<24>();
   const base::Bytes sealed =
       base::ByteWriter()
           .Append(nonce)
-          .Append(keys::Seal(SealKey(identity.key).view(), nonce, base::AsBytes(text), EncodeContacts(contacts)))
+          .Append(keys::Seal(SealKey(identity.key).view(), nonce, base::AsBytes(text), EncodePeople(contacts, groups)))
           .Take();
   absl::StrAppend(&text, "contacts ", base::ToHex(sealed), "\n");
   return text;
@@ -98,8 +108,9 @@ absl::StatusOr<Backup> DecodeBackup(std::string_view text, const std::optional<s
   const keys::SealNonce nonce = base::ByteReader(*sealed).Array<24>();
   ASSIGN_OR_RETURN(const base::Bytes plain, keys::Open(SealKey(identity.key).view(), nonce, base::AsBytes(parts.head),
                                                        base::ByteView(*sealed).subspan(24)));
-  ASSIGN_OR_RETURN(std::vector<chat::Contact> contacts, DecodeContacts(plain));
-  return Backup{std::move(identity), std::move(contacts)};
+  Backup backup{std::move(identity), {}, {}};
+  RETURN_IF_ERROR(DecodePeople(plain, text.substr(0, kFirstLine.size()) == kFirstLine, backup));
+  return backup;
 }
 
 }  // namespace cli

@@ -43,6 +43,12 @@ absl::Status ExplainBook(const absl::Status& status, const std::string& name) {
   }
 }
 
+absl::Status ExplainGroup(const absl::Status& status) {
+  if (status.ok()) return status;
+  const bool is_full = absl::IsResourceExhausted(status) || absl::IsFailedPrecondition(status);
+  return Fail({.exit = is_full ? Exit::kRefused : Exit::kUsage, .what = std::string(status.message())});
+}
+
 absl::Status CheckTypedName(const std::string& name) {
   const bool odd = name.empty() || name[0] == '#' || name[0] == '@' || name[0] == '-' || name.rfind("bulb1", 0) == 0 ||
                    base::SanitizeForTerminal(base::AsBytes(name)).removed > 0 || name.find('\n') != name.npos ||

@@ -129,21 +129,36 @@ absl::StatusOr<ChatReply> Requests(const Call& call) {
   std::string text;
   for (const auto& [key, contact] : call.open.book().contacts()) {
     const chat::Conversation* conversation = call.open.book().FindConversation(key);
-    if (!contact.name.empty() || conversation == nullptr || conversation->standing() != chat::Standing::kAsked) continue;
+    if (!contact.name.empty() || conversation == nullptr || !conversation->asks()) continue;
     absl::StrAppend(&text, TagOf(key), "  ", keys::FormatAddress(key), "\n  /accept ", TagOf(key), " NAME    /block ", TagOf(key),
                     "\n");
   }
   return ChatReply{text.empty() ? "nobody waits" : text, /*page=*/!text.empty()};
 }
 
+// A path, or a name, may have spaces.
+std::string Words(const Call& call, size_t from) {
+  return absl::StrJoin(call.words.begin() + static_cast<ptrdiff_t>(std::min(from, call.words.size())), call.words.end(), " ");
+}
+
+absl::StatusOr<ChatReply> Groups(const Call& call) {
+  std::string text;
+  for (const chat::Group* group : call.open.book().groups().All()) {
+    absl::StrAppend(&text, GroupLine(*group, call.open.identity().key.public_key(), call.open.NameOf(group->creator, group->id)));
+  }
+  return ChatReply{text.empty() ? "no groups; bulbil groups create NAME MEMBER...  makes one" : text, /*page=*/!text.empty()};
+}
+
+absl::StatusOr<ChatReply> Join(const Call& call) {
+  if (call.words.size() < 2) return Usage("/join friends");
+  ASSIGN_OR_RETURN(const chat::Group group, call.open.FindGroup(Words(call, 1)));
+  RETURN_IF_ERROR(ExplainGroup(call.open.book().AcceptGroup(group.id, absl::Now())));
+  return ChatReply{absl::StrCat("you are in ", group.name)};
+}
+
 absl::StatusOr<ChatReply> Qr(const Call& call) {
   const std::string address = keys::FormatAddress(call.open.identity().key.public_key());
   return ChatReply{absl::StrCat(DrawQr(address, {.margin = 1}), address), /*page=*/true};
-}
-
-// A path may have spaces.
-std::string Words(const Call& call, size_t from) {
-  return absl::StrJoin(call.words.begin() + static_cast<ptrdiff_t>(std::min(from, call.words.size())), call.words.end(), " ");
 }
 
 absl::StatusOr<ChatReply> SendFile(const Call& call) {
@@ -170,7 +185,7 @@ struct Named {
 constexpr Named kCommands[] = {
     {"/add", Add},           {"/accept", Accept},       {"/invite", Invite}, {"/verify", Verify},     {"/block", Block},
     {"/receipts", Receipts}, {"/disappear", Disappear}, {"/burn", Burn},     {"/requests", Requests}, {"/qr", Qr},
-    {"/away", Away},         {"/file", SendFile},       {"/save", Save}};
+    {"/away", Away},         {"/file", SendFile},       {"/save", Save},     {"/groups", Groups},     {"/join", Join}};
 
 }  // namespace
 

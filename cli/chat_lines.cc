@@ -102,13 +102,13 @@ class ChatLines : public CorrespondenceListener {
     if (requests > requests_) Print(absl::StrCat(requests, " waiting: /requests"));
     requests_ = requests;
   }
-  void OnMessage(const chat::Message& message, bool unseen) override {
+  void OnMessage(const chat::Message& message, bool unseen, const std::string& sender) override {
     if (!known_.insert(message.id).second) return;
     if (message.own) own_[message.id].beginning = message.file ? FileText(*message.file) : BeginningOf(message.text);
     if (!started_ && !unseen) return;  // said before this program ran
     const std::string name = message.from ? NameOf(*message.from) : "nobody";
-    const std::string who =
-        message.own ? absl::StrCat("you to ", name) : absl::StrCat(name, message.in_conversation ? "" : " (note)");
+    std::string who = message.own ? absl::StrCat("you to ", name) : absl::StrCat(name, message.in_conversation ? "" : " (note)");
+    if (message.group && !message.own) who = absl::StrCat(Safe(sender), " in ", NameOf(*message.group));
     Print(absl::StrCat(who, ": ", message.late ? "(late) " : "",
                        message.file ? FileMessageText(message) : base::SanitizeForTerminal(message.text).text));
     if (!message.own && !is_unwritable_) correspondence_.Seen({message.id});
@@ -158,13 +158,16 @@ class ChatLines : public CorrespondenceListener {
     correspondence_.WithBook([this, typed](OpenBook& open) {
       --sending_;
       if (!typed.to.empty()) {
-        const auto contact = open.Find(typed.to);
-        if (!contact.ok()) return PrintError(contact.status());
-        to_ = contact->key;
+        const auto thread = open.FindThread(typed.to);
+        if (!thread.ok()) return PrintError(thread.status());
+        to_ = *thread;
       }
       if (!to_) return PrintError(Fail({.exit = Exit::kUsage, .what = "to whom?", .fix = {"@NAME text"}}));
       if (typed.text.empty()) return;
-      const auto id = open.book().Send(*to_, base::ToBytes(base::AsBytes(typed.text)), absl::Now());
+      const bool is_group = open.book().groups().Find(*to_) != nullptr;
+      base::Bytes text = base::ToBytes(base::AsBytes(typed.text));
+      const auto id = is_group ? open.book().SendToGroup(*to_, std::move(text), absl::Now())
+                               : open.book().Send(*to_, std::move(text), absl::Now());
       if (id.ok()) waiting_.insert(*id);
       if (!id.ok()) PrintError(Fail({.exit = Exit::kRefused, .what = absl::StrCat("NOT sent: ", id.status().message())}));
     });

@@ -67,6 +67,7 @@ Ctrl-C       clears the line         Ctrl-Q, /quit  ends
 /file PATH            sends a file     /save ID [FOLDER]   keeps one that came
 /receipts on|off      tell this contact what has arrived
 /disappear 1h|off     what you write from now on is deleted at both ends
+/groups               yours, and invitations; /join GROUP accepts one
 /poll                 look now         /burn               forget what was said here
 
 · waits here   ↑ on its way   ✓ stored   ✓✓ arrived there   ✗ expired, or refused
@@ -118,10 +119,11 @@ void ChatModel::DropOldest(Thread& thread) {
   thread.bottom->first -= thread.bottom->first > 0 ? 1 : 0;
 }
 
-void ChatModel::AddMessage(const chat::Message& message, bool unseen) {
+void ChatModel::AddMessage(const chat::Message& message, bool unseen, const std::string& sender) {
   if (!known_.insert(message.id).second) return;
   ThreadId id{Kind::kNotes, {}};
-  if (message.from && threads_.contains({Kind::kContact, *message.from})) id = {Kind::kContact, *message.from};
+  const std::optional<keys::PublicKey>& with = message.group ? message.group : message.from;
+  if (with && threads_.contains({Kind::kContact, *with})) id = {Kind::kContact, *with};
   // With somebody who was forgotten or blocked.
   if ((message.own || message.in_conversation) && id.kind != Kind::kContact) return;
   Thread& thread = threads_[id];
@@ -142,9 +144,11 @@ void ChatModel::AddMessage(const chat::Message& message, bool unseen) {
     absl::StrAppend(&entry.text, "   (answer: /accept ", tag, " NAME)");
   entry.late = message.late;
   entry.who = id.kind == Kind::kContact ? thread.name : message.from ? "signed" : "nobody";
+  if (message.group) entry.who = Safe(sender);
   if (id.kind == Kind::kContact && !message.in_conversation) entry.text = absl::StrCat("(a signed note) ", entry.text);
   if (message.fate == chat::Fate::kDelivered) entry.state = chat::DeliveryState::kDelivered;
   if (message.fate == chat::Fate::kRefused) entry.state = chat::DeliveryState::kRefused;
+  if (message.fate == chat::Fate::kStored) entry.state = chat::DeliveryState::kStored;
   if (message.fate == chat::Fate::kExpired) entry.state = chat::DeliveryState::kExpired;
   Add(thread, id, std::move(entry), unseen);
 }

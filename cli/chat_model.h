@@ -75,11 +75,11 @@ struct QuitChat {};
 using ChatAction = std::variant<SendText, SendAgain, RunCommand, EditText, QuitChat>;
 using ChatActions = std::vector<ChatAction>;
 
-// Somebody in the list.
+// Somebody in the list, or a group.
 struct PersonShown {
   keys::PublicKey key;
   std::string name;
-  char trust = '?';  // '+' verified, '?' not verified, '!' key changed
+  char trust = '?';  // '+' verified, '?' not verified, '!' key changed, ' ' a group
 };
 struct StatusShown {
   std::string mailbox, node;
@@ -92,7 +92,7 @@ class ChatModel {
   enum class Kind { kContact, kNotes, kRequests, kProgram };
   struct ThreadId {
     Kind kind = Kind::kProgram;
-    keys::PublicKey key;  // of a contact
+    keys::PublicKey key;  // of a contact or a group
     auto operator<=>(const ThreadId&) const = default;
   };
   struct Thread {
@@ -118,8 +118,9 @@ class ChatModel {
   void SetTime(absl::Time now) { now_ = now; }
   void SetPeople(const std::vector<PersonShown>& people, size_t requests);
   void SetStatus(StatusShown status) { status_ = std::move(status); }
-  // A message read or written, once; `unseen`: nobody has looked at it yet. In the order of arrival.
-  void AddMessage(const chat::Message& message, bool unseen);
+  // A message read or written, once; `unseen`: nobody has looked at it yet. In the order of arrival. `sender`: its name, in a
+  // group.
+  void AddMessage(const chat::Message& message, bool unseen, const std::string& sender = "");
   // What became of an own message.
   void SetState(const keys::PublicKey& to, const chat::StateChange& change, bool under_way);
   // A message that has disappeared: its line says only that.

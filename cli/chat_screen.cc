@@ -118,9 +118,9 @@ class ChatScreen : public CorrespondenceListener {
 
  private:
   void OnPeople(const std::vector<PersonShown>& people, size_t requests) override { model_.SetPeople(people, requests); }
-  void OnMessage(const chat::Message& message, bool unseen) override {
+  void OnMessage(const chat::Message& message, bool unseen, const std::string& sender) override {
     const size_t before = Unseen();
-    model_.AddMessage(message, unseen);
+    model_.AddMessage(message, unseen, sender);
     if (waiter_ && Unseen() > before) Notify();
     DrawSoon();
   }

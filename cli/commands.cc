@@ -14,6 +14,7 @@
 #include "cli/errors.h"
 #include "cli/file_commands.h"
 #include "cli/grammar.h"
+#include "cli/group_commands.h"
 #include "cli/help.h"
 #include "cli/keys_commands.h"
 #include "cli/logging.h"
@@ -87,6 +88,20 @@ absl::Status RunClient(const Invocation& invocation, const Context& context) {
       return RemoveContact(invocation, context);
     case Command::kContactsRequests:
       return ListRequests(invocation, context);
+    case Command::kGroupsCreate:
+      return CreateGroup(invocation, context);
+    case Command::kGroupsAdd:
+      return AddToGroup(invocation, context);
+    case Command::kGroupsRemove:
+      return RemoveFromGroup(invocation, context);
+    case Command::kGroupsList:
+      return ListGroups(invocation, context);
+    case Command::kGroupsShow:
+      return ShowGroup(invocation, context);
+    case Command::kGroupsAccept:
+      return AcceptGroup(invocation, context);
+    case Command::kGroupsLeave:
+      return LeaveGroup(invocation, context);
     case Command::kFilesList:
       return ListFiles(invocation, context);
     case Command::kFilesSave:

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
+#include "cli/book_errors.h"
 #include "cli/errors.h"
 #include "cli/json.h"
 #include "cli/people_screens.h"
@@ -116,8 +117,8 @@ class Rounds {
     timer_.Reset(advances ? session_.loop().Now() : std::min(until_, session_.loop().Now() + kSendRetry));
   }
   const chat::Outgoing* Find() const {
-    const chat::Conversation* conversation = open_.book().FindConversation(to_);
-    return conversation == nullptr ? nullptr : conversation->outbox().Find(id_);
+    const chat::Outbox* outbox = open_.OutboxOf(to_);
+    return outbox == nullptr ? nullptr : outbox->Find(id_);
   }
   void End(const absl::Status& outcome) {
     outcome_ = outcome;
@@ -136,7 +137,8 @@ class Rounds {
   absl::Status outcome_;
 };
 
-absl::Status Waits(const chat::Outgoing& message, const chat::Conversation& conversation, const std::string& name,
+// `conversation`: null for a group.
+absl::Status Waits(const chat::Outgoing& message, const chat::Conversation* conversation, const std::string& name,
                    const absl::Status& outcome) {
   const absl::Status explained = outcome.ok() ? outcome : ExplainTalk(outcome);
   CommandError error{.exit = outcome.ok() ? Exit::kTime : ErrorOf(explained).exit};
@@ -145,7 +147,7 @@ absl::Status Waits(const chat::Outgoing& message, const chat::Conversation& conv
   error.what = absl::StrCat("message ", ShortId(message.id), " to ", name, " is kept here and not stored yet", so_far);
   if (!outcome.ok()) {
     error.why = {ErrorOf(explained).what};
-  } else if (!conversation.has_session()) {
+  } else if (conversation != nullptr && !conversation->has_session()) {
     error.why = {absl::StrCat(name, " has published no keys yet: they come with the first poll of ", name)};
   } else {
     error.why = {"too few storing nodes took it"};
@@ -159,6 +161,51 @@ absl::StatusOr<absl::Duration> PatienceOf(const TalkFlags& flags) {
   if (flags.wait.empty()) return absl::ZeroDuration();
   const std::optional<absl::Duration> patience = ParseDuration(flags.wait);
   return patience ? absl::StatusOr<absl::Duration>(*patience) : BadValue("--wait", flags.wait, "a duration as 30s or 5m");
+}
+
+// What is queued goes out, and the outcome is told. `to`: a contact or a group.
+absl::Status Follow(const Invocation& invocation, const Context& context, OpenBook& open, const keys::PublicKey& to,
+                    const chat::MessageId& id, size_t boxes, absl::Duration patience, absl::Time start) {
+  const std::string name = open.NameOf(to);
+  RETURN_IF_ERROR(open.Save());
+  ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, OpenForSending(invocation, context, boxes));
+  absl::Status outcome;
+  {
+    Progress progress(context);
+    outcome = Rounds(*session, open, to, id, patience, progress).Run();
+  }
+  SayWhatNowShows("Sent", *session, context);
+  if (open.released()) return outcome;  // the book could not be taken again
+  const chat::Outbox* outbox = open.OutboxOf(to);
+  const chat::Outgoing* found = outbox == nullptr ? nullptr : outbox->Find(id);
+  if (found == nullptr) {  // somebody forgot the contact while this waited
+    return Fail({.exit = Exit::kIdentity, .what = absl::StrCat(name, " is not here any more; nothing was sent")});
+  }
+  const chat::Outgoing& message = *found;
+  if (message.state == chat::DeliveryState::kQueued) return Waits(message, open.book().FindConversation(to), name, outcome);
+  if (message.state == chat::DeliveryState::kRefused) {
+    return Fail({.exit = Exit::kRefused, .what = absl::StrCat(name, " has no room for the file")});
+  }
+  if (message.state == chat::DeliveryState::kExpired) {
+    return Fail({.exit = Exit::kTime,
+                 .what = absl::StrCat("message ", ShortId(message.id), " to ", name, " expired before it was stored")});
+  }
+  const absl::Time end = absl::Now();
+  if (context.flags.json) {
+    return WriteStdout(JsonObject()
+                           .Add("schema", 1)
+                           .Add("type", "sent")
+                           .Add("id", base::ToHex(message.id))
+                           .Add(open.book().groups().Find(to) != nullptr ? "group" : "contact", name)
+                           .Add("state", "stored")
+                           .Add("copies", int{message.copies})
+                           .Add("boxes", int{message.IsFile() ? message.pieces : message.parts})
+                           .Add("seconds", absl::ToDoubleSeconds(end - start))
+                           .Line());
+  }
+  if (context.flags.quiet) return absl::OkStatus();
+  return WriteStdout(absl::StrCat("✓ stored on ", message.copies, " replicas in ", ShownDuration(end - start), " · expires in ",
+                                  ShownDuration(message.expiry - end), " · message ", ShortId(message.id), "\n"));
 }
 
 }  // namespace
@@ -177,46 +224,17 @@ absl::Status SendToContact(const Invocation& invocation, const Context& context,
                                       " --accept-new")}});
   }
   if (!id.ok()) return Fail({.exit = Exit::kRefused, .what = std::string(id.status().message())});
-  RETURN_IF_ERROR(open.Save());
-  ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, OpenForSending(invocation, context, boxes));
-  absl::Status outcome;
-  {
-    Progress progress(context);
-    outcome = Rounds(*session, open, contact.key, *id, patience, progress).Run();
-  }
-  SayWhatNowShows("Sent", *session, context);
-  if (open.released()) return outcome;  // the book could not be taken again
-  const chat::Conversation* talk = open.book().FindConversation(contact.key);
-  const chat::Outgoing* found = talk == nullptr ? nullptr : talk->outbox().Find(*id);
-  if (found == nullptr) {  // somebody forgot the contact while this waited
-    return Fail({.exit = Exit::kIdentity, .what = absl::StrCat(contact.name, " is no contact any more; nothing was sent")});
-  }
-  const chat::Conversation& conversation = *talk;
-  const chat::Outgoing& message = *found;
-  if (message.state == chat::DeliveryState::kQueued) return Waits(message, conversation, contact.name, outcome);
-  if (message.state == chat::DeliveryState::kRefused) {
-    return Fail({.exit = Exit::kRefused, .what = absl::StrCat(contact.name, " has no room for the file")});
-  }
-  if (message.state == chat::DeliveryState::kExpired) {
-    return Fail({.exit = Exit::kTime,
-                 .what = absl::StrCat("message ", ShortId(message.id), " to ", contact.name, " expired before it was stored")});
-  }
-  const absl::Time end = absl::Now();
-  if (context.flags.json) {
-    return WriteStdout(JsonObject()
-                           .Add("schema", 1)
-                           .Add("type", "sent")
-                           .Add("id", base::ToHex(message.id))
-                           .Add("contact", contact.name)
-                           .Add("state", "stored")
-                           .Add("copies", int{message.copies})
-                           .Add("boxes", int{message.IsFile() ? message.pieces : message.parts})
-                           .Add("seconds", absl::ToDoubleSeconds(end - start))
-                           .Line());
-  }
-  if (context.flags.quiet) return absl::OkStatus();
-  return WriteStdout(absl::StrCat("✓ stored on ", message.copies, " replicas in ", ShownDuration(end - start), " · expires in ",
-                                  ShownDuration(message.expiry - end), " · message ", ShortId(message.id), "\n"));
+  return Follow(invocation, context, open, contact.key, *id, boxes, patience, start);
+}
+
+absl::Status SendToGroup(const Invocation& invocation, const Context& context, OpenBook& open, const chat::Group& group,
+                         base::Bytes text) {
+  ASSIGN_OR_RETURN(const absl::Duration patience, PatienceOf(invocation.talk));
+  const absl::Time start = absl::Now();
+  const size_t boxes = 1 + text.size() / chat::kGroupTextMax;
+  const auto id = open.book().SendToGroup(group.id, std::move(text), start);
+  if (!id.ok()) return ExplainGroup(id.status());
+  return Follow(invocation, context, open, group.id, *id, boxes, patience, start);
 }
 
 }  // namespace cli

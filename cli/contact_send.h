@@ -17,5 +17,8 @@ namespace cli {
 // keys of the other side yet, or too few copies): the next send or poll goes on. kIdentity (E11) if the contact's key changed.
 absl::Status SendToContact(const Invocation& invocation, const Context& context, OpenBook& open, const chat::Contact& contact,
                            base::Bytes bytes, std::string file_name = "");
+// The same for a text to a group. kRefused: not in it (any more).
+absl::Status SendToGroup(const Invocation& invocation, const Context& context, OpenBook& open, const chat::Group& group,
+                         base::Bytes text);
 
 }  // namespace cli

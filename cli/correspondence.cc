@@ -106,10 +106,11 @@ void Correspondence::SendAgain(const keys::PublicKey& to, const chat::MessageId&
 }
 
 void Correspondence::Queue(const keys::PublicKey& to, base::Bytes text) {
-  const auto id = open_.book().Send(to, text, absl::Now());
+  const bool is_group = open_.book().groups().Find(to) != nullptr;
+  const auto id = is_group ? open_.book().SendToGroup(to, text, absl::Now()) : open_.book().Send(to, text, absl::Now());
   if (id.ok()) return;
-  const std::string why =
-      absl::IsFailedPrecondition(id.status()) ? "the key has changed: /verify" : std::string(id.status().message());
+  const bool has_changed = absl::IsFailedPrecondition(id.status()) && !is_group;
+  const std::string why = has_changed ? "the key has changed: /verify" : std::string(id.status().message());
   listener_.OnNotice(to, absl::StrCat("NOT sent: ", why, "\n", base::ToString(text)));
 }
 
@@ -147,7 +148,7 @@ void Correspondence::PollDoor() {
        .imported = identity.info.imported,
        .mark_shown = false},
       [this](const chat::Message& message) {
-        listener_.OnMessage(message, /*unseen=*/true);
+        listener_.OnMessage(message, /*unseen=*/true, "");  // notes: of no group
         return absl::OkStatus();
       },
       [this](const absl::StatusOr<chat::PollResult>& result) {
@@ -204,17 +205,29 @@ void Correspondence::ReadNext() {
   if ((joins && !session_.exchange().CanJoin()) || now < puts_due_ || open_.Wanted()) return;
   std::vector<keys::PublicKey> contacts;
   for (const auto& [key, conversation] : open_.book().conversations()) {
-    if (conversation.has_session() && conversation.standing() == chat::Standing::kContact) contacts.push_back(key);
+    if (conversation.has_session() && conversation.talks()) contacts.push_back(key);
   }
-  const auto turn = turns_.Next(contacts, focus_, now);
+  const absl::Time wall_now = session_.loop().WallNow();
+  const std::vector<keys::PublicKey> chains = open_.book().groups().Chains({}, wall_now);
+  contacts.insert(contacts.end(), chains.begin(), chains.end());
+  std::sort(contacts.begin(), contacts.end());
+  const auto turn = turns_.Next(contacts, FocusChain(wall_now), now);
   if (!turn) return;
   open_.book().SetFocus(focus_);
   if (!joins) return Exchange({.turn = turn});
   session_.exchange().Join(turn);
 }
 
+// Of a group one chain after the other.
+std::optional<keys::PublicKey> Correspondence::FocusChain(absl::Time wall_now) {
+  if (!focus_ || open_.book().groups().Find(*focus_) == nullptr) return focus_;
+  const std::vector<keys::PublicKey> chains = open_.book().groups().Chains(focus_, wall_now);
+  return chains.empty() ? std::nullopt : std::optional(chains[focus_turn_++ % chains.size()]);
+}
+
 void Correspondence::Converse(bool read) {
-  const auto pace = std::max(kPaceOffClock, open_.book().contacts().size() * kPacePerContact);
+  const size_t chains = open_.book().contacts().size() + open_.book().groups().Chains({}, session_.loop().WallNow()).size();
+  const auto pace = std::max(kPaceOffClock, chains * kPacePerContact);
   if (read) round_due_ = session_.loop().Now() + Pause(pace);
   if (session_.exchange().Nudge()) {
     read_due_ = read_due_ || (read && !session_.exchange().Join(std::nullopt));
@@ -245,12 +258,13 @@ void Correspondence::OnChange(const chat::ContactBook::Change& change) {
   TellPeople();
   for (const chat::Message& message : change.inbox.history) {
     std::erase_if(unsaved_, [&](const chat::Message& one) { return one.id == message.id; });
-    Show(message, /*unseen=*/false);
+    Tell(message, /*unseen=*/false);
   }
-  for (const chat::Message& message : change.inbox.messages) Show(message, /*unseen=*/true);
+  for (const chat::Message& message : change.inbox.messages) Tell(message, /*unseen=*/true);
   for (const chat::BookNotice& notice : change.notices) {
-    const std::string text = NoticeText(notice, open_.NameOf(notice.peer));
-    listener_.OnNotice(notice.peer, std::string(absl::StripAsciiWhitespace(text)));
+    const std::string text =
+        NoticeText(notice, open_.NameOf(notice.peer, notice.group), notice.group ? open_.NameOf(*notice.group) : "");
+    listener_.OnNotice(notice.group ? notice.group : notice.peer, std::string(absl::StripAsciiWhitespace(text)));
   }
   TellStates();
 }
@@ -274,22 +288,25 @@ void Correspondence::AfterRound(const absl::Status& outcome) {
 
 // ---- telling
 
-void Correspondence::Show(const chat::Message& message, bool unseen) {
-  if (message.life > 0) disappearing_.insert(message.id);
-  listener_.OnMessage(message, unseen);
-}
-
 void Correspondence::TellPeople() {
   std::vector<PersonShown> people;
   size_t requests = 0;
   for (const auto& [key, contact] : open_.book().contacts()) {
     const chat::Conversation* conversation = open_.book().FindConversation(key);
     const auto standing = conversation == nullptr ? chat::Standing::kContact : conversation->standing();
-    requests += contact.name.empty() && standing == chat::Standing::kAsked ? 1 : 0;
+    requests += contact.name.empty() && conversation != nullptr && conversation->asks() ? 1 : 0;
     if (contact.name.empty() || standing == chat::Standing::kBlocked) continue;
     people.push_back({key, contact.name, contact.changed_key ? '!' : contact.verified ? '+' : '?'});
   }
+  for (const chat::Group* group : open_.book().groups().All()) {
+    if (group->state != chat::Group::State::kInvited) people.push_back({group->id, open_.NameOf(group->id), ' '});
+  }
   listener_.OnPeople(people, requests);
+}
+
+void Correspondence::Tell(const chat::Message& message, bool unseen) {
+  if (message.life > 0) disappearing_.insert(message.id);
+  listener_.OnMessage(message, unseen, message.group && message.from ? open_.NameOf(*message.from, message.group) : "");
 }
 
 void Correspondence::TellHistory() {
@@ -305,20 +322,26 @@ void Correspondence::TellHistory() {
   std::set<chat::MessageId> gone = std::exchange(disappearing_, {});  // while another command had the book
   for (const chat::Message& message : *messages) gone.erase(message.id);
   for (const chat::MessageId& id : gone) listener_.OnGone(id);
-  for (const chat::Message& message : *messages) Show(message, unseen.contains(message.id));
+  for (const chat::Message& message : *messages) Tell(message, unseen.contains(message.id));
   told_.clear();
   TellStates();
 }
 
 void Correspondence::TellStates() {
-  for (const auto& [peer, conversation] : open_.book().conversations()) {
-    for (const auto& [number, message] : conversation.outbox().messages()) {
-      const Told now{message.state, message.copies, message.PiecesStored(), conversation.outbox().UnderWay(message)};
-      const auto [told, is_new] = told_.try_emplace(message.id, now);
-      if (!is_new && told->second == now) continue;
-      told->second = now;
-      listener_.OnState(peer, chat::StateOf(message), now.under_way);
-    }
+  for (const auto& [peer, conversation] : open_.book().conversations()) TellStatesOf(peer, conversation.outbox());
+  for (const chat::Group* group : open_.book().groups().All()) {
+    TellStatesOf(group->id, *open_.book().groups().FindOutbox(group->id));
+  }
+}
+
+void Correspondence::TellStatesOf(const keys::PublicKey& peer, const chat::Outbox& outbox) {
+  for (const auto& [number, message] : outbox.messages()) {
+    if (message.is_control) continue;
+    const Told now{message.state, message.copies, message.PiecesStored(), outbox.UnderWay(message)};
+    const auto [told, is_new] = told_.try_emplace(message.id, now);
+    if (!is_new && told->second == now) continue;
+    told->second = now;
+    listener_.OnState(peer, chat::StateOf(message), now.under_way);
   }
 }
 

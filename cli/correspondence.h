@@ -35,8 +35,8 @@ class CorrespondenceListener {
  public:
   virtual ~CorrespondenceListener() = default;
   virtual void OnPeople(const std::vector<PersonShown>& people, size_t requests) = 0;
-  // Once for each message; those of before first, in their order.
-  virtual void OnMessage(const chat::Message& message, bool unseen) = 0;
+  // Once for each message; those of before first, in their order. `sender`: its name, if it was written to a group.
+  virtual void OnMessage(const chat::Message& message, bool unseen, const std::string& sender) = 0;
   // It has disappeared: show nothing of it.
   virtual void OnGone(const chat::MessageId& id) = 0;
   virtual void OnState(const keys::PublicKey& to, const chat::StateChange& change, bool under_way) = 0;
@@ -60,7 +60,7 @@ class Correspondence {
   // A person has looked at these.
   void Seen(std::vector<chat::MessageId> ids);
   void PollNow();
-  // The contact that a person looks at; nobody: none.
+  // The contact, or the group, that a person looks at; nobody: none.
   void SetFocus(const std::optional<keys::PublicKey>& peer) { focus_ = peer; }
   // Calls `done` once nothing is half written; then the session may end.
   void End(std::function<void()> done);
@@ -82,8 +82,10 @@ class Correspondence {
   void SweepIfDue();
   void Work(const std::function<void(OpenBook&)>& job);
   void Queue(const keys::PublicKey& to, base::Bytes text);
-  void Show(const chat::Message& message, bool unseen);
+  std::optional<keys::PublicKey> FocusChain(absl::Time wall_now);
   void TellPeople();
+  void Tell(const chat::Message& message, bool unseen);
+  void TellStatesOf(const keys::PublicKey& peer, const chat::Outbox& outbox);
   void TellHistory();
   void TellStates();
   void TellStatus();
@@ -95,6 +97,7 @@ class Correspondence {
   base::Timer timer_;
   chat::ReadingTurns turns_;
   std::optional<keys::PublicKey> focus_;
+  size_t focus_turn_ = 0;  // of a group: whose chain in it
   absl::Time door_due_, round_due_, puts_due_, sweep_due_;
   bool polling_ = false;
   bool reload_due_ = false;  // a poll has kept handshakes

@@ -9,10 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "base/terminal_text.h"
+#include "cli/book_command.h"
 #include "cli/errors.h"
 #include "cli/json.h"
 #include "cli/received_files.h"
-#include "cli/run_options.h"
 #include "cli/terminal.h"
 #include "cli/values.h"
 
@@ -20,12 +20,6 @@ namespace cli {
 namespace {
 
 constexpr size_t kTagMin = 4;  // hex digits
-
-absl::StatusOr<std::unique_ptr<OpenBook>> OpenFor(const Invocation& invocation, const Context& context) {
-  ASSIGN_OR_RETURN(const overlay::Network network, ResolveNetwork(invocation, context));
-  const PeopleFlags& flags = invocation.people;
-  return OpenBook::Open(context, {.fd = flags.passphrase_fd, .file = flags.passphrase_file}, network.name, network.write_quorum);
-}
 
 struct Found {
   keys::PublicKey from;

@@ -40,6 +40,13 @@ constexpr Name kNames[] = {
     {Command::kContactsBlock, "contacts block"},
     {Command::kContactsRemove, "contacts rm"},
     {Command::kContactsRequests, "contacts requests"},
+    {Command::kGroupsCreate, "groups create"},
+    {Command::kGroupsAdd, "groups add"},
+    {Command::kGroupsRemove, "groups remove"},
+    {Command::kGroupsList, "groups list"},
+    {Command::kGroupsShow, "groups show"},
+    {Command::kGroupsAccept, "groups accept"},
+    {Command::kGroupsLeave, "groups leave"},
     {Command::kFilesList, "files list"},
     {Command::kFilesSave, "files save"},
     {Command::kFilesRemove, "files rm"},
@@ -74,8 +81,10 @@ std::vector<Command> AndOfTheBook(std::vector<Command> commands) {
                                     Command::kContactsList,   Command::kContactsShow,     Command::kContactsVerify,
                                     Command::kContactsRename, Command::kContactsReceipts, Command::kContactsDisappear,
                                     Command::kContactsBlock,  Command::kContactsRemove,   Command::kContactsRequests,
-                                    Command::kFilesList,      Command::kFilesSave,        Command::kFilesRemove,
-                                    Command::kBackup,         Command::kRestore};
+                                    Command::kGroupsCreate,   Command::kGroupsAdd,        Command::kGroupsRemove,
+                                    Command::kGroupsList,     Command::kGroupsShow,       Command::kGroupsAccept,
+                                    Command::kGroupsLeave,    Command::kFilesList,        Command::kFilesSave,
+                                    Command::kFilesRemove,    Command::kBackup,           Command::kRestore};
   commands.insert(commands.end(), std::begin(kOfTheBook), std::end(kOfTheBook));
   return commands;
 }
@@ -191,6 +200,7 @@ class Grammar {
     send.add_flag("--now", flags.now);
     Value(send, "--wait", flags.wait);
     Value(send, "--file", flags.file);
+    Value(send, "--group", flags.group);
     AddPassphrase(send, flags.passphrase_fd, flags.passphrase_file);
     for (const char* name : {"poll", "recv", "receive"}) {
       CLI::App& poll = Add(app_, name, Command::kPoll);
@@ -230,6 +240,16 @@ class Grammar {
       Person(contacts, "block", Command::kContactsBlock, "NAME");
       Person(contacts, "rm", Command::kContactsRemove, "NAME").add_flag("-y,--yes", flags.yes);
       Person(contacts, "requests", Command::kContactsRequests);
+    }
+    for (const char* group : {"groups", "group"}) {
+      CLI::App& groups = Group(group);
+      Person(groups, "create", Command::kGroupsCreate, "NAME").add_option("MEMBER", flags.members);
+      Person(groups, "add", Command::kGroupsAdd, "GROUP").add_option("MEMBER", flags.members);
+      Person(groups, "remove", Command::kGroupsRemove, "GROUP", "MEMBER");
+      Person(groups, "list", Command::kGroupsList);
+      Person(groups, "show", Command::kGroupsShow, "GROUP");
+      Person(groups, "accept", Command::kGroupsAccept, "GROUP");
+      Person(groups, "leave", Command::kGroupsLeave, "GROUP").add_flag("-y,--yes", flags.yes);
     }
     CLI::App& files = Group("files");
     Person(files, "list", Command::kFilesList);

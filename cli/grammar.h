@@ -36,6 +36,13 @@ enum class Command {
   kContactsBlock,
   kContactsRemove,
   kContactsRequests,
+  kGroupsCreate,
+  kGroupsAdd,
+  kGroupsRemove,
+  kGroupsList,
+  kGroupsShow,
+  kGroupsAccept,
+  kGroupsLeave,
   kFilesList,
   kFilesSave,
   kFilesRemove,
@@ -84,13 +91,14 @@ struct TalkFlags {
   std::string wait;
   bool sign = false, anonymous = false, reply = false, watch = false, now = false;
   bool line = false, ascii = false;  // of chat
-  std::string exec;  // of poll
-  std::string file;  // of send
+  std::string exec;                  // of poll
+  std::string file, group;           // of send
   std::string passphrase_fd, passphrase_file;
 };
 struct PeopleFlags {
   std::string first, second;  // NAME, ADDRESS, CODE or FILE, as the command says
   std::string name, expires, to;
+  std::vector<std::string> members;  // of groups create, add
   bool qr = false, accept_new = false, yes = false, no_passphrase = false;
   std::string passphrase_fd, passphrase_file;
 };

@@ -35,6 +35,7 @@ Talk     send      NAME|ADDRESS [-m TEXT | < stdin | --file FILE]
          accept    CODE
 People   keys      new|list|show|export|import|rm
          contacts  add|list|show|verify|rename|receipts|disappear|block|rm|requests
+         groups    create|add|remove|list|show|accept|leave     up to 32 people
          files     list|save|rm    what contacts have sent
          backup    FILE, restore FILE
 Look     status    this node in one screen; top: again every second
@@ -119,7 +120,7 @@ options
   --profile NAME         a clock for each of them: low, normal or fast (off: nothing leaves this machine)
   --unsafe-log           whole addresses and ids in the log; warns
 )"},
-    {Command::kSend, "send", R"(usage: bulbil send NAME|ADDRESS [-m TEXT | < stdin | --file FILE] [--sign]
+    {Command::kSend, "send", R"(usage: bulbil send NAME|ADDRESS|--group GROUP [-m TEXT | < stdin | --file FILE] [--sign]
 
 To a contact: a message of your conversation, up to 65,536 bytes, or a file of up to 8 MiB. It is kept here until it is stored,
 and the keys that sealed it are gone once it was read; what is left of a file goes out with the next send, poll or chat. To an
@@ -129,10 +130,12 @@ ADDRESS, or with --anon or --sign: a note of up to 16,384 bytes, which says who 
   bulbil send bulb1... < letter.txt
   bulbil send '#a91b03' < answer.txt      to whoever wrote that note, if it can be answered
   echo "hello" | bulbil send bulb1...
+  echo "hello" | bulbil send --group friends
 
 options
   -m, --message TEXT     the text; others on this machine can see it in the process list: better stdin
   --file FILE            this file, with its name; to a contact only. Its progress is on stderr
+  --group GROUP          to all members of that group (bulbil help groups)
   --sign                 put your address and signature inside the seal; cannot be denied later
   --anon                 no sender at all (the default)
   --reply                no sender, but a way to answer for two weeks: a conversation of its own, as an identity made for this note;
@@ -213,6 +216,55 @@ Shows eight words and a number that both of you see alike. Compare them over ano
 options
   --accept-new           the contact has a new key: take it in place of the old one
   -y, --yes              they were compared: do not ask
+)"},
+    {Command::kGroupsCreate, "groups create", R"(usage: bulbil groups create NAME MEMBER...
+
+A group of contacts, 32 people at most with you. Only you change who is in it. The members need not know each other; they see each
+other's addresses, and the names that you use for them. They are invited with your next send, poll or chat.
+
+  bulbil groups create friends bob carol
+  echo "hello, all" | bulbil send --group friends
+
+options
+)"},
+    {Command::kGroupsAdd, "groups add", R"(usage: bulbil groups add GROUP MEMBER...
+
+Invites more contacts into a group of yours. They read what is written from then on, nothing from before.
+
+options
+)"},
+    {Command::kGroupsRemove, "groups remove", R"(usage: bulbil groups remove GROUP MEMBER
+
+Takes somebody out of a group of yours. Everybody who stays writes with fresh keys as soon as they hear of it: what is written from
+then on the one who went cannot read.
+
+options
+)"},
+    {Command::kGroupsList, "groups list", R"(usage: bulbil groups list
+
+Your groups, and invitations that wait.
+
+options
+)"},
+    {Command::kGroupsShow, "groups show", R"(usage: bulbil groups show GROUP
+
+Who is in a group, and what became of your last messages to it. ~NAME is what the creator calls somebody who is no contact of yours.
+
+options
+)"},
+    {Command::kGroupsAccept, "groups accept", R"(usage: bulbil groups accept GROUP
+
+Takes part in a group that somebody has invited you to. Its members, all of them, learn your address, and that you read.
+
+options
+)"},
+    {Command::kGroupsLeave, "groups leave", R"(usage: bulbil groups leave GROUP [--yes]
+
+Leaves a group, or declines an invitation: its keys, and what was said in it, are deleted here, and the others are told. Without its
+creator a group goes on as it is.
+
+options
+  -y, --yes              do not ask
 )"},
     {Command::kFilesList, "files list", R"(usage: bulbil files list
 
@@ -390,8 +442,8 @@ Version of the program and of the protocol.
 )"},
 };
 
-constexpr std::pair<const char*, const char*> kAliases[] = {
-    {"keygen", "keys new"}, {"id", "keys show"}, {"recv", "poll"}, {"receive", "poll"}, {"contact", "contacts"}};
+constexpr std::pair<const char*, const char*> kAliases[] = {{"keygen", "keys new"}, {"id", "keys show"},     {"recv", "poll"},
+                                                            {"receive", "poll"},    {"contact", "contacts"}, {"group", "groups"}};
 
 // Options that several commands share, after the page's own.
 std::string SharedOptions(Command command) {
@@ -411,6 +463,13 @@ std::string SharedOptions(Command command) {
     case Command::kContactsBlock:
     case Command::kContactsRemove:
     case Command::kContactsRequests:
+    case Command::kGroupsCreate:
+    case Command::kGroupsAdd:
+    case Command::kGroupsRemove:
+    case Command::kGroupsList:
+    case Command::kGroupsShow:
+    case Command::kGroupsAccept:
+    case Command::kGroupsLeave:
     case Command::kFilesList:
     case Command::kFilesSave:
     case Command::kFilesRemove:
@@ -467,7 +526,7 @@ std::string Canonical(const std::string& topic) {
 }
 
 absl::Status UnknownTopic(const std::string& topic) {
-  std::vector<std::string> names = {"keys", "ring", "dht", "contacts"};
+  std::vector<std::string> names = {"keys", "ring", "dht", "contacts", "groups"};
   for (const Page& page : kPages) names.push_back(page.name);
   const std::string near = Nearest(topic, names);
   return Fail({.exit = Exit::kUsage,

@@ -118,7 +118,7 @@ absl::Status OpenBook::EraseHistory(const keys::PublicKey& peer) {
   if (!messages.ok()) return ExplainTalk(messages.status());
   chat::InboxChange change;
   for (const chat::Message& message : *messages) {
-    if (message.from == peer) change.erased.push_back(message.id);
+    if (message.group ? message.group == peer : message.from == peer) change.erased.push_back(message.id);
   }
   change.scrub = true;
   book_->RemoveFiles(peer);
@@ -180,9 +180,44 @@ absl::StatusOr<chat::Contact> OpenBook::Answer(const std::string& tag, const std
   return Fail({.exit = Exit::kIdentity, .what = absl::StrCat("there is no contact, request or note \"", Cut(tag), "\"")});
 }
 
-std::string OpenBook::NameOf(const keys::PublicKey& key) const {
+absl::StatusOr<chat::Group> OpenBook::FindGroup(const std::string& typed) const {
+  const bool has_brackets = typed.size() > 2 && typed.front() == '[' && typed.back() == ']';
+  const chat::Group* group = book_->groups().FindName(has_brackets ? typed.substr(1, typed.size() - 2) : typed);
+  if (group != nullptr) return *group;
+  std::vector<std::string> names;
+  for (const chat::Group* one : book_->groups().All()) {
+    names.push_back(base::SanitizeForTerminal(base::AsBytes(one->name)).text);
+  }
+  return Fail(
+      {.exit = Exit::kIdentity,
+       .what = absl::StrCat("there is no group \"", Cut(typed), "\""),
+       .why = {names.empty() ? std::string("there is none at all") : absl::StrCat("there is: ", absl::StrJoin(names, ", "))},
+       .fix = {"bulbil groups create NAME MEMBER..."}});
+}
+
+absl::StatusOr<keys::PublicKey> OpenBook::FindThread(const std::string& name) const {
+  absl::StatusOr<chat::Contact> contact = Find(name);
+  if (contact.ok()) return contact->key;
+  const auto group = FindGroup(!name.empty() && name[0] == '@' ? name.substr(1) : name);
+  return group.ok() ? absl::StatusOr<keys::PublicKey>(group->id) : contact.status();
+}
+
+const chat::Outbox* OpenBook::OutboxOf(const keys::PublicKey& key) const {
+  if (const chat::Outbox* outbox = book_->groups().FindOutbox(key)) return outbox;
+  const chat::Conversation* conversation = book_->FindConversation(key);
+  return conversation == nullptr ? nullptr : &conversation->outbox();
+}
+
+std::string OpenBook::NameOf(const keys::PublicKey& key, const std::optional<chat::GroupId>& group) const {
   const auto it = book_->contacts().find(key);
-  return it == book_->contacts().end() || it->second.name.empty() ? TagOf(key) : it->second.name;
+  if (it != book_->contacts().end() && !it->second.name.empty()) return it->second.name;
+  if (const chat::Group* its = book_->groups().Find(key)) return absl::StrCat("[", its->name, "]");
+  std::vector<const chat::Group*> groups = book_->groups().All();
+  if (const chat::Group* first = group ? book_->groups().Find(*group) : nullptr) groups.insert(groups.begin(), first);
+  for (const chat::Group* one : groups) {
+    if (const chat::GroupMember* member = one->Find(key)) return absl::StrCat("~", member->name);
+  }
+  return TagOf(key);
 }
 
 }  // namespace cli

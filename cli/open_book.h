@@ -73,8 +73,15 @@ class OpenBook {
   absl::StatusOr<chat::Contact> Answer(const std::string& tag, const std::string& name);
   // kIdentity: more than one, of contacts and notes, has that #TAG.
   absl::Status CheckTag(const std::string& tag) const;
-  // What a person is called: a contact's name, a stranger's tag.
-  std::string NameOf(const keys::PublicKey& key) const;
+  // The group of that name, with or without its brackets. kIdentity, with the names there are, if there is none.
+  absl::StatusOr<chat::Group> FindGroup(const std::string& name) const;
+  // A contact or a group: whose thread NAME or @NAME is. Errors of Find.
+  absl::StatusOr<keys::PublicKey> FindThread(const std::string& name) const;
+  // What is to be sent to a contact or a group; null if there is no such thread.
+  const chat::Outbox* OutboxOf(const keys::PublicKey& key) const;
+  // What a person is called: a contact's name; ~NAME of a member of a group that its creator calls so, of `group` first; else a
+  // tag. [NAME] of a group.
+  std::string NameOf(const keys::PublicKey& key, const std::optional<chat::GroupId>& group = {}) const;
 
  private:
   static absl::Status Written(const absl::Status& saved);

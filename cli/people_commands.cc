@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "cli/backup_file.h"
+#include "cli/book_command.h"
 #include "cli/book_errors.h"
 #include "cli/errors.h"
 #include "cli/json.h"
@@ -27,29 +28,6 @@ namespace {
 
 PassphraseFlags PassphraseOf(const PeopleFlags& flags) {
   return {.fd = flags.passphrase_fd, .file = flags.passphrase_file, .none = flags.no_passphrase};
-}
-
-absl::StatusOr<std::unique_ptr<OpenBook>> OpenFor(const Invocation& invocation, const Context& context) {
-  ASSIGN_OR_RETURN(const overlay::Network network, ResolveNetwork(invocation, context));
-  return OpenBook::Open(context, PassphraseOf(invocation.people), network.name, network.write_quorum);
-}
-
-absl::Status Needs(const std::string& word, const char* what, const char* example) {
-  if (!word.empty()) return absl::OkStatus();
-  return Fail({.exit = Exit::kUsage, .what = absl::StrCat(what, " is missing"), .fix = {example}});
-}
-
-absl::Status Confirm(const std::string& question, bool yes, const Context& context) {
-  if (yes) return absl::OkStatus();
-  std::optional<Person> person = Person::Find(context.flags.no_input);
-  if (!person) return Fail({.exit = Exit::kUsage, .what = "nobody can be asked here", .fix = {"say so beforehand:  --yes"}});
-  ASSIGN_OR_RETURN(const std::string answer, person->Ask(question));
-  if (answer == "y" || answer == "yes") return absl::OkStatus();
-  return Fail({.exit = Exit::kRefused, .what = "nothing was changed"});
-}
-
-void Say(const Context& context, const std::string& text) {
-  if (!context.flags.quiet && !context.flags.json) WriteStderr(text);
 }
 
 }  // namespace
@@ -252,7 +230,7 @@ absl::Status ListRequests(const Invocation& invocation, const Context& context) 
   std::string text;
   for (const auto& [key, contact] : open->book().contacts()) {
     const chat::Conversation* conversation = open->book().FindConversation(key);
-    const bool waits = contact.name.empty() && conversation != nullptr && conversation->standing() == chat::Standing::kAsked;
+    const bool waits = contact.name.empty() && conversation != nullptr && conversation->asks();
     if (waits) absl::StrAppend(&text, context.flags.json ? RequestJson(key, TagOf(key)) : RequestLine(key, TagOf(key)));
   }
   if (text.empty() && !context.flags.json) text = "no requests\n";
@@ -267,9 +245,13 @@ absl::Status BackUp(const Invocation& invocation, const Context& context) {
   for (const auto& [key, contact] : open->book().contacts()) {
     if (!contact.name.empty() && !contact.reply && !contact.doorless) contacts.push_back(contact);
   }
+  std::vector<chat::Group> groups;
+  for (const chat::Group* group : open->book().groups().All()) {
+    if (group->state == chat::Group::State::kMember) groups.push_back(*group);
+  }
   ASSIGN_OR_RETURN(const std::optional<std::string> passphrase, NewPassphrase(PassphraseOf(flags), context));
   keys::SystemRng rng;
-  ASSIGN_OR_RETURN(std::string text, EncodeBackup(open->identity(), contacts, passphrase, rng));
+  ASSIGN_OR_RETURN(std::string text, EncodeBackup(open->identity(), contacts, groups, passphrase, rng));
   const int fd = ::open(flags.first.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   const bool written = fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(fd) == 0;
   if (fd >= 0) close(fd);
@@ -279,7 +261,7 @@ absl::Status BackUp(const Invocation& invocation, const Context& context) {
                  .what = absl::StrCat("cannot write ", ShownPath(flags.first)),
                  .why = {fd < 0 ? "it is there already, or its directory is not yours" : "the disk did not take it"}});
   }
-  Say(context, absl::StrCat("Identity and ", contacts.size(), " contacts in ", ShownPath(flags.first),
+  Say(context, absl::StrCat("Identity and ", contacts.size(), " contacts, ", groups.size(), " groups in ", ShownPath(flags.first),
                             passphrase ? ", sealed" : ", NOT sealed", ". Messages and session keys are not in it.\n"));
   return absl::OkStatus();
 }
@@ -327,12 +309,14 @@ absl::Status Restore(const Invocation& invocation, const Context& context) {
     book.SetAcknowledge(contact.key, contact.acknowledge);
     book.SetLife(contact.key, contact.life);
   }
+  for (const chat::Group& group : backup->groups) book.RestoreGroup(group, absl::Now()).IgnoreError();  // damaged: it is left out
   book.RebuildSessions();
   RETURN_IF_ERROR(inbox.Apply(book.TakeChange(absl::Now()).inbox));
   const absl::Status saved = store.Save(info, backup->identity.key, passphrase, rng);
   if (!saved.ok()) return ExplainKeyStore(saved, info.name);
-  Say(context, absl::StrCat("Restored \"", info.name, "\" with ", backup->contacts.size(),
-                            " contacts. The next poll makes new sessions with them, and they are told:\n  bulbil poll\n"));
+  Say(context,
+      absl::StrCat("Restored \"", info.name, "\" with ", backup->contacts.size(), " contacts and ", backup->groups.size(),
+                   " groups. The next poll makes new sessions with them, and they are told:\n  bulbil poll\n"));
   return WriteStdout(keys::FormatAddress(info.public_key) + "\n");
 }
 

@@ -34,8 +34,9 @@ const char* SessionWord(const chat::Conversation* conversation) {
 size_t Waiting(const chat::Conversation* conversation) {
   if (conversation == nullptr) return 0;
   const auto& messages = conversation->outbox().messages();
-  return static_cast<size_t>(std::count_if(messages.begin(), messages.end(),
-                                           [](const auto& one) { return one.second.state == chat::DeliveryState::kQueued; }));
+  return static_cast<size_t>(std::count_if(messages.begin(), messages.end(), [](const auto& one) {
+    return one.second.state == chat::DeliveryState::kQueued && !one.second.is_control;
+  }));
 }
 
 const char* StateWord(chat::DeliveryState state) {
@@ -71,6 +72,20 @@ const char* NoticeWord(chat::BookNotice::Kind kind) {
       return "request_unreadable";
     case Kind::kNoRoom:
       return "file_refused";
+    case Kind::kGroupInvited:
+      return "group_invitation";
+    case Kind::kGroupJoined:
+      return "group_joined";
+    case Kind::kGroupLeft:
+      return "group_left";
+    case Kind::kGroupEnded:
+      return "group_removed";
+    case Kind::kGroupLost:
+      return "group_messages_lost";
+    case Kind::kGroupRestarted:
+      return "group_keys_replaced";
+    case Kind::kGroupStale:
+      return "group_list_old";
     case Kind::kTooManyRequests:
       break;
   }
@@ -101,6 +116,37 @@ std::string ContactJson(const chat::Contact& contact, const chat::Conversation* 
       .Add("receipts", contact.acknowledge)
       .Add("disappear_seconds", absl::ToInt64Seconds(chat::LifeOf(contact.life)))
       .Add("queued", Waiting(conversation))
+      .Line();
+}
+
+std::string GroupLine(const chat::Group& group, const keys::PublicKey& self, const std::string& creator) {
+  const std::string name = Shown(group.name);
+  switch (group.state) {
+    case chat::Group::State::kInvited:
+      return absl::StrCat(name, "   ", Shown(creator), " invites you, ", group.members.size(),
+                          " people with you\n  accept: bulbil groups accept '", name, "'     decline: bulbil groups leave '",
+                          name, "'\n");
+    case chat::Group::State::kMember:
+      return absl::StrCat(name, "   ", group.members.size(), " people, made by ", group.creator == self ? "you" : Shown(creator),
+                          "\n");
+    case chat::Group::State::kEnded:
+      break;
+  }
+  return absl::StrCat(name, "   you were taken out of it\n");
+}
+
+std::string GroupJson(const chat::Group& group, const keys::PublicKey& self) {
+  using State = chat::Group::State;
+  return JsonObject()
+      .Add("schema", 1)
+      .Add("type", "group")
+      .Add("name", group.name)
+      .Add("state", group.state == State::kInvited  ? "invited"
+                    : group.state == State::kMember ? "member"
+                                                    : "removed")
+      .Add("creator", keys::FormatAddress(group.creator))
+      .Add("own", group.creator == self)
+      .Add("members", group.members.size())
       .Line();
 }
 
@@ -143,7 +189,7 @@ std::string OutgoingText(const chat::Outbox& outbox, absl::Time now, absl::TimeZ
   const size_t skip = messages.size() > kLines ? messages.size() - kLines : 0;
   size_t at = 0;
   for (const auto& [number, message] : messages) {
-    if (at++ < skip) continue;
+    if (at++ < skip || message.is_control) continue;
     absl::StrAppend(&text, "  ", StateMark(message.state), " ", base::ToHex(base::ByteView(message.id).first(2)), "  ",
                     absl::FormatTime("%Y-%m-%d %H:%M", message.queued_at, zone), "  ", StateText(chat::StateOf(message)),
                     !message.Final() && message.expiry != absl::InfiniteFuture() && message.expiry > now
@@ -169,9 +215,9 @@ std::string MessageLifeText(const std::string& name, uint8_t code) {
                       " after it was written here, and so long after it was read there");
 }
 
-std::string NoticeText(const chat::BookNotice& notice, const std::string& who) {
+std::string NoticeText(const chat::BookNotice& notice, const std::string& who, const std::string& group) {
   using Kind = chat::BookNotice::Kind;
-  const std::string name = Shown(who);
+  const std::string name = Shown(who), in = Shown(group);
   switch (notice.kind) {
     case Kind::kReplaced:
       return absl::StrCat("! ", name,
@@ -189,6 +235,22 @@ std::string NoticeText(const chat::BookNotice& notice, const std::string& who) {
     case Kind::kNoRoom:
       return absl::StrCat("! ", notice.count == 1 ? "a file" : absl::StrCat(notice.count, " files"), " of ", name,
                           notice.count == 1 ? " was" : " were", " refused: no room. See: bulbil files list\n");
+    case Kind::kGroupInvited:
+      return absl::StrCat("  ", name, " invites you to ", in, "   see: bulbil groups list\n");
+    case Kind::kGroupJoined:
+      return absl::StrCat("  ", name, " was invited to ", in, ", and can read what is written from now on\n");
+    case Kind::kGroupLeft:
+      return absl::StrCat("  ", name, " is not in ", in, " any more; what you had not read of them is not shown\n");
+    case Kind::kGroupEnded:
+      return absl::StrCat("! ", name, " has taken you out of ", in, "\n");
+    case Kind::kGroupLost:
+      return absl::StrCat("! ", notice.count, notice.count == 1 ? " message" : " messages", " of ", name, " in ", in,
+                          " expired before you read it\n");
+    case Kind::kGroupRestarted:
+      return absl::StrCat("! ", name, " writes to ", in, " with fresh keys: restored from a backup\n");
+    case Kind::kGroupStale:
+      return absl::StrCat("! ", name, " knows of changes of ", in,
+                          " that your backup does not. Look who is in it:  bulbil groups show\n");
     case Kind::kUnreadable:
       return "! somebody's request could not be opened: its key was used up. The sender tries again by itself\n";
     case Kind::kTooManyRequests:
@@ -198,14 +260,15 @@ std::string NoticeText(const chat::BookNotice& notice, const std::string& who) {
                       " dropped. See: bulbil contacts requests\n");
 }
 
-std::string NoticeJson(const chat::BookNotice& notice, const std::string& who) {
-  return JsonObject()
-      .Add("schema", 1)
+std::string NoticeJson(const chat::BookNotice& notice, const std::string& who, const std::string& group) {
+  JsonObject json;
+  json.Add("schema", 1)
       .Add("type", "notice")
       .Add("notice", NoticeWord(notice.kind))
       .Add("contact", who)
-      .Add("count", notice.count)
-      .Line();
+      .Add("count", notice.count);
+  if (notice.group) json.Add("group", group);
+  return json.Line();
 }
 
 std::string StateJson(const chat::ContactBook::Change::State& state, const std::string& who) {

@@ -15,6 +15,8 @@ inline constexpr size_t kShownNameMax = 24;  // characters
 // "bob ✔", "carol ?", "dave !" and what waits. `conversation` may be null.
 std::string ContactLine(const chat::Contact& contact, const chat::Conversation* conversation);
 std::string ContactJson(const chat::Contact& contact, const chat::Conversation* conversation);
+std::string GroupLine(const chat::Group& group, const keys::PublicKey& self, const std::string& creator);
+std::string GroupJson(const chat::Group& group, const keys::PublicKey& self);
 std::string RequestLine(const keys::PublicKey& key, const std::string& tag);
 std::string RequestJson(const keys::PublicKey& key, const std::string& tag);
 
@@ -30,8 +32,9 @@ absl::StatusOr<uint8_t> ParseMessageLife(const std::string& text);
 std::string MessageLifeText(const std::string& name, uint8_t code);
 
 // One line for stderr, or an object for stdout with --json. `who`: the name, or the tag of a stranger.
-std::string NoticeText(const chat::BookNotice& notice, const std::string& who);
-std::string NoticeJson(const chat::BookNotice& notice, const std::string& who);
+// `group`: of a notice about one, as OpenBook::NameOf has it.
+std::string NoticeText(const chat::BookNotice& notice, const std::string& who, const std::string& group = "");
+std::string NoticeJson(const chat::BookNotice& notice, const std::string& who, const std::string& group = "");
 std::string StateJson(const chat::ContactBook::Change::State& state, const std::string& who);
 
 }  // namespace cli

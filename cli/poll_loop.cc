@@ -86,6 +86,10 @@ Sender PollLoop::SenderOf(const chat::Message& message) const {
   if (!message.from) return {};
   const auto& contacts = open_.book().contacts();
   const auto it = contacts.find(*message.from);
+  if (message.group) {
+    const bool is_verified = it != contacts.end() && it->second.verified && !it->second.changed_key;
+    return {open_.NameOf(*message.from, message.group), is_verified, message.from, open_.NameOf(*message.group)};
+  }
   if (it == contacts.end() || it->second.name.empty()) return {};
   return {it->second.name, it->second.verified && !it->second.changed_key, it->second.address()};
 }
@@ -122,11 +126,11 @@ void PollLoop::Converse(absl::StatusOr<chat::PollResult> result) {
 
 absl::Status PollLoop::OnChange(const chat::ContactBook::Change& change) {
   for (const chat::BookNotice& notice : change.notices) {
-    const std::string who = open_.NameOf(notice.peer);
+    const std::string who = open_.NameOf(notice.peer, notice.group), group = notice.group ? open_.NameOf(*notice.group) : "";
     if (plan_.json) {
-      RETURN_IF_ERROR(WriteStdout(NoticeJson(notice, who)));
+      RETURN_IF_ERROR(WriteStdout(NoticeJson(notice, who, group)));
     } else {
-      WriteStderr(NoticeText(notice, who));
+      WriteStderr(NoticeText(notice, who, group));
     }
   }
   for (const chat::ContactBook::Change::State& state : change.states) {

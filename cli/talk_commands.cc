@@ -42,7 +42,12 @@ absl::Status CheckSendFlags(const TalkFlags& flags) {
                  .what = "a file goes alone, to a contact: without -m, --sign, --anon or --reply",
                  .fix = {"bulbil send bob --file map.png"}});
   }
-  if (flags.to.empty()) {
+  if (!flags.group.empty() && (!flags.to.empty() || !flags.file.empty() || flags.sign || flags.anonymous || flags.reply)) {
+    return Fail({.exit = Exit::kUsage,
+                 .what = "to a group goes a text alone, without a name, --file, --sign, --anon or --reply",
+                 .fix = {"bulbil send --group friends < letter.txt"}});
+  }
+  if (flags.to.empty() && flags.group.empty()) {
     return Fail({.exit = Exit::kUsage, .what = "send to whom?", .fix = {"bulbil send bulb1... < letter.txt"}});
   }
   return absl::OkStatus();
@@ -170,6 +175,12 @@ absl::StatusOr<PollPlan> PlanOf(const TalkFlags& flags, const Context& context) 
 absl::Status SendNote(const Invocation& invocation, const Context& context) {
   const TalkFlags& flags = invocation.talk;
   RETURN_IF_ERROR(CheckSendFlags(flags));
+  if (!flags.group.empty()) {
+    ASSIGN_OR_RETURN(const auto open, BookFor(invocation, context));
+    ASSIGN_OR_RETURN(const chat::Group group, open->FindGroup(flags.group));
+    ASSIGN_OR_RETURN(base::Bytes text, NoteText(flags, chat::kTextMax, context));
+    return SendToGroup(invocation, context, *open, group, std::move(text));
+  }
   const bool to_contact = IsContactName(flags.to);
   if (to_contact && !flags.sign && !flags.anonymous && !flags.reply) {
     ASSIGN_OR_RETURN(const auto open, BookFor(invocation, context));
@@ -241,8 +252,7 @@ absl::Status Chat(const Invocation& invocation, const Context& context) {
   plan.color = context.environment("NO_COLOR").empty() && context.flags.color != "never";
   ASSIGN_OR_RETURN(const std::unique_ptr<OpenBook> open, BookFor(invocation, context));
   if (!flags.to.empty()) {
-    ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(flags.to));
-    plan.who = contact.key;
+    ASSIGN_OR_RETURN(plan.who, open->FindThread(flags.to));
   }
   ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session,
                    TalkSession::Open(invocation, context, TalkSession::When::kOnClock));

@@ -40,7 +40,9 @@ std::string WhoText(const chat::Message& message, const Sender& sender) {
   if (!message.from) return "anonymous";
   const std::string signed_note = message.in_conversation ? "" : " signed";
   if (sender.name.empty()) return absl::StrCat(Cut(keys::FormatAddress(*message.from)), " ✔", signed_note);
-  return absl::StrCat(base::SanitizeForTerminal(base::AsBytes(sender.name)).text, sender.verified ? " ✔" : " ?", signed_note);
+  const auto safe = [](const std::string& text) { return base::SanitizeForTerminal(base::AsBytes(text)).text; };
+  return absl::StrCat(safe(sender.name), sender.verified ? " ✔" : " ?", signed_note,
+                      sender.group.empty() ? "" : absl::StrCat(" in ", safe(sender.group)));
 }
 
 std::string HeadLine(const chat::Message& message, absl::Time now, absl::TimeZone zone, const Sender& sender) {
@@ -121,7 +123,9 @@ std::string MessageJson(const chat::Message& message, const std::string& mailbox
       .Add("verified", message.from.has_value())
       .Add("contact", sender.name)
       .Add("contact_verified", sender.verified)
-      .Add("kind", message.in_conversation ? "conversation" : "note")
+      .Add("kind", message.group             ? "group"
+                   : message.in_conversation ? "conversation"
+                                             : "note")
       .Add("late", message.late)
       .Add("sent_hour", absl::FormatTime("%Y-%m-%dT%H:%MZ", HourTime(message.sent_hour), absl::UTCTimeZone()))
       .Add("received", UtcText(message.received))
@@ -130,6 +134,7 @@ std::string MessageJson(const chat::Message& message, const std::string& mailbox
   if (message.file) {
     json.Add("file", base::SanitizeForTerminal(base::AsBytes(message.file->name)).text).Add("size", message.file->size);
   }
+  if (message.group) json.Add("group", sender.group);
   if (message.life > 0) json.Add("disappear_seconds", absl::ToInt64Seconds(chat::LifeOf(message.life)));
   return json.Line();
 }

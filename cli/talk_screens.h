@@ -29,6 +29,7 @@ struct Sender {
   std::string name;
   bool verified = false;
   std::optional<keys::PublicKey> address;  // if it is not the key that the message stands under (Contact::reply)
+  std::string group;                       // [NAME] of the group that it was written to
 };
 std::string MessageText(const chat::Message& message, absl::Time now, absl::TimeZone zone, const Sender& sender = {});
 std::string MessageJson(const chat::Message& message, const std::string& mailbox, const Sender& sender = {});

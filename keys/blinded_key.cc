@@ -19,12 +19,12 @@ Scalar Reduce(std::span<const uint8_t, 64> wide) {
   return scalar;
 }
 
-// h_e. Public to whoever knows the address.
-Scalar BlindingFactor(const PublicKey& identity, std::string_view network, uint64_t day) {
+// h_e before it is reduced. Public to whoever knows the address.
+Digest512 WideFactor(const PublicKey& identity, std::string_view network, uint64_t day) {
   uint8_t day_bytes[8];
   for (int i = 0; i < 8; ++i) day_bytes[i] = static_cast<uint8_t>(day >> (8 * i));
   Hasher hasher("door", {}, 64);
-  return Reduce(hasher.Add(network).Add(identity.view()).Add(base::ByteView(day_bytes)).Finish512());
+  return hasher.Add(network).Add(identity.view()).Add(base::ByteView(day_bytes)).Finish512();
 }
 
 // Every day has its own nonce prefix: one prefix under two keys would leak the identity's scalar.
@@ -55,32 +55,37 @@ Scalar Response(const Scalar& nonce, const Scalar& k, const Scalar& secret) {
   return response;
 }
 
-// a_e
-Scalar BlindedScalar(const SigningKey& identity, std::string_view network, uint64_t day) {
-  const Secret<32> scalar = identity.Scalar();
+// h·a
+Scalar BlindedScalar(const SigningKey& key, const Scalar& factor) {
+  const Secret<32> scalar = key.Scalar();
   Scalar blinded;
-  crypto_core_ed25519_scalar_mul(blinded.mutable_view().data(), BlindingFactor(identity.public_key(), network, day).view().data(),
-                                 scalar.view().data());
+  crypto_core_ed25519_scalar_mul(blinded.mutable_view().data(), factor.view().data(), scalar.view().data());
   return blinded;
 }
 
 }  // namespace
 
 absl::StatusOr<PublicKey> BlindPublicKey(const PublicKey& identity, std::string_view network, uint64_t day) {
-  const absl::Status refused = absl::InvalidArgumentError("the identity key is no valid point");
-  if (crypto_core_ed25519_is_valid_point(identity.bytes.data()) != 1) return refused;
+  return BlindPublicKeyWith(identity, WideFactor(identity, network, day));
+}
+
+absl::StatusOr<PublicKey> BlindPublicKeyWith(const PublicKey& key, const std::array<uint8_t, 64>& wide) {
+  const absl::Status refused = absl::InvalidArgumentError("the public key is no valid point");
+  if (crypto_core_ed25519_is_valid_point(key.bytes.data()) != 1) return refused;
   PublicKey blinded;
-  if (crypto_scalarmult_ed25519_noclamp(blinded.bytes.data(), BlindingFactor(identity, network, day).view().data(),
-                                        identity.bytes.data()) != 0) {
-    return refused;
-  }
+  if (crypto_scalarmult_ed25519_noclamp(blinded.bytes.data(), Reduce(wide).view().data(), key.bytes.data()) != 0) return refused;
   return blinded;
 }
 
 absl::StatusOr<Signature> SignBlinded(const SigningKey& identity, std::string_view network, uint64_t day, base::ByteView message,
                                       base::Rng& rng) {
-  ASSIGN_OR_RETURN(const PublicKey blinded, BlindPublicKey(identity.public_key(), network, day));
-  const WipedArray<32> prefix = BlindedPrefix(identity, network, blinded);
+  return SignBlindedWith(identity, WideFactor(identity.public_key(), network, day), network, message, rng);
+}
+
+absl::StatusOr<Signature> SignBlindedWith(const SigningKey& key, const std::array<uint8_t, 64>& wide, std::string_view network,
+                                          base::ByteView message, base::Rng& rng) {
+  ASSIGN_OR_RETURN(const PublicKey blinded, BlindPublicKeyWith(key.public_key(), wide));
+  const WipedArray<32> prefix = BlindedPrefix(key, network, blinded);
   const std::array<uint8_t, 32> chance = rng.Array<32>();
   const Scalar nonce = HashToScalar({prefix.view(), chance, message});
   Signature signature;
@@ -88,7 +93,7 @@ absl::StatusOr<Signature> SignBlinded(const SigningKey& identity, std::string_vi
     return absl::InternalError("a blinded signature failed");
   }
   const Scalar k = HashToScalar({base::ByteView(signature).first(32), blinded.view(), message});
-  const Scalar response = Response(nonce, k, BlindedScalar(identity, network, day));
+  const Scalar response = Response(nonce, k, BlindedScalar(key, Reduce(wide)));
   std::copy(response.view().begin(), response.view().end(), signature.begin() + 32);
   if (!Verify(blinded, message, signature)) return absl::InternalError("a blinded signature failed");
   return signature;

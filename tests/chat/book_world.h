@@ -206,6 +206,7 @@ class Person {
     bool late = false;
     chat::NoteId id{};
     std::optional<chat::FileInfo> file;
+    std::optional<chat::GroupId> group;
   };
 
   Person(LossyStore& store, uint64_t seed)
@@ -225,11 +226,13 @@ class Person {
     Show(state->unshown);
   }
   // The machine is lost: a new one has the identity and the contacts of a backup.
-  void RestoreOnNewMachine(absl::Time wall_now, const std::map<std::string, keys::PublicKey>& backup) {
+  void RestoreOnNewMachine(absl::Time wall_now, const std::map<std::string, keys::PublicKey>& backup,
+                           const std::vector<chat::Group>& groups = {}) {
     disk.Clear();
     opened_.clear();
     Restart(wall_now);
     for (const auto& [name, contact] : backup) EXPECT_OK(book_->Add(name, contact));
+    for (const chat::Group& group : groups) EXPECT_OK(book_->RestoreGroup(group, wall_now));
     book_->RebuildSessions();
     EXPECT_OK(Save(wall_now));
   }
@@ -240,6 +243,13 @@ class Person {
 
   absl::StatusOr<chat::MessageId> Send(const keys::PublicKey& to, const std::string& text, absl::Time wall_now) {
     auto id = book_->Send(to, base::ToBytes(base::AsBytes(text)), wall_now);
+    if (!id.ok()) return id;
+    const absl::Status saved = Save(wall_now);
+    return saved.ok() ? id : absl::StatusOr<chat::MessageId>(saved);
+  }
+
+  absl::StatusOr<chat::MessageId> SendToGroup(const chat::GroupId& to, const std::string& text, absl::Time wall_now) {
+    auto id = book_->SendToGroup(to, base::ToBytes(base::AsBytes(text)), wall_now);
     if (!id.ok()) return id;
     const absl::Status saved = Save(wall_now);
     return saved.ok() ? id : absl::StatusOr<chat::MessageId>(saved);
@@ -306,8 +316,8 @@ class Person {
     // Between printing and noting that it was printed a crash shows it again (inbox.h); here that instant does not exist.
     if (messages.empty() || !inbox_.Apply(done).ok()) return;
     for (const chat::Message& message : messages) {
-      shown.push_back(
-          {message.from.value_or(keys::PublicKey{}), base::ToString(message.text), message.late, message.id, message.file});
+      shown.push_back({message.from.value_or(keys::PublicKey{}), base::ToString(message.text), message.late, message.id,
+                       message.file, message.group});
     }
   }
   void Carry(const chat::BookTask& task, absl::Time wall_now) {

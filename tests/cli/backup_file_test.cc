@@ -20,9 +20,12 @@ class BackupFile : public testing::Test {
       contact.acknowledge = !contacts_.empty();
       contacts_.push_back(contact);
     }
+    chat::Group group{.id = {rng_.Array<32>()}, .name = "friends", .creator = identity_.key.public_key(), .epoch = 7};
+    for (const chat::Contact& contact : contacts_) group.members.push_back({contact.key, contact.name});
+    groups_.push_back(std::move(group));
   }
   std::string Text() {
-    auto text = EncodeBackup(identity_, contacts_, std::nullopt, rng_);
+    auto text = EncodeBackup(identity_, contacts_, groups_, std::nullopt, rng_);
     EXPECT_OK(text);
     return *text;
   }
@@ -31,6 +34,7 @@ class BackupFile : public testing::Test {
   const keys::LoadedKey identity_{{.name = "me", .created = absl::FromUnixSeconds(1'700'000'000)},
                                   keys::SigningKey::Generate(rng_)};
   std::vector<chat::Contact> contacts_;
+  std::vector<chat::Group> groups_;
 };
 
 TEST_F(BackupFile, ComesBackAsItWasWritten) {
@@ -47,6 +51,11 @@ TEST_F(BackupFile, ComesBackAsItWasWritten) {
     EXPECT_EQ(backup.contacts[i].verified, contacts_[i].verified);
     EXPECT_EQ(backup.contacts[i].acknowledge, contacts_[i].acknowledge);
   }
+  ASSERT_EQ(backup.groups.size(), 1u);
+  EXPECT_EQ(backup.groups[0].id, groups_[0].id);
+  EXPECT_EQ(backup.groups[0].name, "friends");
+  EXPECT_EQ(backup.groups[0].epoch, 7u);
+  EXPECT_EQ(backup.groups[0].members, groups_[0].members);
 }
 
 TEST_F(BackupFile, WhoeverChangesAByteIsFoundOut) {
@@ -64,6 +73,7 @@ TEST_F(BackupFile, NamesOfContactsAreNotInIt) {
   const std::string text = Text();
   EXPECT_EQ(text.find("carol"), std::string::npos);
   EXPECT_EQ(text.find(base::ToHex(base::AsBytes("carol"))), std::string::npos);
+  EXPECT_EQ(text.find(base::ToHex(base::AsBytes("friends"))), std::string::npos);
 }
 
 }  // namespace

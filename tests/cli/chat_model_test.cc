@@ -76,6 +76,27 @@ class ChatModelTest : public testing::Test {
   ChatModel model_{absl::UTCTimeZone(), /*ascii=*/false};
 };
 
+TEST_F(ChatModelTest, AGroupIsAThreadWithNamesOfItsOwn) {
+  const keys::PublicKey friends{rng_.Array<32>()};
+  model_.SetPeople({{bob_, "bob", '+'}, {friends, "[friends]", ' '}}, 0);
+  model_.Open({Kind::kContact, friends});
+  chat::Message theirs = From(carol_, "hello, all");
+  theirs.group = friends;
+  model_.AddMessage(theirs, true, "~carol\x1b");
+  chat::Message own = Own(friends, "hello, carol");
+  own.group = friends;
+  own.fate = chat::Fate::kStored;
+  model_.AddMessage(own, false);
+  EXPECT_TRUE(Shows("[friends]") && Shows("14:07  ~carol  hello, all")) << Picture();
+  EXPECT_TRUE(Shows("hello, carol")) << Picture();
+  EXPECT_EQ(model_.threads().at({Kind::kContact, friends}).entries.back().state, chat::DeliveryState::kStored);
+  EXPECT_TRUE(model_.threads().at({Kind::kContact, bob_}).entries.empty());
+  const ChatActions actions = Type("to all of you");
+  ASSERT_EQ(actions.size(), 1u);
+  EXPECT_EQ(std::get<SendText>(actions[0]).to, friends);
+  ExpectFits();
+}
+
 TEST_F(ChatModelTest, DrawsWhatWasSaidWithTimesNamesAndTicks) {
   OpenBob();
   chat::Message yesterday = From(bob_, "Do not write the street name here again.");

@@ -50,6 +50,13 @@ TEST(Grammar, EveryCommandIsFound) {
                                                    {"poll", Command::kPoll},
                                                    {"files list", Command::kFilesList},
                                                    {"contacts disappear bob 1h", Command::kContactsDisappear},
+                                                   {"groups create friends bob", Command::kGroupsCreate},
+                                                   {"groups add friends bob carol", Command::kGroupsAdd},
+                                                   {"group remove friends bob", Command::kGroupsRemove},
+                                                   {"groups list", Command::kGroupsList},
+                                                   {"groups show friends", Command::kGroupsShow},
+                                                   {"groups accept friends", Command::kGroupsAccept},
+                                                   {"groups leave friends -y", Command::kGroupsLeave},
                                                    {"files save 5b1e", Command::kFilesSave},
                                                    {"files rm 5b1e", Command::kFilesRemove},
                                                    {"recv", Command::kPoll},
@@ -168,6 +175,15 @@ TEST(Grammar, PeopleHaveTheirWords) {
   ASSERT_TRUE(verify.ok());
   EXPECT_EQ(verify->command, Command::kContactsVerify);
   EXPECT_TRUE(verify->people.accept_new && verify->people.yes);
+  const auto create = ParseCommandLine({"groups", "create", "friends", "bob", "carol", "--as", "me"});
+  ASSERT_TRUE(create.ok());
+  EXPECT_EQ(create->people.first, "friends");
+  EXPECT_EQ(create->people.members, (std::vector<std::string>{"bob", "carol"}));
+  EXPECT_EQ(create->global.identity, "me");
+  const auto send = ParseCommandLine({"send", "--group", "friends", "-m", "hello"});
+  ASSERT_TRUE(send.ok());
+  EXPECT_EQ(send->talk.group, "friends");
+  EXPECT_TRUE(send->talk.to.empty());
 }
 
 TEST(Grammar, SurvivesAnyArguments) {
