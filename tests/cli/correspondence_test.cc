@@ -116,7 +116,9 @@ class SharedStore : public chat::InboxStore {
 class Listener : public CorrespondenceListener {
  public:
   void OnPeople(const std::vector<PersonShown>&, size_t count) override { requests = count; }
-  void OnMessage(const chat::Message& message, bool) override { messages[message.id] = base::ToString(message.text); }
+  void OnMessage(const chat::Message& message, bool, const std::string&) override {
+    messages[message.id] = base::ToString(message.text);
+  }
   void OnGone(const chat::MessageId& id) override { gone.push_back(id); }
   void OnState(const keys::PublicKey&, const chat::StateChange&, bool) override {}
   void OnNotice(const std::optional<keys::PublicKey>&, const std::string& text) override {
