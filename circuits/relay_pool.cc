@@ -85,7 +85,7 @@ bool RelayPool::OnFound(uint64_t id, double arc, double mean_gap, const Descript
 }
 
 bool RelayPool::PrefixHasRoom(const std::string& address) const {
-  if (!distinct_prefixes_) return true;
+  if (!distinct_prefixes_ || !IsUsable()) return true;  // else one large prefix could leave it unusable for ever
   std::map<std::string, size_t> held;
   for (const Relay& relay : relays_) ++held[overlay::PrefixOf(relay.descriptor.address)];
   const auto own = held.find(overlay::PrefixOf(address));

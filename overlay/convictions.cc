@@ -71,7 +71,7 @@ size_t Convictions::PlacesOf(Sort sort) {
   return sort == Sort::kStranger ? kStrangersMax : kFoundMax;
 }
 
-// Whose time is over goes, then of its sort the one whose time is over first; for what others say only if its own is over later:
+// Whose time is over goes, then of its sort the one whose time is over first, of own finds one that nobody confirmed; for what others say only if its own is over later:
 // so proofs that push each other out do not go round for ever.
 bool Convictions::MakeRoom(const Entry& comer, absl::Time wall_now) {
   std::erase_if(entries_, [&](const auto& entry) { return entry.second.until <= wall_now; });
@@ -80,7 +80,8 @@ bool Convictions::MakeRoom(const Entry& comer, absl::Time wall_now) {
   for (auto it = entries_.begin(); it != entries_.end(); ++it) {
     if (it->second.sort != comer.sort) continue;
     ++held;
-    if (first == entries_.end() || it->second.until < first->second.until) first = it;
+    const auto order = [](const Entry& entry) { return std::pair(entry.sort == Sort::kFound && entry.heard, entry.until); };
+    if (first == entries_.end() || order(it->second) < order(first->second)) first = it;
   }
   if (held < PlacesOf(comer.sort)) return true;
   if (comer.heard && comer.until <= first->second.until) return false;

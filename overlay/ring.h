@@ -112,9 +112,11 @@ class Ring {
   RingActions Create(absl::Time now);
   // Joins through any of the contacts, trying for ever; the driver gives up (Leave) when it wants to. Only from kIdle.
   RingActions Join(std::vector<Peer> contacts, absl::Time now);
-  // The same for who was a member a moment ago, at another place: detached, not a newcomer. Contacts come by AddContacts.
+  // The same for who was a member a moment ago, at another place: detached, not a newcomer. Contacts come by AddContacts; until all
+  // have come that will (ContactsMet) nothing is founded for anybody: the ring is there, and only not known yet.
   RingActions Return(absl::Time now);
   RingActions AddContacts(const std::vector<Peer>& contacts, absl::Time now);
+  RingActions ContactsMet(absl::Time now);
   // What JoinPrepared named is here. Looks once more and becomes a member, or prepares again if neighbours changed.
   RingActions OnRangeReady(absl::Time now);
   RingActions OnRangeFailed(absl::Time now);  // it could not be fetched: looks for the place again after a pause
@@ -309,6 +311,7 @@ class Ring {
   std::vector<Peer> sweep_strangers_;  // alive, but no members
   size_t sweep_open_ = 0;
   bool seeking_place_ = false;             // a sweep found a member; its lookup or the lane goes on
+  bool awaits_contacts_ = false;           // of Return
   bool exhausted_ = false;                 // the last sweep found no member
   std::optional<Neighbourhood> prepared_;  // what the range was fetched for
 

@@ -313,8 +313,11 @@ void RingDriver::Join(std::vector<RpcTarget> bootstrap, absl::Duration timeout, 
 
 void RingDriver::Return(std::vector<RpcTarget> ways, std::function<void()> done) {
   bootstrap_ = std::move(ways);
-  joining_ = Joining{absl::InfiniteFuture(), [done = std::move(done)](const absl::Status&) { done(); }};
+  joining_ = Joining{absl::InfiniteFuture(), [done = std::move(done)](const absl::Status& returned) {
+                if (returned.ok()) done();
+              }};
   Apply(0, nodes_[0].ring->Return(loop_.Now()));  // which wants contacts
+  if (bootstrap_.empty()) Apply(0, nodes_[0].ring->ContactsMet(loop_.Now()));
 }
 
 // One round at a time, with pauses. Members look now and then whether another ring has grown there.
@@ -350,6 +353,7 @@ void RingDriver::OnMet(const absl::StatusOr<Descriptor>& met, size_t of) {
     ++refused_;
     refusal_ = met.status();
   }
+  if (meeting_ == 0) Apply(0, nodes_[0].ring->ContactsMet(loop_.Now()));
   if (meeting_ > 0 || first().IsMember()) return;
   if (refused_ == of && first().state() == RingState::kIdle) return FinishJoin(refusal_);
   if (joining_) meet_timer_.Reset(loop_.Now() + kMeetPause);

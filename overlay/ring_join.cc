@@ -30,7 +30,15 @@ RingActions Ring::Return(absl::Time now) {
   CHECK(state_ == RingState::kIdle);
   now_ = now;
   SetState(RingState::kDetached);
+  awaits_contacts_ = true;
   StartSweep();
+  return Finish();
+}
+
+RingActions Ring::ContactsMet(absl::Time now) {
+  now_ = now;
+  const bool is_idle = state_ == RingState::kDetached && !seeking_place_ && lane_.step == Step::kIdle;
+  if (std::exchange(awaits_contacts_, false) && is_idle) StartSweep();
   return Finish();
 }
 
@@ -79,7 +87,7 @@ void Ring::PumpSweep() {
     sweep_queue_.pop_front();
   }
   if (sweep_open_ > 0) return;
-  exhausted_ = true;
+  exhausted_ = !awaits_contacts_;
   for (const Peer& stranger : sweep_strangers_) Knock(stranger);
   actions_.push_back(ContactsWanted{});
   SeekLater(/*soon=*/false);

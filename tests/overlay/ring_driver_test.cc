@@ -148,6 +148,25 @@ TEST_F(RingDriverTest, WhoReturnsToNobodyFoundsForANewcomer) {
   EXPECT_EQ(node.ring.successors().size(), 1u);
 }
 
+// The ring is there, and only not met yet: founding another for whoever knocks first would split it.
+TEST_F(RingDriverTest, WhoReturnsFoundsNothingBeforeItHasMetTheOthers) {
+  Grow(3);
+  TestNode& node = Add();
+  TestNode& newcomer = Add();
+  int returned = 0;
+  node.ring.Return({{"127.0.0.1:10001", std::nullopt}}, [&] { ++returned; });
+  std::optional<absl::Status> joined;
+  newcomer.ring.Join({{node.address, std::nullopt}}, absl::Seconds(30), [&](absl::Status status) { joined = std::move(status); });
+  for (int i = 0; i < 3000 && !joined; ++i) {
+    loop_.RunFor(absl::Milliseconds(10));
+    if (node.ring.IsMember()) ASSERT_GE(node.ring.successors().size(), 3u) << "a ring of its own";
+  }
+  ASSERT_TRUE(joined.has_value());
+  EXPECT_OK(*joined);
+  EXPECT_EQ(returned, 1);
+  EXPECT_GE(newcomer.ring.successors().size(), 4u);
+}
+
 TEST_F(RingDriverTest, NodesOfAnotherNetworkAreRefusedAtOnce) {
   Grow(1);
   network_.name = "elsewhere";
