@@ -356,13 +356,14 @@ void ContactBook::OnInviteBox(const InviteRead& read, const absl::StatusOr<std::
   const auto handshake = keys::Open(code.SealKey(options_.network).view(), {}, {}, box->sealed);
   if (!handshake.ok()) return;
   const Invite invite = it->second;
-  invites_.erase(it);
-  changed_invites_.insert(read.secret);
   const keys::WipedArray<32> psk = invite.code.Psk(options_.network);
   const auto peer = invite.reply ? OpenReply(invite, *handshake, wall_now)
                                  : OpenHandshake(invite.Prekey(), nullptr, psk.view(), *handshake, &invite, 0, wall_now);
+  if (!peer) return;  // looked at again until the invite is over: a clock may be wrong, there may be room later
+  invites_.erase(read.secret);
+  changed_invites_.insert(read.secret);
   // What was written behind the handshake is read in the same round.
-  if (peer) AddRead(*peer, conversations_.at(*peer).BeginRound());
+  AddRead(*peer, conversations_.at(*peer).BeginRound());
 }
 
 // An answer to a note of ours: a conversation of its own, as the identity that was made for that note. Its contact stands under

@@ -65,7 +65,8 @@ void Conversation::Rebuild() {
 
 bool Conversation::NeedsBundle(absl::Time wall_now) const {
   const bool something = wants_session_ || outbox_.HasUnsealed();
-  return !options_.doorless && talks() && !session_ && something && wall_now >= next_bundle_try_;
+  const bool is_time = wall_now >= next_bundle_try_ || next_bundle_try_ > wall_now + kBundleRetry;  // or the clock was wrong then
+  return !options_.doorless && talks() && !session_ && something && is_time;
 }
 
 // ---- sealing
@@ -97,6 +98,7 @@ base::Bytes Conversation::MakeHandshake(const X3dhStart& start, Session& session
     first = PartOf(*message, 0, count, 0, kHandshakeTextMax);
   }
   first.replaces_lost = replaces_lost_;
+  ForgetImpossibleEpoch(wall_now);
   // Who lost its state counts an hour more: its own sessions of this hour were before that.
   const uint32_t by_time = (HourOf(wall_now) + (replaces_lost_ ? 1 : 0)) * kEpochsPerHour;
   epoch_ = std::max(epoch_ + (epoch_ < UINT32_MAX ? 1 : 0), by_time);
@@ -266,7 +268,9 @@ void Conversation::Advance(absl::Time wall_now, base::Rng& rng) {
   bool broken = false;
   ChangeStates(outbox_.Expire(wall_now, broken));
   Disappear(wall_now);
-  const bool unanswered = session_ && session_->initiated() && !session_->confirmed() && started_ + kHandshakeRetry <= wall_now;
+  const bool is_old =
+      started_ + kHandshakeRetry <= wall_now || started_ > wall_now + absl::Hours(1);  // or the clock was wrong then
+  const bool unanswered = session_ && session_->initiated() && !session_->confirmed() && is_old;
   // Without a door there is no other session to be had: what expired is lost, what comes behind it may still be read.
   if (session_ && !options_.doorless && (broken || unanswered)) {
     StartOver();
@@ -308,8 +312,9 @@ absl::Status Conversation::OnHandshake(const X3dhAnswer& answer, const keys::X25
   Content first;
   ASSIGN_OR_RETURN(Session session, Session::Answer(answer, prekey, sealed, rng, first));
   if (standing_ == Standing::kBlocked) return absl::OkStatus();
-  const uint64_t latest = uint64_t{HourOf(wall_now) + kEpochHoursAhead} * kEpochsPerHour;
-  if (first.ack == 0 || first.ack > latest) return absl::InvalidArgumentError("handshake without a possible epoch");
+  if (first.ack == 0 || first.ack > LatestEpoch(wall_now))
+    return absl::InvalidArgumentError("handshake without a possible epoch");
+  ForgetImpossibleEpoch(wall_now);
   if (first.replaces_lost) outbox_.ForgetAcknowledged();
   const bool both_first = session_ && session_->initiated() && !session_->confirmed();
   if (!IsNewer(first.ack)) {
@@ -331,6 +336,13 @@ absl::Status Conversation::OnHandshake(const X3dhAnswer& answer, const keys::X25
   if (first.replaces_lost || had_session) Note(ConversationNotice::Kind::kReplaced);
   TakeContent(std::move(first), wall_now);
   return absl::OkStatus();
+}
+
+uint64_t Conversation::LatestEpoch(absl::Time wall_now) { return uint64_t{HourOf(wall_now) + kEpochHoursAhead} * kEpochsPerHour; }
+
+// Our own clock was wrong when it was made: nobody took it up, and it would keep out what the other side makes.
+void Conversation::ForgetImpossibleEpoch(absl::Time wall_now) {
+  if (epoch_ > LatestEpoch(wall_now)) epoch_ = 0, epoch_is_ours_ = false;
 }
 
 bool Conversation::IsNewer(uint32_t epoch_of_theirs) const {

@@ -187,6 +187,8 @@ class Conversation {
   const std::set<MessageId>& seen() const { return seen_; }
 
  private:
+  static uint64_t LatestEpoch(absl::Time wall_now);
+  void ForgetImpossibleEpoch(absl::Time wall_now);
   bool IsNewer(uint32_t epoch_of_theirs) const;
   void Adopt(Session session, absl::Time wall_now);
   void StartOver();

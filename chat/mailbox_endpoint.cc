@@ -19,6 +19,7 @@ struct MailboxEndpoint::State : std::enable_shared_from_this<State> {
   void Hold(circuits::EndpointRequest& request);
   void Act(MailboxDecision decision, Answer answer);
   void List(const ListPlace& list, Answer answer);
+  bool HasRoomToWait(const overlay::NodeId& point) const;
   void Wait(const ListPlace& list, Answer answer);
   void OnRecord(const dht::Record& record);
   void Read(const ReadPlace& read, Answer answer);
@@ -101,9 +102,15 @@ void MailboxEndpoint::State::List(const ListPlace& list, Answer answer) {
     };
     const MailboxAnswer page = MakePage(list, complete, envelopes);
     const bool waits = list.waits && complete && page.status == MailboxStatus::kPage && !page.item;
-    if (waits && static_cast<int>(state->waiting.size()) < kListWaitsMax) return state->Wait(list, answer);
+    if (waits && state->HasRoomToWait(list.point)) return state->Wait(list, answer);
     state->Reply(answer, page);
   });
+}
+
+bool MailboxEndpoint::State::HasRoomToWait(const overlay::NodeId& point) const {
+  int here = 0;
+  for (auto it = waiting.lower_bound({point, 0}); it != waiting.end() && it->first.first == point; ++it) ++here;
+  return here < kListWaitsOfPlaceMax && static_cast<int>(waiting.size()) < kListWaitsMax;
 }
 
 void MailboxEndpoint::State::Wait(const ListPlace& list, Answer answer) {

@@ -25,6 +25,7 @@ inline constexpr int kPendingRequestsMax = 1024;  // about 4 KB each; beyond it 
 inline constexpr absl::Duration kAnswerHold = absl::Milliseconds(500);
 inline constexpr absl::Duration kListWait = absl::Seconds(5);  // half of the 10 s that a request may take
 inline constexpr int kListWaitsMax = kPendingRequestsMax / 2;  // beyond it the empty page at once
+inline constexpr int kListWaitsOfPlaceMax = 8;                 // the same: nobody takes them all with one door
 inline constexpr int kHeldAnswersMax = 4096;                   // 8 MB; beyond it "unavailable" at once
 
 class MailboxEndpoint : public circuits::EndpointHandler {

@@ -71,8 +71,8 @@ size_t Convictions::PlacesOf(Sort sort) {
   return sort == Sort::kStranger ? kStrangersMax : kFoundMax;
 }
 
-// Whose time is over goes, then of its sort the one whose time is over first, of own finds one that nobody confirmed; for what others say only if its own is over later:
-// so proofs that push each other out do not go round for ever.
+// Whose time is over goes, then of its sort the one whose time is over first, of own finds one that nobody confirmed; for what
+// others say only if its own is over later: so proofs that push each other out do not go round for ever.
 bool Convictions::MakeRoom(const Entry& comer, absl::Time wall_now) {
   std::erase_if(entries_, [&](const auto& entry) { return entry.second.until <= wall_now; });
   size_t held = 0;

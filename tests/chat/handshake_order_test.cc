@@ -186,6 +186,20 @@ TEST_F(HandshakeOrderTest, ARestoredMachineWhoseClockIsBehindIsHeard) {
   ExpectBothTalk();
 }
 
+// What a clock ten days ahead made goes nowhere, and is forgotten once the clock is right: it keeps nobody out for ten days.
+TEST_F(HandshakeOrderTest, AfterAClockThatWasFarAheadBothAreHeard) {
+  a_.clock_error = absl::Hours(240);
+  Write(a_, "from the future");
+  Work(a_);
+  b_.to_come.clear();  // doors take nothing from so far ahead
+  a_.clock_error = absl::ZeroDuration();
+  Write(b_, "now");
+  Settle();
+  EXPECT_EQ(a_.read, std::vector<std::string>{"now"});
+  ExpectBothTalk();
+  EXPECT_EQ(std::count(b_.read.begin(), b_.read.end(), "from the future"), 1);
+}
+
 TEST_F(HandshakeOrderTest, WhatWaitedBehindAGapIsShownThoughNobodyCanTellWhichHandshakeIsNew) {
   ExpectBothTalk();
   Lose(a_);

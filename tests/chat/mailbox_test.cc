@@ -146,7 +146,7 @@ TEST_F(MailboxTest, AListingThatNeedNotWaitDoesNot) {
 }
 
 TEST_F(MailboxTest, ListingsBeyondTheirNumberDoNotWaitAndOthersAreServedBesideThem) {
-  std::vector<Waiting> waiting(static_cast<size_t>(kListWaitsMax) + 1);
+  std::vector<Waiting> waiting(static_cast<size_t>(kListWaitsOfPlaceMax) + 1);
   for (Waiting& one : waiting) Wait(List(owner_, {}, 0, /*waits=*/true), one);
   EXPECT_FALSE(waiting.front().answer.has_value());
   ASSERT_TRUE(waiting.back().answer.has_value());

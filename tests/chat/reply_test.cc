@@ -128,6 +128,23 @@ TEST_F(ReplyTest, AWriterWhoReadsAfterDaysFindsTheAnswerAndBothGoOn) {
   EXPECT_EQ(alice_.shown.back().text, "alice");
 }
 
+// There is no second handshake: it is not thrown away because a clock is wrong.
+TEST_F(ReplyTest, AnAnswerFromAClockThatIsDaysAheadIsTakenUpWhenItsTimeHasCome) {
+  const InviteCode code = NoteToBob();
+  const absl::Time ahead = now_ + absl::Hours(100);
+  ASSERT_OK(bob_.book().TakeUp(code, "#note", ahead));
+  ASSERT_OK(bob_.Send(code.owner, "who are you?", ahead));
+  ASSERT_OK(bob_.Run(ahead));
+  for (int hour = 0; hour < 120; hour += 6) {
+    ASSERT_OK(alice_.Run(now_));
+    alice_.Restart(now_);
+    now_ += absl::Hours(6);
+    if (hour < 48) EXPECT_TRUE(alice_.shown.empty());
+  }
+  ASSERT_EQ(alice_.shown.size(), 1u);
+  EXPECT_EQ(alice_.shown[0].text, "who are you?");
+}
+
 TEST_F(ReplyTest, NothingForTheWriterGoesToWhoeverTheNoteNames) {
   Run(1);
   support::SeededRng rng(9);

@@ -170,7 +170,7 @@ TEST(PoolFiller, ALookupIsOneOfFourThatLookAlike) {
     for (size_t k = 0; k < lookups.size(); ++k)
       extends[k] += static_cast<double>(std::count(lookups[k].begin(), lookups[k].end(), 'q'));
   }
-  EXPECT_GE(lookups_seen, kRounds / 2) << "a quarter of the points is known from the own table";
+  EXPECT_GE(lookups_seen, kRounds / 3) << "many points are known from the own table, or from the first that was fetched";
   EXPECT_LE(others, kRounds / 4);
   for (const double of_rank : extends) EXPECT_NEAR(of_rank / extends[0], 1, 0.4);
 }

@@ -112,7 +112,8 @@ TEST_F(RingDriverTest, JoiningEndsAtTheDeadlineWhenNobodyAnswers) {
 TEST_F(RingDriverTest, JoiningWaitsForABootstrapThatStartsLater) {
   TestNode joiner(net_, rng_, 10002, network_);
   std::optional<absl::Status> result;
-  joiner.ring.Join({{"127.0.0.1:10001", std::nullopt}}, absl::Seconds(30), [&](absl::Status status) { result = std::move(status); });
+  joiner.ring.Join({{"127.0.0.1:10001", std::nullopt}}, absl::Seconds(30),
+                   [&](absl::Status status) { result = std::move(status); });
   loop_.RunFor(absl::Seconds(10));
   EXPECT_FALSE(result.has_value());
   TestNode late(net_, rng_, 10001, network_);
@@ -172,7 +173,8 @@ TEST_F(RingDriverTest, NodesOfAnotherNetworkAreRefusedAtOnce) {
   network_.name = "elsewhere";
   TestNode& stranger = Add();
   absl::Status result;
-  stranger.ring.Join({{"127.0.0.1:10001", std::nullopt}}, absl::Seconds(30), [&](absl::Status status) { result = std::move(status); });
+  stranger.ring.Join({{"127.0.0.1:10001", std::nullopt}}, absl::Seconds(30),
+                     [&](absl::Status status) { result = std::move(status); });
   loop_.RunFor(absl::Seconds(1));
   EXPECT_STATUS(result, kFailedPrecondition);
 }
@@ -187,7 +189,8 @@ TEST_F(RingDriverTest, MembershipWaitsForTheRangeAndAFailedDownloadIsTriedAgain)
     downloads.push_back(std::move(done));
   };
   std::optional<absl::Status> joined;
-  joiner.ring.Join({{"127.0.0.1:10001", std::nullopt}}, absl::Seconds(60), [&](absl::Status status) { joined = std::move(status); });
+  joiner.ring.Join({{"127.0.0.1:10001", std::nullopt}}, absl::Seconds(60),
+                   [&](absl::Status status) { joined = std::move(status); });
   loop_.RunFor(absl::Seconds(5));
   ASSERT_EQ(downloads.size(), 1u);
   EXPECT_FALSE(joiner.ring.IsMember());
@@ -228,7 +231,8 @@ TEST_F(RingDriverTest, TheRingsOwnQuestionsAreForNodes) {
 
 TEST_F(RingDriverTest, MalformedQuestionsAreRefused) {
   Grow(2);
-  for (const char* method : {kMethodState, kMethodRectify, kMethodNextHop, kMethodLeaving, kMethodHealthCheck, kMethodDescribe, kMethodTable}) {
+  for (const char* method :
+       {kMethodState, kMethodRectify, kMethodNextHop, kMethodLeaving, kMethodHealthCheck, kMethodDescribe, kMethodTable}) {
     EXPECT_STATUS(Ask(*nodes_[1], *nodes_[0], method, "\xff\xff not protobuf"), kInvalidArgument) << method;
   }
   EXPECT_STATUS(Ask(*nodes_[1], *nodes_[0], kMethodTable, EncodeTableQuestion(1)), kNotFound);
@@ -283,7 +287,8 @@ TEST_F(RingDriverTest, HealthIsServingExactlyWhileAMember) {
   node.server.stream_handlers[kMethodHealthWatch](Caller{}, "", std::make_shared<Stream>(seen));
   node.ring.Create();
   node.ring.Leave([] {});
-  const std::string serving = EncodeReply(HealthReply{true}, node.ring.self()), not_serving = EncodeReply(HealthReply{false}, node.ring.self());
+  const std::string serving = EncodeReply(HealthReply{true}, node.ring.self()),
+                    not_serving = EncodeReply(HealthReply{false}, node.ring.self());
   EXPECT_EQ(seen, (std::vector<std::string>{not_serving, serving, not_serving}));
 }
 
@@ -291,7 +296,9 @@ TEST_F(RingDriverTest, HealthIsNotServingWhileJoiningDetachedAndAfterLeaving) {
   Grow(2);
   TestNode& joiner = Add();
   std::function<void(absl::Status)> downloaded;
-  joiner.ring.on_join_prepared = [&](const Neighbourhood&, std::function<void(absl::Status)> done) { downloaded = std::move(done); };
+  joiner.ring.on_join_prepared = [&](const Neighbourhood&, std::function<void(absl::Status)> done) {
+    downloaded = std::move(done);
+  };
   joiner.ring.Join({{"127.0.0.1:10001", std::nullopt}}, absl::Seconds(60), [](const absl::Status&) {});
   loop_.RunFor(absl::Seconds(5));
   const std::string serving = EncodeReply(HealthReply{true}, joiner.ring.self());
@@ -314,7 +321,8 @@ TEST_F(RingDriverTest, HealthIsNotServingWhileJoiningDetachedAndAfterLeaving) {
 class ScriptedHealth {
  public:
   explicit ScriptedHealth(TestNode& node) : self_(node.ring.self()) {
-    node.server.stream_handlers[kMethodHealthWatch] = [this](const Caller&, const std::string&, std::shared_ptr<RpcStream> stream) {
+    node.server.stream_handlers[kMethodHealthWatch] = [this](const Caller&, const std::string&,
+                                                             std::shared_ptr<RpcStream> stream) {
       ++opened;
       if (refuses) return stream->Finish(absl::ResourceExhaustedError(""));
       streams.push_back(std::move(stream));
@@ -407,7 +415,9 @@ TEST_F(RingDriverTest, HealthIsNotServingWhileJoiningAndWhenDetached) {
       {joiner.address, std::nullopt}, kMethodHealthWatch, "", [&](const std::string& message) { seen.push_back(message); },
       [](const absl::Status&) {});
   std::function<void(absl::Status)> prepared;
-  joiner.ring.on_join_prepared = [&](const Neighbourhood&, std::function<void(absl::Status)> done) { prepared = std::move(done); };
+  joiner.ring.on_join_prepared = [&](const Neighbourhood&, std::function<void(absl::Status)> done) {
+    prepared = std::move(done);
+  };
   joiner.ring.Join({{"127.0.0.1:10001", std::nullopt}}, absl::Minutes(5), [](const absl::Status&) {});
   loop_.RunFor(absl::Seconds(5));
   ASSERT_TRUE(prepared);
