@@ -253,7 +253,10 @@ void ContactBook::RebuildSessions() {
   for (const auto& [key, contact] : contacts_) {
     if (!contact.name.empty()) ConversationWith(key, Standing::kContact).Rebuild();
   }
-  for (const keys::PublicKey& key : groups_.Peers()) conversations_.at(key).Rebuild();
+  for (const keys::PublicKey& key : groups_.Peers()) {
+    const auto it = conversations_.find(key);
+    if (it != conversations_.end()) it->second.Rebuild();
+  }
 }
 
 // ---- handshakes
@@ -313,7 +316,7 @@ std::optional<keys::PublicKey> ContactBook::OpenHandshake(const keys::X25519KeyP
   }
   if (invite != nullptr) {
     notices_.push_back({BookNotice::Kind::kInviteTaken, peer, 1});
-  } else if (!known) {
+  } else if (!known && !groups_.IsInvitedWith(peer)) {  // the invitation was shown
     notices_.push_back({BookNotice::Kind::kRequest, peer, 1});
   }
   return peer;

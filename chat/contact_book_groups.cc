@@ -80,26 +80,32 @@ void ContactBook::ExchangeControls(absl::Time wall_now) {
 void ContactBook::MeetMembers(const std::set<keys::PublicKey>& members) {
   const std::set<keys::PublicKey> forgotten = std::exchange(forgotten_, {});
   for (const keys::PublicKey& key : members) {
+    // Whoever makes a group decides how many are in it: beyond that they are not met, and their chains not known.
+    if (!contacts_.contains(key) && contacts_.size() >= kContactsMax) continue;
     const auto [contact, is_new] = contacts_.try_emplace(key);
     if (is_new) {
       contact->second.key = key;
       Touch(key);
     }
     Conversation& conversation = ConversationWith(key, Standing::kMember);
-    if (is_new && forgotten.contains(key)) conversation.Rebuild();
+    if (is_new && forgotten.contains(key)) {
+      conversation.Rebuild();
+      groups_.OnControlExpired(key);  // what waited for it went with its conversation
+    }
     if (contact->second.name.empty() && conversation.standing() == Standing::kAsked) conversation.SetStanding(Standing::kMember);
   }
 }
 
-// Who shares no group with us any more goes once all that was to be told is told; who has written becomes a request. True if
-// somebody is left to go.
+// Who shares no group with us any more goes once all that was to be told is told; whom we never had a session with goes at once:
+// without one nothing expires. Who has written becomes a request. True if somebody is left to go, or who did made room.
 bool ContactBook::DropStrangers(const std::set<keys::PublicKey>& members) {
   std::vector<keys::PublicKey> strangers;
   bool left = false;
   for (auto& [key, conversation] : conversations_) {
     if (conversation.standing() != Standing::kMember || members.contains(key)) continue;
     const auto& messages = conversation.outbox().messages();
-    const bool is_done = std::all_of(messages.begin(), messages.end(), [](const auto& one) { return one.second.Final(); });
+    const bool is_done = !conversation.has_session() ||
+                         std::all_of(messages.begin(), messages.end(), [](const auto& one) { return one.second.Final(); });
     if (conversation.asks()) {
       conversation.SetStanding(Standing::kAsked);
     } else if (is_done) {
@@ -112,7 +118,7 @@ bool ContactBook::DropStrangers(const std::set<keys::PublicKey>& members) {
     Remove(key).IgnoreError();
     forgotten_.erase(key);
   }
-  return left;
+  return left || !strangers.empty();
 }
 
 void ContactBook::AddGroupReads(std::vector<GroupBook::Read> reads, bool brief) {

@@ -228,10 +228,11 @@ void Conversation::SealControl(absl::Time wall_now, base::Rng& rng) {
   AddBox(std::move(content), BoxExpiry(wall_now), wall_now, rng);
 }
 
-// Refused files are counted: a contact can send any number of them.
+// Refused files and lost messages are counted: a contact can send any number of them.
 void Conversation::Note(ConversationNotice::Kind kind, uint32_t count) {
   for (ConversationNotice& notice : changes_.notices) {
-    if (kind != ConversationNotice::Kind::kNoRoom || notice.kind != kind) continue;
+    const bool is_counted = kind == ConversationNotice::Kind::kNoRoom || kind == ConversationNotice::Kind::kLost;
+    if (!is_counted || notice.kind != kind) continue;
     notice.count += count;
     return;
   }
@@ -405,7 +406,7 @@ std::vector<Conversation::Read> Conversation::OnRead(const Read& read, const std
   } else {
     Note(ConversationNotice::Kind::kLost);
   }
-  if (session_->reader().head() == head || --reads_left_ == 0) return {};
+  if (session_->reader().head() == head || reads_left_ == 0 || --reads_left_ == 0) return {};
   return Reads(session_->reader().NextHead());
 }
 

@@ -61,6 +61,7 @@ struct Incoming {
   bool late = false;  // something sent after it was shown before it
   std::optional<FileInfo> file;
   uint8_t life = 0;  // message_life.h
+  uint32_t seq = 0;  // in a group: number of its first box
 };
 
 // What a person has to be told.

@@ -16,16 +16,21 @@ namespace {
 
 bool IsName(const std::string& name) { return !name.empty() && name.size() <= kGroupNameMax; }
 
-// What others call somebody or something, as it may be printed and typed: one line, nothing unsafe. At most three times as long.
+// What others call somebody or something, as it may be printed and typed: one line, nothing unsafe, never blank. What is put for
+// unsafe characters is longer than they are: it is cut to whole characters of kGroupNameMax bytes.
 std::string SafeName(const std::string& name) {
   std::string safe = base::SanitizeForTerminal(base::AsBytes(name)).text;
   std::replace(safe.begin(), safe.end(), '\n', ' ');
-  return safe;
+  size_t end = std::min(safe.size(), kGroupNameMax);
+  while (end > 0 && end < safe.size() && (static_cast<uint8_t>(safe[end]) & 0xc0) == 0x80) --end;
+  safe.resize(end);
+  return safe.find_first_not_of(' ') == safe.npos ? "?" : safe;
 }
 
-// Writers choose ids: those of two of them must not meet on our disk, or one could overwrite what the other wrote.
-MessageId LocalId(const GroupId& group, const keys::PublicKey& member, const MessageId& id) {
-  const keys::Digest digest = keys::Hash("group-message-id", {group.view(), member.view(), id});
+// Writers choose ids: no two texts may have one on our disk, or somebody could overwrite what another wrote, or what it wrote.
+MessageId LocalId(const GroupId& group, const keys::PublicKey& member, const Incoming& one) {
+  const base::Bytes seq = base::ByteWriter().U32(one.seq).Take();
+  const keys::Digest digest = keys::Hash("group-message-id", {group.view(), member.view(), one.id, seq});
   MessageId local;
   std::copy_n(digest.begin(), local.size(), local.begin());
   return local;
@@ -45,8 +50,8 @@ absl::StatusOr<GroupId> GroupBook::Create(const std::string& name, const std::ve
   if (!IsName(name) || others.empty()) return absl::InvalidArgumentError("a group has a name of 1 to 64 bytes, and members");
   if (FindName(name) != nullptr) return absl::AlreadyExistsError("the name is taken");
   if (rooms_.size() >= kGroupsMax) return absl::ResourceExhaustedError("too many groups");
-  Group group{
-      {rng_.Array<32>()}, Group::State::kMember, name, options_.self, 1, {{options_.self, own_name.substr(0, kGroupNameMax)}}};
+  Group group{GroupIdOf(options_.self, rng_.Array<16>()),          Group::State::kMember, name, options_.self, 1,
+              {{options_.self, own_name.substr(0, kGroupNameMax)}}};
   Room& room = NewRoom(std::move(group));
   room.writer.emplace(0, static_cast<uint64_t>(absl::ToUnixSeconds(wall_now)), rng_);
   const GroupId id = room.group.id;
@@ -102,7 +107,7 @@ absl::Status GroupBook::Accept(const GroupId& id, absl::Time wall_now) {
   room.group.state = Group::State::kMember;
   room.writer.emplace(0, static_cast<uint64_t>(absl::ToUnixSeconds(wall_now)), rng_);
   for (auto& [key, peer] : room.peers) peer.asked = wall_now;
-  room.changed = true;
+  room.changed = peers_changed_ = true;
   return absl::OkStatus();
 }
 
@@ -123,7 +128,8 @@ absl::StatusOr<MessageId> GroupBook::Send(const GroupId& id, base::Bytes text, a
 }
 
 absl::Status GroupBook::Restore(Group group, absl::Time wall_now) {
-  if (group.state != Group::State::kMember || group.Find(options_.self) == nullptr || rooms_.contains(group.id))
+  const bool is_sound = group.state == Group::State::kMember && group.Find(options_.self) != nullptr;
+  if (!is_sound || !IsGroupOf(group.id, group.creator) || rooms_.contains(group.id))
     return absl::FailedPreconditionError("no group to be restored");
   if (rooms_.size() >= kGroupsMax) return absl::ResourceExhaustedError("too many groups");
   Room& room = NewRoom(std::move(group));
@@ -237,9 +243,18 @@ const Outbox* GroupBook::FindOutbox(const GroupId& id) const {
 std::set<keys::PublicKey> GroupBook::Peers() const {
   std::set<keys::PublicKey> peers;
   for (const auto& [id, room] : rooms_) {
-    for (const auto& [key, peer] : room.peers) peers.insert(key);
+    const bool is_invited = room.group.state == Group::State::kInvited;
+    for (const auto& [key, peer] : room.peers) {
+      if (!is_invited || key == room.group.creator) peers.insert(key);
+    }
   }
   return peers;
+}
+
+bool GroupBook::IsInvitedWith(const keys::PublicKey& key) const {
+  return std::any_of(rooms_.begin(), rooms_.end(), [&](const auto& one) {
+    return one.second.group.state == Group::State::kInvited && one.second.peers.contains(key);
+  });
 }
 
 // ---- what others say
@@ -264,6 +279,7 @@ void GroupBook::OnControlExpired(const keys::PublicKey& peer) {
 }
 
 void GroupBook::OnAnnouncement(const keys::PublicKey& from, GroupAnnouncement announcement, absl::Time wall_now) {
+  if (!IsGroupOf(announcement.group, from)) return;
   Group next{announcement.group, Group::State::kInvited, "", from, announcement.epoch, std::move(announcement.members)};
   if (next.Find(from) == nullptr || next.Find(options_.self) == nullptr || next.epoch > kEpochMax) return;
   next.name = FreeName(SafeName(announcement.name), next.id);
@@ -299,6 +315,8 @@ void GroupBook::OnChain(const keys::PublicKey& from, const GroupChainTold& told,
   Room& room = it->second;
   const bool is_own = room.group.creator == options_.self;
   peer->second.feed.TakeChain(told.chain, wall_now);
+  // What the feed lets go of for it is saved together with it.
+  if (room.group.state == Group::State::kMember) Hear(room, wall_now);
   if (told.wants) {
     peer->second.told = {};
     if (is_own && told.epoch < room.group.epoch) peer->second.announced = 0;
@@ -306,8 +324,10 @@ void GroupBook::OnChain(const keys::PublicKey& from, const GroupChainTold& told,
   }
   if (!is_own || told.epoch <= room.group.epoch || told.epoch - room.group.epoch > kEpochStepMax || told.epoch >= kEpochMax)
     return;
-  room.group.epoch = told.epoch;
-  for (auto& [key, other] : room.peers) other.announced = told.epoch;
+  const uint32_t old = std::exchange(room.group.epoch, told.epoch);
+  for (auto& [key, other] : room.peers) {
+    if (other.announced == old) other.announced = told.epoch;  // the others are still to be told
+  }
   room.changed = true;
   Note(GroupNotice::Kind::kStale, told.group, from);
 }
@@ -318,6 +338,7 @@ void GroupBook::OnFarewell(const keys::PublicKey& from, const GroupFarewell& far
   Room& room = it->second;
   if (farewell.removed) {
     if (room.group.creator != from) return;
+    if (room.group.state == Group::State::kInvited) return Forget(it);  // nobody was in it
     Note(GroupNotice::Kind::kEnded, room.group.id, from);
     return End(room);
   }
@@ -364,7 +385,7 @@ void GroupBook::Hear(Room& room, absl::Time wall_now) {
     GroupFeed::News news = peer.feed.Advance(wall_now);
     for (Incoming& one : news.arrived) {
       Message message;
-      message.id = LocalId(id, key, one.id);
+      message.id = LocalId(id, key, one);
       message.text = std::move(one.text);
       message.sent_hour = one.sent_hour;
       message.from = key;
@@ -375,7 +396,11 @@ void GroupBook::Hear(Room& room, absl::Time wall_now) {
       message.life = one.life;
       arrived_.push_back(std::move(message));
     }
-    if (news.restarted) Note(GroupNotice::Kind::kRestarted, id, key);
+    if (news.restarted) {
+      Note(GroupNotice::Kind::kRestarted, id, key);
+      peer.told = {};  // it lost ours too
+      room.changed = true;
+    }
     if (news.lost > 0) Note(GroupNotice::Kind::kLost, id, key, news.lost);
   }
 }

@@ -92,15 +92,19 @@ class GroupBook {
   absl::Status Leave(const GroupId& id);
   // OutOfRange beyond kTextMax; else as Outbox::Enqueue.
   absl::StatusOr<MessageId> Send(const GroupId& id, base::Bytes text, absl::Time wall_now);
-  // Out of a backup: to be a member again, with a fresh chain.
+  // Out of a backup: to be a member again, with a fresh chain. FailedPrecondition: not a member, there already, or not its
+  // creator's group.
   absl::Status Restore(Group group, absl::Time wall_now);
 
   const Group* Find(const GroupId& id) const;
   const Group* FindName(const std::string& name) const;
   std::vector<const Group*> All() const;  // by name
   const Outbox* FindOutbox(const GroupId& id) const;
-  // Members of all groups that go on, invitations too, but ourselves.
+  // Members of all groups that go on, but ourselves; of invitations only who invites: the others are strangers until a person
+  // accepts.
   std::set<keys::PublicKey> Peers() const;
+  // Somebody in a group that waits to be accepted.
+  bool IsInvitedWith(const keys::PublicKey& key) const;
 
   // Once after Peers has changed.
   bool TakePeersChanged() { return std::exchange(peers_changed_, false); }
@@ -149,7 +153,8 @@ class GroupBook {
     std::vector<State> states;
   };
   Change TakeChange();
-  // DataLoss. The entry's type is one of kGroupTypes; those of kGroupEntry come first.
+  // DataLoss. The entry's type is one of kGroupTypes; those of kGroupEntry come first. A damaged feed begins empty: its writer is
+  // asked.
   absl::Status Load(const BookEntry& entry);
 
  private:

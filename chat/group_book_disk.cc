@@ -81,7 +81,8 @@ absl::Status GroupBook::Load(const BookEntry& entry) {
   const auto it = rooms_.find(id);
   if (it == rooms_.end()) return damaged;
   if (entry.type == kFeedEntry) {
-    ASSIGN_OR_RETURN(it->second.peers[{name.Array<32>()}].feed, GroupFeed::Parse(*entry.value));
+    // What somebody else decides on in part is not worth a book: an empty one is as that of a member just met.
+    it->second.peers[{name.Array<32>()}].feed = GroupFeed::Parse(*entry.value).value_or(GroupFeed());
   } else if (entry.type == kGroupMessageEntry) {
     ASSIGN_OR_RETURN(Outgoing message, DecodeOutgoing(*entry.value));
     it->second.outbox.Restore(std::move(message));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "chat/group_chain.h"
 
+#include <algorithm>
+
 #include "base/byte_reader.h"
 #include "base/byte_writer.h"
 #include "base/check.h"
@@ -29,6 +31,20 @@ base::Bytes Associated(const GroupId& group, const keys::PublicKey& member, cons
 }
 
 }  // namespace
+
+GroupId GroupIdOf(const keys::PublicKey& creator, const std::array<uint8_t, 16>& random) {
+  const keys::Digest digest = keys::Hash("group-id", {creator.view(), random});
+  GroupId id;
+  std::copy_n(random.begin(), 16, id.bytes.begin());
+  std::copy_n(digest.begin(), 16, id.bytes.begin() + 16);
+  return id;
+}
+
+bool IsGroupOf(const GroupId& id, const keys::PublicKey& creator) {
+  std::array<uint8_t, 16> random;
+  std::copy_n(id.bytes.begin(), 16, random.begin());
+  return id == GroupIdOf(creator, random);
+}
 
 keys::PublicKey GroupBoxKey(const keys::PublicKey& writer, const keys::WipedArray<32>& seed) {
   return keys::BlindPublicKeyWith(writer, BlindingOf(writer, seed)).value_or(keys::PublicKey{});

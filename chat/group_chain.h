@@ -14,6 +14,7 @@
 // comes. The signature under M_i proves to members who wrote, and nothing to others: P is nobody's identity. Pure.
 #pragma once
 
+#include <array>
 #include <string_view>
 
 #include "absl/status/statusor.h"
@@ -22,8 +23,12 @@
 
 namespace chat {
 
-// 32 random bytes. They stand where a contact's key stands: of a thread, of what is in focus, of entries on disk.
+// 16 random bytes, then 16 that follow from them and from who made the group: nobody announces a group of somebody else's, or
+// takes a key for an id. It stands where a contact's key stands: of a thread, of what is in focus, of entries on disk.
 using GroupId = keys::PublicKey;
+
+GroupId GroupIdOf(const keys::PublicKey& creator, const std::array<uint8_t, 16>& random);
+bool IsGroupOf(const GroupId& id, const keys::PublicKey& creator);
 
 inline constexpr size_t kGroupRoom = kBoxSealedSize - 16;                 // 1,840
 inline constexpr size_t kGroupTextMax = kGroupRoom - kContentHeaderSize;  // 1,804

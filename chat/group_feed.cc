@@ -5,6 +5,7 @@
 
 #include "base/byte_reader.h"
 #include "base/byte_writer.h"
+#include "base/check.h"
 #include "base/status_macros.h"
 
 namespace chat {
@@ -43,8 +44,9 @@ void GroupFeed::TakeChain(const GroupChain& told, absl::Time wall_now) {
             .first = told.first};
   if (!lines_.empty() && told.made < lines_.back().made) {  // one of before, told late
     line.end = lines_.front().first;
-    if (told.next < line.end && told.made < lines_.front().made) lines_.push_front(std::move(line));
-    return;
+    if (told.next >= line.end || told.made >= lines_.front().made) return;
+    lines_.push_front(std::move(line));
+    return DropDrained(wall_now);
   }
   heard_ = wall_now;
   if (!lines_.empty() && told.first < lines_.back().reader.contiguous()) {
@@ -118,7 +120,8 @@ std::vector<Probe> GroupFeed::OnFound(const GroupId& group, const keys::PublicKe
   } else {
     ++news_.lost;
   }
-  if (line->reader.head() == head || line->reader.head() >= line->end || --reads_left_ == 0) return {};
+  if (line->reader.head() == head || line->reader.head() >= line->end) return {};
+  if (reads_left_ == 0 || --reads_left_ == 0) return {};
   return line->reader.NextHead();
 }
 
@@ -163,12 +166,14 @@ void GroupFeed::DeliverOne(Content content, bool late) {
     }
     return;
   }
+  message.seq = parts.begin()->second.seq;
   for (const auto& [index, part] : parts) message.text.insert(message.text.end(), part.text.begin(), part.text.end());
   partial_.erase(id);
   news_.arrived.push_back(std::move(message));
 }
 
 base::Bytes GroupFeed::Serialize() const {
+  CHECK(lines_.size() <= kGroupChainsMax);
   base::ByteWriter out;
   out.U64(Seconds(heard_)).U32(next_shown_).U64(Seconds(held_since_)).U8(static_cast<uint8_t>(lines_.size()));
   for (const Line& line : lines_) {
@@ -193,7 +198,9 @@ absl::StatusOr<GroupFeed> GroupFeed::Parse(base::ByteView bytes) {
   feed.heard_ = FromSeconds(in.U64());
   feed.next_shown_ = in.U32();
   feed.held_since_ = FromSeconds(in.U64());
-  for (size_t left = in.U8(); left > 0 && in.ok(); --left) {
+  const size_t lines = in.U8();
+  if (lines > kGroupChainsMax) return absl::DataLossError("damaged feed of a group");
+  for (size_t left = lines; left > 0 && in.ok(); --left) {
     Line line;
     line.writer.bytes = in.Array<32>();
     line.since = FromSeconds(in.U64());

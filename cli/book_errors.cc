@@ -10,10 +10,10 @@
 namespace cli {
 
 absl::Status KeyChanged(const std::string& name) {
-  return Fail(
-      {.exit = Exit::kIdentity,
-       .what = absl::StrCat("the key of ", name, " is not the one you know; nothing was changed or sent"),
-       .fix = {absl::StrCat("ask ", name, " over another channel, then:  bulbil contacts verify ", name, " --accept-new")}});
+  return Fail({.exit = Exit::kIdentity,
+               .what = absl::StrCat("the key of ", name, " is not the one you know; nothing was changed or sent"),
+               .fix = {absl::StrCat("ask ", name, " over another channel, then:  bulbil contacts verify ", ShellQuoted(name),
+                                    " --accept-new")}});
 }
 
 absl::Status NothingToVerify(const std::string& name) {

@@ -66,7 +66,7 @@ absl::Status CreateGroup(const Invocation& invocation, const Context& context) {
   RETURN_IF_ERROR(open->Save());
   Say(context,
       absl::StrCat("Made ", flags.first, ". Invitations go out with the next send or poll; members see each other's addresses,\n",
-                   "and the names that you use for them:\n  bulbil send --group ", flags.first, "\n"));
+                   "and the names that you use for them:\n  bulbil send --group ", ShellQuoted(flags.first), "\n"));
   return absl::OkStatus();
 }
 
@@ -91,7 +91,7 @@ absl::Status RemoveFromGroup(const Invocation& invocation, const Context& contex
   if (!member.ok()) {
     return Fail({.exit = Exit::kIdentity,
                  .what = absl::StrCat("\"", Cut(flags.second), "\" is not in ", Shown(group.name)),
-                 .fix = {absl::StrCat("bulbil groups show ", Shown(group.name))}});
+                 .fix = {absl::StrCat("bulbil groups show ", ShellQuoted(Shown(group.name)))}});
   }
   RETURN_IF_ERROR(ExplainGroup(open->book().RemoveFromGroup(group.id, *member, absl::Now())));
   RETURN_IF_ERROR(open->Save());

@@ -124,8 +124,8 @@ std::string GroupLine(const chat::Group& group, const keys::PublicKey& self, con
   switch (group.state) {
     case chat::Group::State::kInvited:
       return absl::StrCat(name, "   ", Shown(creator), " invites you, ", group.members.size(),
-                          " people with you\n  accept: bulbil groups accept '", name, "'     decline: bulbil groups leave '",
-                          name, "'\n");
+                          " people with you\n  accept: bulbil groups accept ", ShellQuoted(name),
+                          "     decline: bulbil groups leave ", ShellQuoted(name), "\n");
     case chat::Group::State::kMember:
       return absl::StrCat(name, "   ", group.members.size(), " people, made by ", group.creator == self ? "you" : Shown(creator),
                           "\n");
@@ -222,7 +222,7 @@ std::string NoticeText(const chat::BookNotice& notice, const std::string& who, c
     case Kind::kReplaced:
       return absl::StrCat("! ", name,
                           " has a new session with you: restored from a backup, or another device. Compare words if in doubt:\n",
-                          "    bulbil contacts verify ", name, "\n");
+                          "    bulbil contacts verify ", ShellQuoted(name), "\n");
     case Kind::kLost:
       return absl::StrCat("! ", notice.count, notice.count == 1 ? " message" : " messages", " of ", name,
                           " expired before you read it\n");

@@ -69,7 +69,7 @@ absl::StatusOr<keys::PublicKey> AddressOfContact(const OpenBook& open, const std
   if (contact.doorless) {
     return Fail({.exit = Exit::kUsage,
                  .what = absl::StrCat(contact.name, " wrote you a note, and has no mailbox for others"),
-                 .fix = {absl::StrCat("write without --sign, --anon and --reply:  bulbil send '", contact.name, "'")}});
+                 .fix = {absl::StrCat("write without --sign, --anon and --reply:  bulbil send ", ShellQuoted(contact.name))}});
   }
   return contact.address();
 }

@@ -7,8 +7,10 @@
 #include <cstdio>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 
 namespace cli {
 namespace {
@@ -143,6 +145,14 @@ std::string ShownCount(uint64_t count) {
     text += digits[i];
   }
   return text;
+}
+
+std::string ShellQuoted(const std::string& word) {
+  const auto is_plain = [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' || c == '.';
+  };
+  if (!word.empty() && word[0] != '-' && std::all_of(word.begin(), word.end(), is_plain)) return word;
+  return absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
 }
 
 std::string Cut(const std::string& text) {

@@ -49,6 +49,9 @@ std::string ShownCount(uint64_t count);
 // A long word with its middle left out: "bulb1qrljgwej0…r384zi".
 std::string Cut(const std::string& text);
 
+// A word of a command line as a shell takes it, whoever chose it: as it is, or between quotes.
+std::string ShellQuoted(const std::string& word);
+
 // Bytes of the UTF-8 character the text begins with; 0 if it does not begin with a valid one (or is empty).
 size_t Utf8Length(std::string_view text);
 

@@ -37,6 +37,9 @@ class Member {
   // Saves, and hands out what is to be told.
   std::vector<GroupBook::Told> Save(absl::Time now) {
     book->Advance(now);
+    return SaveAsItIs();
+  }
+  std::vector<GroupBook::Told> SaveAsItIs() {
     auto told = book->TakeControls();
     GroupBook::Change change = book->TakeChange();
     for (BookEntry& entry : change.entries) {
@@ -68,6 +71,12 @@ class Member {
           more.push_back(std::move(one));
       }
       reads = std::move(more);
+    }
+  }
+  // What is on disk of feeds is damaged.
+  void DamageFeeds() {
+    for (auto& [name, entry] : disk_) {
+      if (entry.type == kFeedEntry) entry.value->resize(entry.value->size() / 2);
     }
   }
   std::vector<BookEntry> OnDisk() const {
@@ -372,6 +381,42 @@ TEST_F(GroupBookTest, ACreatorWithAnOldBackupLearnsThatItIsOne) {
   EXPECT_EQ(At(1).book->Find(group_)->epoch, At(0).book->Find(group_)->epoch);
 }
 
+// The book's change is taken as soon as the fresh chain is told, and the process ends.
+TEST_F(GroupBookTest, WhatWaitedBehindAGapIsOnDiskWhenAChainTakesItsPlace) {
+  People(2);
+  Found(2);
+  const Group backup = *At(0).book->Find(group_);
+  Boxes nowhere;
+  for (const char* text : {"one", "two", "three"}) {
+    Say(0, text);
+    Talk();
+    At(0).Write(std::string_view(text) == "two" ? nowhere : boxes_, now_);
+  }
+  Round({0});
+  ASSERT_EQ(At(1).texts, Texts{"one"}) << "three waits for two";
+  At(0).book = std::make_unique<GroupBook>(GroupBook::Options{"local", 1, At(0).key}, new_rng_);
+  ASSERT_OK(At(0).book->Restore(backup, now_));
+  for (const GroupBook::Told& told : At(0).Save(now_)) At(1).book->OnControl(At(0).key, told.bytes, now_);
+  At(1).SaveAsItIs();
+  At(1).Restart();
+  Round();
+  EXPECT_EQ(At(1).texts, (Texts{"one", "three"}));
+  EXPECT_EQ(At(1).Count(GroupNotice::Kind::kRestarted), 1u);
+}
+
+// A creator whose backup is old goes on with the number that a member tells; who has not heard its list yet still hears it.
+TEST_F(GroupBookTest, WhoWasToBeToldOfAChangeIsToldThoughAMemberKnowsALaterOne) {
+  People(4);
+  Found(3);
+  ASSERT_OK(At(0).book->Add(group_, Others(3, 4), now_));
+  support::SeededRng rng(5);
+  const GroupChainTold ahead{group_, 9, false, GroupWriter(0, 30000000000, rng).Tell()};
+  At(0).book->OnControl(At(1).key, EncodeGroupControl(ahead), now_);
+  Talk();
+  ASSERT_NE(At(3).book->Find(group_), nullptr);
+  EXPECT_EQ(At(2).book->Find(group_)->members.size(), 4u);
+}
+
 // After every step everybody's process ends and begins again.
 TEST_F(GroupBookTest, RestartsAtAnyTimeNeitherLoseNorRepeat) {
   People(3);
@@ -451,9 +496,7 @@ TEST_F(GroupBookTest, HostileWordsChangeNothing) {
   EXPECT_EQ(At(1).book->Find(group_)->epoch, before.epoch);
   EXPECT_EQ(At(1).book->Find(group_)->state, Group::State::kMember);
   for (int i = 0; i < 100; ++i) {  // invitations without end
-    GroupId id;
-    id.bytes[0] = static_cast<uint8_t>(i), id.bytes[1] = 1;
-    hear(0, GroupAnnouncement{id, 1, "friends", before.members});
+    hear(0, GroupAnnouncement{GroupIdOf(At(0).key, {static_cast<uint8_t>(i), 1}), 1, "friends", before.members});
   }
   EXPECT_EQ(At(1).book->All().size(), 1 + kInvitationsMax);
   std::set<std::string> names;
@@ -495,7 +538,7 @@ TEST_F(GroupBookTest, AnyBytesAreHeardAndWhatIsOnDiskLoadsAgain) {
 TEST_F(GroupBookTest, NamesOfOthersAreSafeToPrint) {
   People(2);
   Found(2);
-  const GroupId id{std::array<uint8_t, 32>{9}};
+  const GroupId id = GroupIdOf(At(0).key, {9});
   const GroupAnnouncement odd{id, 1, "a\x1b[31m\nb", {{At(0).key, "x\r\n\x9b"}, {At(1).key, std::string(64, '\xff')}}};
   At(1).book->OnControl(At(0).key, EncodeGroupControl(odd), now_);
   At(1).Save(now_);
@@ -503,6 +546,85 @@ TEST_F(GroupBookTest, NamesOfOthersAreSafeToPrint) {
   const Group& group = *At(1).book->Find(id);
   EXPECT_EQ(group.name.find_first_of("\x1b\n"), std::string::npos);
   for (const GroupMember& member : group.members) EXPECT_EQ(member.name.find_first_of("\r\n\x9b"), std::string::npos);
+}
+
+// What is put for a character may be longer than it: the list is kept on disk, where a name has one byte of length.
+TEST_F(GroupBookTest, NamesThatGrowAsTheyAreMadeSafeAreCut) {
+  People(2);
+  std::string euros;
+  for (int i = 0; i < 21; ++i) euros += "€";
+  const struct {
+    std::string name, safe;
+  } cases[] = {{std::string(64, '\t'), "?"},
+               {std::string(63, '\t') + "x", "?"},
+               {"x" + std::string(63, '\t'), "x" + std::string(63, ' ')},
+               {"\x1b\x1b", "?"},
+               {euros + "\t", euros + " "},
+               {"\t" + euros, "    " + euros.substr(0, 60)}};
+  uint8_t number = 0;
+  for (const auto& one : cases) {
+    const GroupId id = GroupIdOf(At(0).key, {++number});
+    const GroupAnnouncement odd{id, 1, one.name, {{At(0).key, one.name}, {At(1).key, "y"}}};
+    At(1).book->OnControl(At(0).key, EncodeGroupControl(odd), now_);
+    At(1).Save(now_);
+    At(1).Restart();
+    const Group* group = At(1).book->Find(id);
+    ASSERT_NE(group, nullptr) << base::ToHex(base::AsBytes(one.name));
+    EXPECT_EQ(group->name.substr(0, one.safe.size()), one.safe) << "behind it may be what tells two apart";
+    EXPECT_EQ(group->members[0].name, one.safe);
+  }
+}
+
+// Who made a group is in its id: somebody else neither takes it away nor takes it first.
+TEST_F(GroupBookTest, AGroupIsAnnouncedByWhoMadeItAlone) {
+  People(4);
+  ASSERT_OK_AND_ASSIGN(group_, At(0).book->Create("friends", Others(1, 3), "me", now_));
+  const auto says = [&](size_t from, const GroupId& id) {
+    const GroupAnnouncement taken{id, 1, "mine", {At(from).AsMember(), At(1).AsMember()}};
+    At(1).book->OnControl(At(from).key, EncodeGroupControl(taken), now_);
+    At(1).Save(now_);
+  };
+  says(2, group_);  // before its creator does
+  says(2, At(3).key);
+  EXPECT_TRUE(At(1).book->All().empty());
+  Talk();
+  ASSERT_NE(At(1).book->Find(group_), nullptr);
+  EXPECT_EQ(At(1).book->Find(group_)->creator, At(0).key);
+  Group backup = *At(0).book->Find(group_);
+  GroupBook restored({"local", 1, At(0).key}, new_rng_);
+  backup.creator = At(2).key;
+  EXPECT_STATUS(restored.Restore(backup, now_), kFailedPrecondition);
+}
+
+TEST_F(GroupBookTest, InvitationsThatAreTakenBackLeaveNothing) {
+  People(2);
+  Found(2);
+  const std::vector<GroupMember> members = At(1).book->Find(group_)->members;
+  for (uint8_t i = 0; i < 100; ++i) {
+    const GroupId id = GroupIdOf(At(0).key, {i});
+    for (const GroupControl& control :
+         {GroupControl(GroupAnnouncement{id, 1, "x", members}), GroupControl(GroupFarewell{id, true})})
+      At(1).book->OnControl(At(0).key, EncodeGroupControl(control), now_);
+    At(1).Save(now_);
+  }
+  EXPECT_EQ(At(1).book->All().size(), 1u);
+  EXPECT_EQ(At(1).Count(GroupNotice::Kind::kEnded), 0u);
+  At(1).Restart();
+  EXPECT_EQ(At(1).book->All().size(), 1u);
+}
+
+// Who is invited, and does not answer, has dealings with who invites alone.
+TEST_F(GroupBookTest, PeopleOfAnInvitationAreStrangersUntilItIsAccepted) {
+  People(3);
+  ASSERT_OK_AND_ASSIGN(group_, At(0).book->Create("friends", Others(1, 3), "me", now_));
+  Talk();
+  EXPECT_EQ(At(1).book->Peers(), std::set<keys::PublicKey>{At(0).key});
+  EXPECT_TRUE(At(1).book->IsInvitedWith(At(2).key));
+  At(1).book->TakePeersChanged();
+  ASSERT_OK(At(1).book->Accept(group_, now_));
+  EXPECT_TRUE(At(1).book->TakePeersChanged());
+  EXPECT_EQ(At(1).book->Peers(), (std::set<keys::PublicKey>{At(0).key, At(2).key}));
+  EXPECT_FALSE(At(1).book->IsInvitedWith(At(2).key));
 }
 
 // Who tells another's chain as its own is not shown as the writer of what lies in it.
@@ -540,6 +662,38 @@ TEST_F(GroupBookTest, ManyChainsOfOneMemberAreBounded) {
   }
   now_ += absl::Hours(2);
   EXPECT_LE(At(1).book->Chains(group_, now_).size(), kGroupChainsMax);
+}
+
+// Each one made before all that are known, while nothing is read: the book has to load again.
+TEST_F(GroupBookTest, ManyOlderChainsOfOneMemberAreBounded) {
+  People(2);
+  ASSERT_OK_AND_ASSIGN(group_, At(0).book->Create("friends", Others(1, 2), "me", now_));
+  Talk();
+  support::SeededRng rng(5);
+  for (uint32_t i = 0; i < 300; ++i) {
+    const GroupChainTold told{group_, 1, false, GroupWriter(1000 - i, 30000000000 - i, rng).Tell()};
+    At(1).book->OnControl(At(0).key, EncodeGroupControl(told), now_);
+    if (i % 100 == 0) At(1).Save(now_);
+  }
+  At(1).Save(now_);
+  At(1).Restart();
+  ASSERT_OK(At(1).book->Accept(group_, now_));
+  EXPECT_LE(At(1).book->Chains(group_, now_ + absl::Hours(2)).size(), kGroupChainsMax);
+}
+
+TEST_F(GroupBookTest, ADamagedFeedBeginsEmptyAndItsWriterIsAsked) {
+  People(3);
+  Found(3);
+  Say(0, "before");
+  Round();
+  At(1).DamageFeeds();
+  At(1).Restart();
+  EXPECT_TRUE(At(1).book->Chains(group_, now_).empty());
+  now_ += kGroupAskAgain;
+  Round();
+  Say(0, "after");
+  Round();
+  EXPECT_EQ(At(1).texts, (Texts{"before", "after"}));
 }
 
 TEST_F(GroupBookTest, LimitsAreKept) {

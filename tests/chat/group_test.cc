@@ -163,6 +163,74 @@ TEST_F(GroupTest, AContactThatIsForgottenStaysAMember) {
   EXPECT_EQ(From(1, 0), Texts{"we two"});
 }
 
+// Somebody who waits in the requests does not get an answer because another names both in an invitation.
+TEST_F(GroupTest, AnInvitationLetsNobodyElseIn) {
+  People(3);
+  Befriend();
+  ASSERT_OK(At(2).book().Add("bob", At(1).address()));
+  ASSERT_OK(At(2).Send(At(1).address(), "let me in", now_));
+  Run(2);
+  ASSERT_EQ(Requests(1), 1u);
+  ASSERT_OK_AND_ASSIGN(group_, At(0).book().CreateGroup("friends", Addresses(1, 3), "me", now_));
+  Run(3);
+  Accept(2);
+  Run(3);
+  ASSERT_NE(At(1).book().groups().Find(group_), nullptr);
+  EXPECT_EQ(At(1).book().FindConversation(At(2).address())->standing(), Standing::kAsked);
+  EXPECT_FALSE(At(2).book().FindConversation(At(1).address())->confirmed());
+  Accept(1);
+  Run(3);
+  EXPECT_EQ(At(1).book().FindConversation(At(2).address())->standing(), Standing::kMember);
+  EXPECT_EQ(At(1).book().groups().Chains(group_, now_).size(), 2u);
+}
+
+TEST_F(GroupTest, PeopleOfAnInvitationAreNoRequestsThatAPersonIsToldOf) {
+  People(3);
+  Befriend();
+  ASSERT_OK_AND_ASSIGN(group_, At(0).book().CreateGroup("friends", Addresses(1, 3), "me", now_));
+  Run(2);
+  Accept(2);
+  Run(3);
+  EXPECT_FALSE(Noticed(1, BookNotice::Kind::kRequest));
+  Accept(1);
+  Run(3);
+  EXPECT_EQ(Requests(1), 0u);
+  EXPECT_EQ(At(1).book().groups().Chains(group_, now_).size(), 2u);
+}
+
+// A creator decides who is in a group, people that do not exist too: they go as they came, and are no more than there is room
+// for.
+TEST_F(GroupTest, PeopleWhoDoNotExistLeaveNothingAndTakeNoMoreThanTheRoom) {
+  People(2);
+  Befriend();
+  support::SeededRng rng(3);
+  std::vector<keys::PublicKey> ghosts;
+  for (int i = 0; i < 5; ++i) {
+    ghosts.push_back(keys::SigningKey::Generate(rng).public_key());
+    ASSERT_OK(At(0).book().Add(absl::StrCat("ghost", i), ghosts.back()));
+  }
+  std::vector<keys::PublicKey> all = ghosts;
+  all.push_back(At(1).address());
+  ASSERT_OK_AND_ASSIGN(group_, At(0).book().CreateGroup("friends", all, "me", now_));
+  Run(2);
+  Accept(1);
+  Run();
+  EXPECT_EQ(At(1).book().contacts().size(), 1 + ghosts.size());
+  for (const keys::PublicKey& ghost : ghosts) ASSERT_OK(At(0).book().RemoveFromGroup(group_, ghost, now_));
+  Run(2);
+  EXPECT_EQ(At(1).book().contacts().size(), 1u);
+  while (At(1).book().contacts().size() < kContactsMax - 2) {
+    const auto number = At(1).book().contacts().size();
+    ASSERT_OK(At(1).book().Add(absl::StrCat("c", number), keys::PublicKey{rng.Array<32>()}));
+  }
+  ASSERT_OK(At(0).book().AddToGroup(group_, ghosts, now_));
+  Run(2);
+  EXPECT_EQ(At(1).book().groups().Find(group_)->members.size(), 2 + ghosts.size());
+  EXPECT_EQ(At(1).book().contacts().size(), kContactsMax);
+  At(1).book().RebuildSessions();
+  EXPECT_EQ(At(1).book().contacts().size(), kContactsMax);
+}
+
 TEST_F(GroupTest, ARestoredMachineIsBackInItsGroupsWithFreshKeys) {
   People(3);
   Found(3, 8);

@@ -86,6 +86,16 @@ TEST(Amounts, AreShownForPeople) {
   EXPECT_EQ(ShownCount(1234567), "1,234,567");
 }
 
+// Names that others choose are in commands to be typed.
+TEST(Words, AreOneWordForAShell) {
+  EXPECT_EQ(ShellQuoted("friends-2.0"), "friends-2.0");
+  EXPECT_EQ(ShellQuoted("my friends"), "'my friends'");
+  EXPECT_EQ(ShellQuoted("#1a2b3c"), "'#1a2b3c'");
+  EXPECT_EQ(ShellQuoted("-y"), "'-y'");
+  EXPECT_EQ(ShellQuoted(""), "''");
+  EXPECT_EQ(ShellQuoted("x'; touch owned; '"), "'x'\\''; touch owned; '\\'''");
+}
+
 TEST(Words, AreCutInTheMiddle) {
   EXPECT_EQ(Cut("short"), "short");
   EXPECT_EQ(Cut("bulb1qrljgwej0tm7m8ywut29rkk5q36hh4mapkq5wa2rxrqtkqdgrvpu2r384zi"), "bulb1qrljgwej0…r384zi");
