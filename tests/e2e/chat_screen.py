@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import unicodedata
 
 from chat import Person
@@ -38,7 +39,14 @@ class Screen:
         os.chmod(self.editor, 0o755)
         bootstrap = " ".join(f"--bootstrap {node.address}" for node in person.cluster.live()[:2])
         command = f"{person.cluster.program} chat {' '.join(arguments)} --profile off --home {person.home} {bootstrap} 2>{self.log}; echo ended $?; cat"
-        self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(rows), "-s", "chat", command)
+        for left in (2, 1, 0):  # on a busy machine a tmux server now and then does not come up
+            try:
+                self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(rows), "-s", "chat", command)
+                break
+            except Failure:
+                if left == 0:
+                    raise
+                time.sleep(1)
 
     def tmux(self, *arguments):
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("BULBIL_", "TMUX"))}
