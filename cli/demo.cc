@@ -153,23 +153,10 @@ class Story {
     Line("2/5", "keys", absl::StrCat("alice ", Short(alice_), "    bob ", Short(bob_)));
   }
 
-  // The tables that nodes have signed name the last ones that joined a moment later; a person would try again too.
-  template <typename Ask>
-  auto OnceTablesNameAll(const Ask& ask) {
-    const absl::Time end = absl::Now() + kRingMax;
-    auto result = ask();
-    while (absl::IsFailedPrecondition(result.status()) && absl::Now() < end) {
-      absl::SleepFor(absl::Milliseconds(200));
-      result = ask();
-    }
-    return result;
-  }
-
   absl::Status FirstMessage() {
     Begin();
-    ASSIGN_OR_RETURN(const chat::SendResult sent, OnceTablesNameAll([&] {
-                       return Someone(network_, nodes_.Bootstrap(), rng_).Send(bob_.public_key(), kFirstText);
-                     }));
+    ASSIGN_OR_RETURN(const chat::SendResult sent,
+                     Someone(network_, nodes_.Bootstrap(), rng_).Send(bob_.public_key(), kFirstText));
     Line("3/5", "send",
          absl::StrFormat("alice to bob: %d bytes, 1 envelope of %d, over 3 relays", sizeof kFirstText - 1, chat::kSealedSize));
     for (const chat::PlaceOutcome& place : sent.envelopes[0].places) ShowPlace(place);
@@ -178,8 +165,7 @@ class Story {
 
     Begin();
     std::vector<std::string> texts;
-    ASSIGN_OR_RETURN(const chat::PollResult polled,
-                     OnceTablesNameAll([&] { return Someone(network_, nodes_.Bootstrap(), rng_).Poll(bob_, inbox_, texts); }));
+    ASSIGN_OR_RETURN(const chat::PollResult polled, Someone(network_, nodes_.Bootstrap(), rng_).Poll(bob_, inbox_, texts));
     Line("4/5", "poll",
          absl::StrFormat("bob asks %d mailboxes, each over its own circuit; %d answered", polled.parts_asked,
                          polled.parts_answered));

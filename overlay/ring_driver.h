@@ -7,7 +7,7 @@
 // Keeps the own descriptor signed (renewed at half its life; onion keys rotate, the previous one stays usable), the routing table
 // signed (anew when it changed, but not within kTableSpacing, or at half its life; its times only ever go up, see contradiction.h,
 // and none is signed for a time that is not known to be on disk: until it is, others get the one before, or none, while this process
-// itself goes by its lists as they are),
+// itself goes by its lists as they are; who asks for a small one that is behind waits for the next),
 // and in the directory the descriptors of everybody in the table, because relays and clients ask this node for them, and a relay
 // looks nothing up for a client (protocol.md 6).
 // A network of v virtual nodes has one core for each. The first one leads: it creates, joins, founds and loses the ring for the
@@ -44,6 +44,8 @@ inline constexpr absl::Duration kTableSpacing = absl::Seconds(1);       // so th
 inline constexpr absl::Duration kTablesAhead = absl::Seconds(10);       // of the clock: what is kept on disk at once, so that disks rest
 inline constexpr absl::Duration kTablesAgain = absl::Seconds(1);        // after a save that failed
 inline constexpr absl::Duration kTablesUnknown = absl::Seconds(12);     // kTablesAhead and 2 s, of silence: if it is not known what was signed before
+inline constexpr size_t kSmallTable = 8;       // members in a table; below it who asks waits up to kTableSpacing for those that just joined
+inline constexpr size_t kTableAskersMax = 64;  // who wait so; others are shown the table of before
 inline constexpr absl::Duration kLeaveGrace = absl::Seconds(1);         // for the neighbours to hear of it
 
 class RingDriver {
@@ -157,6 +159,7 @@ class RingDriver {
   void OnRingRequest(const Caller& caller, std::string_view method, const std::string& request, const RpcResponder& respond);
   void OnDescribe(const Caller& caller, const std::string& request, const RpcResponder& respond);
   void OnTable(const std::string& request, const RpcResponder& respond);
+  bool NamesTooFew(size_t index) const;
   void OnHealthWatch(size_t index, std::shared_ptr<RpcStream> stream);
   std::string HealthNow(size_t index) const;
   // Tells those watchers of this virtual node and forgets who has gone; all of them if no index is given.
@@ -220,6 +223,7 @@ class RingDriver {
   // What is known to be kept of keep_tables_until, and when a table may be signed and a save be tried: steady times.
   mutable absl::Time tables_saved_, tables_from_, next_save_ = absl::InfinitePast();
   mutable bool saving_tables_ = false;
+  size_t table_askers_ = 0;
   std::function<void()> leave_done_;
   std::shared_ptr<char> alive_ = std::make_shared<char>();  // what callbacks in flight hold weakly
 };

@@ -17,6 +17,10 @@ bool SameFingers(const std::vector<Finger>& a, const std::vector<Finger>& b) {
   });
 }
 
+bool SameLists(const RoutingTable& a, const RoutingTable& b) {
+  return SameFingers(a.fingers, b.fingers) && SamePeers(a.successors, b.successors) && SamePeers(a.predecessors, b.predecessors);
+}
+
 }  // namespace
 
 // --- Answers ---
@@ -74,9 +78,24 @@ void RingDriver::OnTable(const std::string& request, const RpcResponder& respond
   if (!index.ok()) return respond(index.status());
   if (*index >= nodes_.size()) return respond(absl::NotFoundError("no such virtual node"));
   if (!nodes_[*index].ring->IsMember()) return respond(absl::UnavailableError("not a member of the ring"));
-  const RoutingTable* shown = signed_table(*index);
-  if (shown == nullptr) return respond(absl::UnavailableError("nothing is signed yet"));
-  respond(EncodeTableReply(shown->encoded));
+  const auto answer = [this, index = *index, respond] {
+    const RoutingTable* shown = signed_table(index);
+    if (shown == nullptr) return respond(absl::UnavailableError("nothing is signed yet"));
+    respond(EncodeTableReply(shown->encoded));
+  };
+  if (!NamesTooFew(*index) || table_askers_ >= kTableAskersMax) return answer();
+  ++table_askers_;
+  loop_.At(loop_.Now() + kTableSpacing, [this, answer, alive = std::weak_ptr<char>(alive_)] {
+    if (!alive.lock()) return;
+    --table_askers_;
+    answer();
+  });
+}
+
+// A small table that others have joined since it was signed: a client may need just those.
+bool RingDriver::NamesTooFew(size_t index) const {
+  const RoutingTable* shown = signed_table(index);
+  return shown == nullptr || (shown->Members().size() < kSmallTable && !SameLists(*shown, ListsOf(index)));
 }
 
 std::string RingDriver::HealthNow(size_t index) const {
@@ -157,14 +176,14 @@ void RingDriver::RefreshTable(size_t index) const {
     held = std::move(now);
     return;
   }
-  const bool same = SameFingers(now.fingers, held.fingers) && SamePeers(now.successors, held.successors) &&
-                    SamePeers(now.predecessors, held.predecessors);
+  const bool same = SameLists(now, held);
   const absl::Duration age = loop_.Now() - node.table_signed;
   const absl::Duration half = options_.network.table_lifetime / 2;
   const bool young = age < half && loop_.WallNow() < held.issued + half;
   const bool is_signed = !held.encoded.empty();
-  if (is_signed && (age < kTableSpacing || (same && young))) return;
+  if (is_signed && same && young) return;
   const absl::Time next = NextIssue(index);
+  if (is_signed && age < kTableSpacing) return KeepTablesUntil(next);  // so that it need not wait for the disk then
   if (MaySignTable(next)) {
     held = std::move(now);
     return SignTableOf(index, next);

@@ -210,9 +210,9 @@ class ContradictionGossipTest : public testing::Test {
   absl::Status TableOf(const Machine& machine) {
     MemoryClient stranger(net_, keys::PublicKey{{9}});
     absl::Status status = absl::InternalError("never called");
-    stranger.Call({machine.address, std::nullopt}, kMethodTable, EncodeTableQuestion(0), absl::Seconds(1),
+    stranger.Call({machine.address, std::nullopt}, kMethodTable, EncodeTableQuestion(0), absl::Seconds(2),
                   [&](const absl::StatusOr<RpcAnswer>& answer) { status = answer.status(); });
-    loop_.RunFor(absl::Seconds(2));
+    loop_.RunFor(absl::Seconds(3));
     return status;
   }
   base::Bytes ProofOfStranger(absl::Time issued) {

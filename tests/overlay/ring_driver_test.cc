@@ -239,6 +239,33 @@ TEST_F(RingDriverTest, MalformedQuestionsAreRefused) {
   EXPECT_STATUS(Ask(*nodes_[1], *nodes_[0], kMethodState, EncodeRequest(StateRequest{}, 1)), kInvalidArgument);
 }
 
+// A client that asks a moment after others joined needs just those.
+TEST_F(RingDriverTest, WhoAsksForASmallTableThatIsBehindWaitsForTheNext) {
+  Grow(2);
+  RingDriver& asked = nodes_[0]->ring;
+  for (int i = 0; i < 3; ++i) Add().ring.Join({{"127.0.0.1:10001", std::nullopt}}, absl::Seconds(30), [](const absl::Status&) {});
+  const auto all = [&] { return asked.virtual_node(0).FarSuccessors().size() == 4; };
+  for (int i = 0; i < 3000 && !all(); ++i) {
+    loop_.RunFor(absl::Milliseconds(10));
+    asked.signed_table();
+  }
+  ASSERT_TRUE(all());
+  ASSERT_LT(asked.signed_table()->Members().size(), 5u);  // signed within the second before
+  std::optional<absl::StatusOr<RoutingTable>> shown;
+  const absl::Time begin = loop_.Now();
+  nodes_[1]->client.Call({nodes_[0]->address, nodes_[0]->key.public_key()}, kMethodTable, EncodeTableQuestion(0), absl::Seconds(2),
+                         [&](const absl::StatusOr<RpcAnswer>& answer) {
+                           ASSERT_OK(answer);
+                           const absl::StatusOr<base::Bytes> encoded = DecodeTableReply(answer->message);
+                           ASSERT_OK(encoded);
+                           shown = DecodeTable(network_, *encoded, loop_.WallNow());
+                         });
+  while (!shown && loop_.Now() < begin + absl::Seconds(2)) loop_.RunFor(absl::Milliseconds(10));
+  ASSERT_TRUE(shown.has_value());
+  ASSERT_OK(*shown);
+  EXPECT_EQ((*shown)->Members().size(), 5u);
+}
+
 TEST_F(RingDriverTest, TableAndDescriptorsAreServedToAnybody) {
   Grow(3);
   MemoryClient anonymous(net_, keys::PublicKey{{9}});
