@@ -25,6 +25,7 @@ size_t PageSize(uint64_t expected, size_t sent, int pages) {
 RangeSync::Id RangeSync::Start(SyncOrder order, Done done, const Moment& moment) {
   const Id id = out_.NextId();
   const SyncOrder& kept = pulls_.emplace(id, Pull{.order = std::move(order), .done = std::move(done)}).first->second.order;
+  pulls_.at(id).begun = moment.now;
   pulls_.at(id).range = kept.range;
   pulls_.at(id).ranges = kept.confirm;
   switch (kept.compare) {
@@ -44,9 +45,15 @@ RangeSync::Id RangeSync::Start(SyncOrder order, Done done, const Moment& moment)
 template <typename T>
 Outbox::ReplyHandler RangeSync::Expect(Id id, std::function<void(const T&, const Moment&)> handle) {
   return [this, id, handle = std::move(handle)](const absl::StatusOr<DhtReply>& reply, const Moment& moment) {
-    if (!pulls_.contains(id)) return;
+    const auto found = pulls_.find(id);
+    if (found == pulls_.end()) return;
     const T* answer = AnswerAs<T>(reply);
     if (answer == nullptr) return Finish(id, absl::UnavailableError("replica gave no answer"), moment);
+    Pull& pull = found->second;
+    pull.earned += kPullAnswerWorth;
+    if (moment.now - pull.begun > kPullGrace + absl::Seconds(1) * (pull.earned / kPullRateLeast)) {
+      return Finish(id, absl::UnavailableError("replica is too slow"), moment);
+    }
     handle(*answer, moment);
   };
 }
@@ -145,7 +152,8 @@ void RangeSync::SendSymbols(Id id, const Moment& moment) {
 void RangeSync::OnRecords(Id id, const ReconcileReply& reply, const Moment& moment) {
   Pull& pull = pulls_.at(id);
   // An answer that gives nothing and promises more, or never less, would be asked for again without end.
-  const bool shrinks = pull.remaining == 0 || reply.remaining + reply.records.size() <= pull.remaining;
+  const uint64_t left = pull.remaining == 0 ? kSymbolsMax : pull.remaining;  // more cannot be told by symbols
+  const bool shrinks = reply.remaining + reply.records.size() <= left;
   const bool moves = reply.remaining == 0 || (!reply.records.empty() && shrinks);
   if (!moves) return Finish(id, absl::UnavailableError("replica promises records and does not give them"), moment);
   for (const Record& record : reply.records) {
@@ -179,6 +187,7 @@ void RangeSync::OnTick(const Moment& moment) {
     Pull& pull = pulls_.at(id);
     if (admitter_.waiting() > 0) {
       pull.resume_at = moment.now + kRepairPace;
+      pull.begun += kRepairPace;
     } else {
       pull.resume_at = absl::InfiniteFuture();
       Continue(id, {.exchange = pull.exchange});
@@ -307,9 +316,6 @@ void RangeSync::OnFetched(Id id, const std::vector<RecordName>& asked, const Fet
   const bool was_cut = settled < asked.size();
   pull.fetch_names = was_cut ? good.size() + good.size() / 8 + 1 : std::min(kFetchNamesMax, 2 * pull.fetch_names);
   pull.hollow += settled - good.size();
-  if (pull.hollow > kPullHollowMax) {
-    return Finish(id, absl::UnavailableError("replica names what it does not give"), moment);
-  }
   ++pull.admitting;  // held up until all are handed over, since one may be done at once
   for (const Record* record : good) AdmitOne(id, *record, moment);
   const auto still = pulls_.find(id);
@@ -319,9 +325,12 @@ void RangeSync::OnFetched(Id id, const std::vector<RecordName>& asked, const Fet
 }
 
 void RangeSync::AdmitOne(Id id, const Record& record, const Moment& moment) {
-  if (!kinds_.Check(record, Source::kReplica, moment.wall_now).ok()) return Decline(record.name, record.expiry, moment);
-  const auto pull = pulls_.find(id);
-  if (pull != pulls_.end()) ++pull->second.admitting;
+  const bool is_good = kinds_.Check(record, Source::kReplica, moment.wall_now).ok();
+  if (const auto pull = pulls_.find(id); pull != pulls_.end()) {
+    pull->second.earned += record.body.size();
+    is_good ? ++pull->second.admitting : ++pull->second.hollow;
+  }
+  if (!is_good) return Decline(record.name, record.expiry, moment);
   auto done = [this, id, name = record.name, expiry = record.expiry](const AdmitOutcome& outcome, const Moment& then) {
     if (outcome.result == AdmitResult::kStored) ++pulled_;
     const bool is_here = index_.Find(index_.ids().Of(RecordPrint(name, expiry))).has_value();  // by another pull: not in vain
@@ -331,6 +340,7 @@ void RangeSync::AdmitOne(Id id, const Record& record, const Moment& moment) {
     if (still == pulls_.end()) return;
     const bool failed = outcome.result == AdmitResult::kNoSpace || outcome.result == AdmitResult::kFailed;
     still->second.no_space |= failed;
+    if (outcome.result == AdmitResult::kAlready) ++still->second.hollow;
     --still->second.admitting;
     Advance(id, then);
   };
@@ -351,6 +361,7 @@ void RangeSync::Pump(Id id) {
 void RangeSync::Advance(Id id, const Moment& moment) {
   Pull& pull = pulls_.at(id);
   if (pull.no_space) return Finish(id, absl::ResourceExhaustedError("no space for what the replica has"), moment);
+  if (pull.hollow > kPullHollowMax) return Finish(id, absl::UnavailableError("replica gives nothing of use"), moment);
   Pump(id);
   if (pull.asks_names || pull.fetching > 0 || pull.admitting > 0) return;
   if (pull.remaining > 0) {

@@ -14,8 +14,9 @@
 // Repair is below user traffic: one page of records at a time, the next kRepairPace later, and not while writes wait for the
 // disk. A download has kFetchesInFlight pages under way, within what the giver's budget for one process allows.
 // Resumable: what came before a break is no longer part of the difference.
-// Hostile givers: names must strictly go on around the ring, records shrink what is left, both inside the range asked for; what
-// they name and do not give is bounded. They can only waste one pull at a time, which ends as Unavailable.
+// Hostile givers: names must strictly go on around the ring, records shrink what is left, which is at most what symbols can tell,
+// both inside the range asked for; what they name and do not give, or give and is here or refused, is bounded, and so is the time
+// they take for it. They can only waste one pull at a time, which ends as Unavailable.
 // Source: Sit, "Storing and Managing Data in a Distributed Hash Table", 2008 (Passing Tone): pull, two neighbours.
 #pragma once
 
@@ -43,7 +44,12 @@ inline constexpr int kAdmittingMax = 1024;
 inline constexpr size_t kFetchNamesFirst = 64;  // asked for in one page until it shows how many fit
 // A giver that names what it does not give, or ever more, is no use: names of one pull, and those of them that did not come.
 inline constexpr uint64_t kPullNamesMax = kIndexedMax;
-inline constexpr uint64_t kPullHollowMax = 16 * 1024;  // what expired or was deleted since it was named is far less
+inline constexpr uint64_t kPullHollowMax = 16 * 1024;  // what expired, was deleted or came by another way meanwhile is far less
+// One that drips is given up for the next: after kPullGrace a pull goes on only while it brought kPullRateLeast bytes a second,
+// an answer counting as kPullAnswerWorth and what is in the records. Time that it waits for the own disk does not count.
+inline constexpr absl::Duration kPullGrace = absl::Seconds(60);
+inline constexpr uint64_t kPullRateLeast = 8 * 1024;
+inline constexpr uint64_t kPullAnswerWorth = 1024;  // a comparison of many small answers over a slow way: 125 ms each
 inline constexpr size_t kPullDoubtsMax = 256;          // parts that are told; beyond it all of the range is doubted
 inline constexpr size_t kSplit = 16;                   // parts of a range that differs
 inline constexpr size_t kSplitLeast = 32;              // records in a range worth splitting: names cost less
@@ -96,7 +102,9 @@ class RangeSync {
     bool asks_names = false;
     std::optional<RecordName> cursor = {};
     bool more = true;
-    uint64_t named = 0, hollow = 0;  // names read; of these asked for in vain
+    uint64_t named = 0, hollow = 0;  // names read; of these, and of records that came, in vain
+    absl::Time begun;                // later by what it waited for the own disk
+    uint64_t earned = 0;             // bytes (kPullRateLeast)
     int admitting = 0;
     bool no_space = false;
     bool compared = false;  // some answer told what the peer is in doubt about

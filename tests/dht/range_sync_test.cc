@@ -227,6 +227,44 @@ TEST_F(RangeSyncTest, RecordsMustShrinkWhatIsLeft) {
   EXPECT_LE(asked, 2);
 }
 
+// A hostile giver that counts down from where it likes would hold up all repair.
+TEST_F(RangeSyncTest, WhatIsHereAlreadyIsNotGivenWithoutEnd) {
+  const std::vector<Record> records = Records(1);
+  Hold(records[0]);
+  for (const uint32_t first : {~0u, static_cast<uint32_t>(kSymbolsMax)}) {
+    uint32_t remaining = first;
+    int asked = 0;
+    const SyncOutcome outcome = Pull(Compare::kSymbols, [&](const DhtRequest& request) -> absl::StatusOr<DhtReply> {
+      if (std::get<ReconcileRequest>(request).print) {
+        return ReconcileReply{.state = ReconcileState::kDiffers, .exchange = 1, .count = 3, .salt = 5};
+      }
+      ++asked;
+      remaining -= 40;
+      return ReconcileReply{
+          .state = ReconcileState::kRecords, .records = std::vector<Record>(40, records[0]), .remaining = remaining};
+    });
+    EXPECT_EQ(outcome.status.code(), absl::StatusCode::kUnavailable);
+    EXPECT_LE(asked, first == ~0u ? 1 : static_cast<int>(kPullHollowMax / 40) + 1);
+  }
+}
+
+TEST_F(RangeSyncTest, WhoDripsIsGivenUpForTheNext) {
+  const std::vector<Record> records = Records(3000);
+  for (const absl::Duration answer_takes : {absl::Milliseconds(100), absl::Seconds(1)}) {
+    const absl::Time begin = now_;
+    size_t named = 0;
+    const SyncOutcome outcome = Pull(Compare::kNothing, [&](const DhtRequest& request) -> absl::StatusOr<DhtReply> {
+      now_ += answer_takes;
+      if (!std::holds_alternative<NamesRequest>(request)) return FetchReply{};
+      const Record& record = records[named++];
+      return NamesReply{.names = {{.name = record.name, .expiry = record.expiry}}, .more = named < records.size()};
+    });
+    const bool drips = answer_takes == absl::Seconds(1);
+    EXPECT_EQ(outcome.status.ok(), !drips) << outcome.status;
+    EXPECT_EQ(now_ - begin < 2 * kPullGrace, drips);
+  }
+}
+
 TEST_F(RangeSyncTest, WhatWasNotAskedForEndsThePull) {
   const std::vector<Record> records = Records(20);
   const Record other = NewRecord();
