@@ -195,7 +195,7 @@ void CircuitBuilder::Finish(const TaskRef& task, absl::Status status) {
 
 void CircuitBuilder::OnSilent(const keys::PublicKey& node_key, bool is_guard) {
   book_.Blame(node_key, loop_.Now());
-  view_.OnLost(node_key, loop_.Now());
+  view_.OnLost(node_key);
   if (is_guard) guards_.OnSilence(node_key, loop_.Now());
 }
 

@@ -208,7 +208,7 @@ void CircuitOperations::OnReached(const OperationRef& operation, uint64_t circui
                                   const absl::StatusOr<StepResult>& result) {
   if (!result.ok()) {
     book_.Blame(target, loop_.Now());
-    view_.OnLost(target, loop_.Now());
+    view_.OnLost(target);
     operation->tried.insert(target);
     return Retry(operation, result.status());
   }
@@ -308,7 +308,7 @@ ReadyOperations::Start CircuitOperations::OpenOn(uint64_t circuit, const overlay
            Guarded([this, circuit, target, responsible, done = std::move(done)](absl::StatusOr<StepResult> result) {
              if (!result.ok()) {
                book_.Blame(target, loop_.Now());
-               view_.OnLost(target, loop_.Now());
+               view_.OnLost(target);
                return done(absl::UnavailableError(result.status().message()));
              }
              book_.Absolve(target);
@@ -448,7 +448,7 @@ void CircuitOperations::OnLookupResult(const LookupRef& task, const CircuitStep&
   if (!result.ok()) {
     if (extend != nullptr) {
       book_.Blame(extend->target.node_key, now);
-      view_.OnLost(extend->target.node_key, now);
+      view_.OnLost(extend->target.node_key);
     }
     return Lookup(task->operation);
   }

@@ -159,7 +159,7 @@ void PoolFiller::Extend(const TaskRef& task, const Descriptor& target) {
                return FetchTableOfEnd(task);
              }
              book_.Blame(target.node_key, loop_.Now());
-             view_.OnLost(target.node_key, loop_.Now());
+             view_.OnLost(target.node_key);
              OnNoTable(task);
            }));
 }

@@ -54,6 +54,7 @@ RingView::Seen& RingView::Keep(const RoutingTable& table, absl::Time now) {
     if (table.issued < seen.table.issued) return seen;
     if (table.encoded.empty() || seen.table.encoded != table.encoded) {  // the own one may be unsigned
       seen.table = table;
+      seen.names_lost = false;
       density_.Add(table, now);
     }
     seen.when = now;
@@ -82,15 +83,14 @@ void RingView::OnMet(const keys::PublicKey& node_key, absl::Time now) {
   met_[node_key] = now;
 }
 
-void RingView::OnLost(const keys::PublicKey& node_key, absl::Time now) {
+void RingView::OnLost(const keys::PublicKey& node_key) {
   met_.erase(node_key);
   const auto is_lost = [&](const Peer& peer) { return peer.node_key == node_key; };
-  absl::erase_if(tables_, [&](const auto& entry) {
-    const RoutingTable& table = entry.second.table;
-    return now - entry.second.when > kTableFresh &&
-           (is_lost(table.owner) || std::any_of(table.successors.begin(), table.successors.end(), is_lost) ||
-            std::any_of(table.predecessors.begin(), table.predecessors.end(), is_lost));
-  });
+  for (auto& [owner, seen] : tables_) {
+    const RoutingTable& table = seen.table;
+    seen.names_lost |= is_lost(table.owner) || std::any_of(table.successors.begin(), table.successors.end(), is_lost) ||
+                       std::any_of(table.predecessors.begin(), table.predecessors.end(), is_lost);
+  }
 }
 
 const RoutingTable* RingView::Find(const NodeId& owner, absl::Time now) const {

@@ -50,7 +50,7 @@ class RingView {
   // A node proved its key to this client: on a link, or as a hop.
   void OnMet(const keys::PublicKey& node_key, absl::Time now);
   // It could not be reached.
-  void OnLost(const keys::PublicKey& node_key, absl::Time now);
+  void OnLost(const keys::PublicKey& node_key);
   // The one of that owner; null if there is none or it is no longer fresh.
   const overlay::RoutingTable* Find(const overlay::NodeId& owner, absl::Time now) const;
   // The newest fresh start table, if it covers the ring and is believed; else null.
@@ -68,10 +68,13 @@ class RingView {
     overlay::RoutingTable table;
     absl::Time when;
     bool start = false, trusted = false;
+    bool names_lost = false;  // as owner or neighbour
   };
   Seen& Keep(const overlay::RoutingTable& table, absl::Time now);
   bool IsBelieved(const Seen& seen, absl::Time now) const;
-  bool IsFresh(const Seen& seen, absl::Time now) const { return now - seen.when <= (seen.start ? kTableFresh : kTableHeld); }
+  bool IsFresh(const Seen& seen, absl::Time now) const {
+    return now - seen.when <= (seen.start || seen.names_lost ? kTableFresh : kTableHeld);
+  }
 
   const overlay::Network network_;
   absl::flat_hash_map<overlay::NodeId, Seen> tables_;

@@ -232,7 +232,7 @@ TEST(RingView, AnIntroducerNobodyNamedHasToNameWhomTheClientMet) {
   // Whom it met and could not reach any more, or long ago, may be missing.
   view.OnMet(hostile.peers[1].node_key, kNow);
   EXPECT_EQ(view.Covering(later), nullptr);
-  view.OnLost(hostile.peers[1].node_key, kNow);
+  view.OnLost(hostile.peers[1].node_key);
   EXPECT_NE(view.Covering(later), nullptr);
   view.OnMet(hostile.peers[1].node_key, kNow);
   EXPECT_NE(view.Covering(kNow + kMetLately + absl::Seconds(1)), nullptr);
@@ -254,6 +254,17 @@ TEST(RingView, SaysNothingOfWhatItDoesNotKnowOrNoLongerKnows) {
   EXPECT_TRUE(view.Responsible(ring.peers[1].point, kNow).has_value());
   EXPECT_FALSE(view.Responsible(ring.peers[1].point, kNow + kTableHeld + absl::Seconds(1)).has_value());
   EXPECT_TRUE(view.Members(kNow + kTableHeld + absl::Seconds(1)).empty());
+}
+
+TEST(RingView, ATableThatNamesSomebodyWhoIsLostIsHeldForLess) {
+  Ring ring(40, 8, 4);
+  for (const bool lost : {false, true}) {
+    RingView view(ring.network);
+    view.Add(ring.tables[0], kNow);
+    if (lost) view.OnLost(ring.peers[2].node_key);
+    EXPECT_TRUE(view.Responsible(ring.peers[1].point, kNow + kTableFresh).has_value());
+    EXPECT_EQ(view.Responsible(ring.peers[1].point, kNow + kTableFresh + absl::Seconds(1)).has_value(), !lost);
+  }
 }
 
 TEST(RingView, HoldsNoMoreThanItsBoundAndLetsTheOldestGo) {
