@@ -32,13 +32,13 @@ absl::Duration Correspondence::Pause(absl::Duration mean) {
 
 void Correspondence::Tick() {
   const absl::Time now = session_.loop().Now();
-  if (open_.released()) {
-    Resume();
+  if (!HasBook()) {
+    TakeBook();
   } else if (jobs_.empty() && !end_ && open_.Wanted() && (Idle() || Yield())) {
     SaveAll();
     if (Idle()) open_.Release();
   }
-  if (!open_.released() && !end_) {
+  if (HasBook() && !end_) {
     SweepIfDue();
     if (!polling_ && now >= door_due_ && !open_.Wanted()) PollDoor();
     if (OnClock()) ReadNext();
@@ -56,15 +56,20 @@ void Correspondence::Tick() {
   timer_.Reset(now + (end_ || open_.released() ? kBookRetry : kTick));
 }
 
-// Another command may have changed anything: all is read anew.
-void Correspondence::Resume() {
-  const absl::Status resumed = open_.Resume();
-  if (absl::IsUnavailable(resumed)) return;
-  trouble_ = resumed.ok() ? "" : ErrorOf(resumed).what;
-  if (!resumed.ok()) return;
+// Another command may have changed anything, or what was written here did not reach the disk: all is read anew.
+void Correspondence::TakeBook() {
+  if (is_stale_ && session_.loop().Now() < puts_due_) return;
+  const absl::Status taken = is_stale_ ? open_.Reload() : open_.Resume();
+  if (!is_stale_ && absl::IsUnavailable(taken)) return;
+  trouble_ = taken.ok() ? "" : ErrorOf(taken).what;
+  if (!taken.ok()) {
+    puts_due_ = session_.loop().Now() + kTroublePause;
+    return;
+  }
+  is_stale_ = false;
   TellPeople();
   TellHistory();
-  while (!jobs_.empty() && !open_.released()) {
+  while (!jobs_.empty() && HasBook()) {
     const auto job = std::move(jobs_.front());
     jobs_.pop_front();
     Work(job);
@@ -74,7 +79,7 @@ void Correspondence::Resume() {
 }
 
 void Correspondence::WithBook(std::function<void(OpenBook&)> job) {
-  if (open_.released()) {
+  if (!HasBook()) {
     jobs_.push_back(std::move(job));
     return timer_.Reset(session_.loop().Now());
   }
@@ -162,19 +167,30 @@ void Correspondence::PollDoor() {
 // What the poll has kept of strangers is opened when no round works on the book. A poll works on the inbox alone; on a clock one
 // is nearly always under way.
 void Correspondence::ReloadIfDue() {
-  if (!reload_due_ || session_.exchange().running()) return;
+  if (!reload_due_ || is_stale_ || session_.exchange().running()) return;
   reload_due_ = false;
+  if (Reread()) Converse(/*read=*/false);
+}
+
+// False: nothing is done with the book, which is not what is on disk, until it can be read. What is written waits.
+bool Correspondence::Reread() {
   const absl::Status reloaded = open_.Reload();
-  if (!reloaded.ok()) trouble_ = ErrorOf(reloaded).what;
-  if (reloaded.ok()) Converse(/*read=*/false);
+  is_stale_ = !reloaded.ok();
+  if (!is_stale_) return true;
+  trouble_ = ErrorOf(reloaded).what;
+  puts_due_ = session_.loop().Now() + kTroublePause;
+  return false;
 }
 
 void Correspondence::SweepIfDue() {
   if (session_.exchange().running() || session_.loop().Now() < sweep_due_) return;
   sweep_due_ = session_.loop().Now() + kSweepEvery;
   const auto swept = open_.Sweep();
-  if (!swept.ok()) trouble_ = ErrorOf(swept.status()).what;
-  if (!swept.ok()) return;
+  if (!swept.ok()) {
+    trouble_ = ErrorOf(swept.status()).what;
+    Reread();
+    return;
+  }
   for (const chat::MessageId& id : *swept) {
     disappearing_.erase(id);
     listener_.OnGone(id);
@@ -277,8 +293,7 @@ void Correspondence::AfterRound(const absl::Status& outcome) {
       const std::string what = message.file ? message.file->name : base::ToString(message.text);
       listener_.OnNotice(message.from, absl::StrCat("NOT sent: ", trouble_, "\n", what));
     }
-    const absl::Status reloaded = open_.Reload();
-    if (!reloaded.ok()) trouble_ = ErrorOf(reloaded).what;
+    Reread();
   }
   TellStates();
   ReloadIfDue();
@@ -353,6 +368,7 @@ void Correspondence::TellStatus() {
   status.poll = Idle() ? absl::StrCat("poll in ~", absl::ToInt64Seconds(left), " s") : "polling";
   if (OnClock()) status.poll = absl::StrCat(chat::NameOf(session_.profile()), " clock");
   status.trouble = open_.released() ? "another command uses the book: what you write waits for it" : trouble_;
+  if (is_stale_) absl::StrAppend(&status.trouble, ": what you write waits");
   listener_.OnStatus(status);
 }
 

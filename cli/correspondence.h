@@ -6,8 +6,9 @@
 // waits for a tick, what is written too. Without one all contacts are read in rounds, whose moments are exponential around
 // kPaceOffClock: when something is read tells nothing of what was typed or came; what is written leaves at once. When another
 // command wants the book it may have it (open_book.h): off the clock while nothing is under way; on it, what waits for a tick is
-// given up and asked for again later. What is written meanwhile waits here.
-// Everything on the session's loop; the listener is called from it, and after Start only.
+// given up and asked for again later. What is written meanwhile waits here, and so it does while a book cannot be read again
+// after a write that failed: what is on disk alone may go on. Everything on the session's loop; the listener is called from it,
+// and after Start only.
 #pragma once
 
 #include <deque>
@@ -67,7 +68,10 @@ class Correspondence {
 
  private:
   void Tick();
-  void Resume();
+  // Another command has it, or it could not be read again after a write that failed: nothing is done with it.
+  bool HasBook() const { return !open_.released() && !is_stale_; }
+  void TakeBook();
+  bool Reread();
   bool Idle() const { return !polling_ && !session_.exchange().running(); }
   void PollDoor();
   bool OnClock() const { return session_.profile() != chat::Profile::kOff; }
@@ -100,6 +104,7 @@ class Correspondence {
   size_t focus_turn_ = 0;  // of a group: whose chain in it
   absl::Time door_due_, round_due_, puts_due_, sweep_due_;
   bool polling_ = false;
+  bool is_stale_ = false;    // the book here is not what is on disk
   bool reload_due_ = false;  // a poll has kept handshakes
   bool read_due_ = false;
   std::deque<std::function<void(OpenBook&)>> jobs_;  // wait for the book

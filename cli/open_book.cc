@@ -101,10 +101,12 @@ absl::StatusOr<std::vector<chat::MessageId>> OpenBook::Sweep() {
 absl::Status OpenBook::Reload() {
   absl::StatusOr<std::vector<chat::BookEntry>> entries = inbox_->LoadBook();
   if (!entries.ok()) return ExplainTalk(entries.status());
-  book_ = std::make_unique<chat::ContactBook>(options_, identity_.key, rng_);
-  const absl::Status loaded = book_->Load(*entries, absl::Now());
+  auto book = std::make_unique<chat::ContactBook>(options_, identity_.key, rng_);
+  const absl::Status loaded = book->Load(*entries, absl::Now());
   for (chat::BookEntry& entry : *entries) keys::Wipe(*entry.value);
-  return loaded.ok() ? absl::OkStatus() : ExplainTalk(loaded);
+  if (!loaded.ok()) return ExplainTalk(loaded);
+  book_ = std::move(book);
+  return absl::OkStatus();
 }
 
 absl::Status OpenBook::Save() {

@@ -54,7 +54,8 @@ class OpenBook {
   // the book is saved, and read anew: no round may work on it.
   absl::StatusOr<std::vector<chat::MessageId>> Sweep();
 
-  // Reads the book anew: handshakes that a poll has kept are opened.
+  // Reads the book anew: handshakes that a poll has kept are opened. On an error the one of before is left, which may not be what
+  // is on disk.
   absl::Status Reload();
   // All that the conversation with somebody left here, both ways; files that came go with the next Save, and what was erased
   // leaves the files of the disk with the Sweep after it.

@@ -181,6 +181,7 @@ class CuttableStore : public chat::InboxStore {
     return absl::OkStatus();
   }
   absl::Status ForEach(uint8_t first, const std::function<void(base::ByteView, base::ByteView)>& visit) const override {
+    if (unreadable) return absl::InternalError("cannot be read");
     return inner_.ForEach(first, visit);
   }
   absl::StatusOr<base::Bytes> Get(base::ByteView name) const override { return inner_.Get(name); }
@@ -193,6 +194,7 @@ class CuttableStore : public chat::InboxStore {
 
   int scrubs = 0;
   int64_t writes_left = -1;  // -1: no end
+  bool unreadable = false;
 
  private:
   chat::MemoryInboxStore inner_;

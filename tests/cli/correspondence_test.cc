@@ -124,13 +124,13 @@ class Listener : public CorrespondenceListener {
   void OnNotice(const std::optional<keys::PublicKey>&, const std::string& text) override {
     absl::StrAppend(&notices, text, "\n");
   }
-  void OnStatus(const StatusShown&) override {}
+  void OnStatus(const StatusShown& status) override { trouble = status.trouble; }
   void OnTick() override {}
 
   size_t requests = 0;
   std::map<chat::MessageId, std::string> messages;
   std::vector<chat::MessageId> gone;
-  std::string notices;
+  std::string notices, trouble;
 };
 
 // Somebody else, in another process.
@@ -292,6 +292,32 @@ TEST_F(CorrespondenceTest, ATextThatTheDiskDoesNotTakeIsSaid) {
     loop_.RunFor(absl::Minutes(10));
     EXPECT_TRUE(TextsOnDisk().empty());
     EXPECT_EQ(Queued(), "");
+    correspondence_.reset();
+  }
+}
+
+// The book in memory is ahead of the disk then: nothing may leave, or be written, that follows from it.
+TEST_F(CorrespondenceTest, WithABookThatCannotBeReadAgainNothingGoesOnUntilItCan) {
+  for (const chat::Profile profile : {chat::Profile::kOff, chat::Profile::kNormal}) {
+    listener_ = {};
+    Start(profile);
+    loop_.RunFor(absl::Seconds(20));
+    disk_.writes_left = 0;
+    disk_.unreadable = true;
+    correspondence_->Send(bob_.key.public_key(), "not kept");
+    loop_.RunFor(absl::Minutes(20));  // a door that is polled meanwhile ends
+    EXPECT_TRUE(absl::StrContains(listener_.notices, "not kept")) << listener_.notices;
+    disk_.writes_left = -1;  // but it cannot be read
+    const int runs = operations_.runs;
+    correspondence_->Send(bob_.key.public_key(), "waits");
+    loop_.RunFor(kTroublePause * 4);
+    EXPECT_TRUE(absl::StrContains(listener_.trouble, "what you write waits")) << listener_.trouble;
+    EXPECT_FALSE(absl::StrContains(listener_.notices, "waits")) << listener_.notices;
+    EXPECT_EQ(operations_.runs, runs);
+    disk_.unreadable = false;
+    loop_.RunFor(absl::Minutes(10));
+    EXPECT_EQ(TextsOnDisk(), std::vector<std::string>(profile == chat::Profile::kOff ? 1 : 2, "waits"));
+    EXPECT_EQ(listener_.trouble, "");
     correspondence_.reset();
   }
 }
