@@ -120,6 +120,7 @@ OperationOwner::Next Poller::TakeAnswer(const Operation& operation, const circui
   const auto answer = DecodeMailboxAnswer(bytes);
   if (!answer.ok()) return Next::kElsewhere;
   if (!job.deletion.empty()) return TakeDeletion(*answer);
+  if (answer->status == MailboxStatus::kRefused) waits_ = false;  // of an earlier version: it knows no listing that waits
   return answer->status == MailboxStatus::kPage ? TakePage(job.part, opened, *answer) : Next::kElsewhere;
 }
 

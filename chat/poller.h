@@ -8,7 +8,7 @@
 // A poll of today alone (Options::today_only) is for whoever waits for a note between whole polls: a note sent now lies in
 // today's door, whatever else there is the next whole poll finds. It may wait (Options::waits): then its three listings do, and
 // the first envelope that comes ends the waiting of all three; what lies behind it at its place is read too, the rest by the next
-// poll.
+// poll. Where one is refused, as a node of an earlier version does, what is asked from then on does not wait.
 // A core: one object is one poll. Drive it with the returned actions until done().
 #pragma once
 

@@ -8,91 +8,15 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
-#include "base/byte_writer.h"
-#include "chat/memory_inbox_store.h"
-#include "tests/chat/fake_operations.h"
-#include "tests/support/manual_loop.h"
-#include "tests/support/status_matchers.h"
+#include "tests/chat/chat_client_world.h"
 
 namespace chat {
 namespace {
 
-// An inbox whose owner can crash: from then on nothing is written any more.
-class CrashingStore : public MemoryInboxStore {
- public:
-  absl::Status Apply(const std::vector<InboxWrite>& writes) override {
-    if (writes_left == 0) return absl::UnavailableError("crashed");
-    --writes_left;
-    return MemoryInboxStore::Apply(writes);
-  }
-  int writes_left = -1;
-};
+using Person = support::MailboxOwner;
+using support::Polled;
 
-struct Person {
-  explicit Person(base::Rng& rng) : key(keys::SigningKey::Generate(rng)), inbox(store, key, rng) {}
-
-  keys::SigningKey key;
-  CrashingStore store;
-  Inbox inbox;
-};
-
-struct Polled {
-  absl::StatusOr<PollResult> result = absl::UnknownError("never done");
-  std::vector<std::string> texts;
-  std::vector<Message> messages;
-};
-
-class ChatClientTest : public testing::Test {
- protected:
-  ChatClientTest() { Restart(); }
-
-  // A new process of the same client: whatever was under way is gone.
-  void Restart() { client_ = std::make_unique<ChatClient>(options_, operations_, loop_, rng_); }
-
-  absl::StatusOr<SendResult> Send(const Person& to, std::string_view text, const Person* signer = nullptr) {
-    absl::StatusOr<SendResult> result = absl::UnknownError("never done");
-    client_->Send({to.key.public_key(), base::ToBytes(base::AsBytes(text)), signer ? &signer->key : nullptr},
-                  [&](absl::StatusOr<SendResult> sent) { result = std::move(sent); });
-    loop_.RunFor(absl::Minutes(3));
-    return result;
-  }
-  Polled Poll(Person& who) {
-    Polled polled;
-    StartPoll(who, polled);
-    loop_.RunFor(absl::Minutes(6));
-    return polled;
-  }
-  // Polls until nothing moves any more, then dies. What it had shown.
-  std::vector<std::string> CrashInPoll(Person& who) {
-    Polled polled;
-    StartPoll(who, polled);
-    loop_.RunFor(absl::Seconds(5));
-    Restart();
-    operations_.open_now = 0;
-    return polled.texts;
-  }
-  void StartPoll(Person& who, Polled& polled, bool today_only = false, bool waits = false) {
-    client_->Poll(
-        {&who.key, &who.inbox, loop_.WallNow(), imported_, today_only, waits},
-        [&](const Message& message) {
-          if (polled.texts.size() == shown_max_) return absl::UnavailableError("the output is closed");
-          polled.texts.push_back(base::ToString(message.text));
-          polled.messages.push_back(message);
-          return absl::OkStatus();
-        },
-        [&](absl::StatusOr<PollResult> result) { polled.result = std::move(result); });
-  }
-
-  support::SeededRng rng_{7};
-  support::ManualLoop loop_;
-  support::FakePlaces places_{loop_, "local", 9, rng_};
-  support::FakeOperations operations_{places_, rng_};
-  ChatClient::Options options_;
-  bool imported_ = false;
-  size_t shown_max_ = SIZE_MAX;  // what the output takes
-  std::unique_ptr<ChatClient> client_;
-  Person alice_{rng_}, bob_{rng_};
-};
+class ChatClientTest : public support::ChatClientWorld {};
 
 TEST_F(ChatClientTest, APollThatIsDroppedSaysNothingAndTheNextOneReadsAll) {
   ASSERT_OK(Send(alice_, "still there"));
@@ -153,89 +77,6 @@ TEST_F(ChatClientTest, EveryKindOfTextArrivesExactlyOnceByteForByte) {
   polled = Poll(alice_);
   ASSERT_OK(polled.result);
   EXPECT_TRUE(polled.texts.empty());
-}
-
-// Between whole polls, one that waits asks for today alone: three places, the same circuits, nothing marked as complete.
-TEST_F(ChatClientTest, APollOfTodayReadsWhatWasSentNowAndCountsForNothingElse) {
-  ASSERT_OK(Send(alice_, "now"));
-  Polled polled;
-  StartPoll(alice_, polled, /*today_only=*/true);
-  loop_.RunFor(absl::Minutes(6));
-  ASSERT_OK(polled.result);
-  EXPECT_EQ(polled.texts, std::vector<std::string>{"now"});
-  EXPECT_EQ(polled.result->parts_asked, 3);
-  EXPECT_EQ(polled.result->parts_answered, 3);
-  ASSERT_OK_AND_ASSIGN(const InboxState state, alice_.inbox.Load(loop_.WallNow()));
-  EXPECT_FALSE(state.last_complete_poll.has_value());
-  polled = Poll(alice_);
-  ASSERT_OK(polled.result);
-  EXPECT_TRUE(polled.texts.empty()) << "shown once";
-  EXPECT_EQ(polled.result->parts_asked, 9);
-}
-
-// The note lies at two of the three places: the first that has it ends the poll, which empties all of them.
-TEST_F(ChatClientTest, APollThatWaitsReadsWhatComesAsItComes) {
-  for (int i = 0; i < 8; ++i) {
-    Polled polled;
-    StartPoll(alice_, polled, /*today_only=*/true, /*waits=*/true);
-    loop_.RunFor(absl::Seconds(1));
-    EXPECT_STATUS(polled.result, kUnknown) << "waits";
-    client_->Send({alice_.key.public_key(), {'n', 'o', 'w'}, nullptr}, [](const auto&) {});
-    loop_.RunFor(kListWait / 2);
-    ASSERT_OK(polled.result);
-    EXPECT_EQ(polled.texts, std::vector<std::string>{"now"});
-    EXPECT_EQ(polled.result->parts_answered, 3);
-    EXPECT_EQ(polled.result->deletions_failed, 0);
-    EXPECT_EQ(places_.EnvelopeCount(), 0u);
-  }
-  EXPECT_TRUE(Poll(alice_).texts.empty()) << "shown once";
-}
-
-TEST_F(ChatClientTest, APollThatWaitsInVainEndsAndOneThatNeedNotWaitReadsAll) {
-  Polled polled;
-  StartPoll(alice_, polled, /*today_only=*/true, /*waits=*/true);
-  loop_.RunFor(kListWait + absl::Seconds(1));
-  ASSERT_OK(polled.result);
-  EXPECT_EQ(polled.result->new_messages, 0);
-  EXPECT_EQ(polled.result->parts_answered, 3);
-  std::multiset<std::string> read;
-  ASSERT_OK(Send(alice_, "one"));
-  ASSERT_OK(Send(alice_, std::string(5000, 'z')));  // four envelopes, some beside the first place that answers
-  for (int i = 0; i < 4 && read.size() < 2; ++i) {
-    polled = {};
-    StartPoll(alice_, polled, /*today_only=*/true, /*waits=*/true);
-    loop_.RunFor(kListWait / 2);
-    ASSERT_OK(polled.result);
-    read.insert(polled.texts.begin(), polled.texts.end());
-  }
-  EXPECT_EQ(read, (std::multiset<std::string>{"one", std::string(5000, 'z')}));
-}
-
-// A crash after the first place has answered loses nothing: what was not deleted is known as read.
-TEST_F(ChatClientTest, APollThatWaitsLosesNothingByACrash) {
-  for (int writes = 0; writes < 3; ++writes) {
-    for (int runs = 3; runs < 9; ++runs) {
-      Person carol(rng_);
-      carol.store.writes_left = writes;
-      operations_.frozen_after = operations_.runs + runs + 2;  // the sender needs two of them
-      Polled first;
-      StartPoll(carol, first, /*today_only=*/true, /*waits=*/true);
-      loop_.RunFor(absl::Seconds(1));
-      client_->Send({carol.key.public_key(), {'x'}, nullptr}, [](const auto&) {});
-      loop_.RunFor(absl::Seconds(1));
-      Restart();
-      operations_.open_now = 0;
-      operations_.frozen_after = INT_MAX;
-      carol.store.writes_left = -1;
-      std::set<std::string> shown(first.texts.begin(), first.texts.end());
-      const Polled second = Poll(carol);
-      shown.insert(second.texts.begin(), second.texts.end());
-      EXPECT_EQ(shown, std::set<std::string>{"x"}) << writes << " " << runs;
-      EXPECT_TRUE(Poll(carol).texts.empty());
-      ASSERT_OK_AND_ASSIGN(const std::vector<Message> kept, carol.inbox.Messages());
-      EXPECT_EQ(kept.size(), 1u);
-    }
-  }
 }
 
 TEST_F(ChatClientTest, PollsOfOneIdentityShareCircuitsPlaceByPlaceAndOfTwoNever) {
@@ -503,97 +344,6 @@ TEST_F(ChatClientTest, AListingThatLeadsNowhereEnds) {
   ASSERT_OK(polled.result);
   EXPECT_EQ(polled.texts, std::vector<std::string>{"one"});
   EXPECT_LT(operations_.runs, 100);
-}
-
-TEST_F(ChatClientTest, AFullDoorIsToldWithTheEffortItNeeds) {
-  operations_.tamper = [](base::Bytes& bytes) {
-    MailboxAnswer full{MailboxStatus::kFull};
-    full.detail = 5;
-    bytes = EncodeMailboxAnswer(full);
-  };
-  const auto sent = Send(alice_, "x");
-  EXPECT_STATUS(sent, kResourceExhausted);
-  EXPECT_EQ(sent.status().message(), "the door is full; effort needed: 5");
-}
-
-// All three places full of somebody's envelopes of effort 5: a note works for 12 and is stored; it is the first that is listed.
-TEST_F(ChatClientTest, ANoteBuysItselfIntoAFullDoor) {
-  ASSERT_OK_AND_ASSIGN(const Door door, DoorOf(alice_.key.public_key(), "local", DayOf(loop_.WallNow())));
-  const EnvelopeKind any([](const Envelope&) { return true; });
-  for (uint8_t place = 0; place < kPlaceCount; ++place) {
-    for (size_t i = 0; i < kDoorEnvelopesMax; ++i) {
-      Envelope junk{door, place, 5, {}, base::Bytes(kSealedSize)};
-      rng_.Fill(std::span(junk.sealed).first(16));
-      const dht::Record record = MakeEnvelopeRecord(junk);
-      for (support::StoringNode* node : places_.Responsible(record.name.point)) {
-        node->places[record.name.point].Merge(any, record, dht::Source::kReplica);
-      }
-    }
-  }
-  std::vector<uint32_t> efforts;
-  absl::StatusOr<SendResult> result = absl::UnknownError("never done");
-  client_->Send(
-      {alice_.key.public_key(), base::ToBytes(base::AsBytes("in")), nullptr},
-      [&](absl::StatusOr<SendResult> sent) { result = std::move(sent); }, [&](uint32_t effort) { efforts.push_back(effort); });
-  loop_.RunFor(absl::Minutes(3));
-  ASSERT_OK(result);
-  EXPECT_EQ(efforts, std::vector<uint32_t>{12});
-  EXPECT_EQ(result->envelopes[0].places[0].holders.size(), 3u);
-  EXPECT_EQ(Poll(alice_).texts, std::vector<std::string>{"in"});
-}
-
-// More than a send may cost is never worked for; less than what was refused is a lie.
-TEST_F(ChatClientTest, NobodyWorksForTooMuchOrForALie) {
-  for (const uint32_t needed : {kSendEffortMax, uint32_t{0}}) {
-    operations_.tamper = [needed](base::Bytes& bytes) {
-      MailboxAnswer full{MailboxStatus::kFull};
-      full.detail = needed;
-      bytes = EncodeMailboxAnswer(full);
-    };
-    absl::StatusOr<SendResult> result = absl::UnknownError("never done");
-    client_->Send(
-        {alice_.key.public_key(), base::ToBytes(base::AsBytes("x")), nullptr},
-        [&](absl::StatusOr<SendResult> sent) { result = std::move(sent); }, [&](uint32_t) { ADD_FAILURE() << "works"; });
-    loop_.RunFor(absl::Minutes(3));
-    EXPECT_EQ(result.status().code(), needed == 0 ? absl::StatusCode::kUnavailable : absl::StatusCode::kResourceExhausted);
-  }
-}
-
-TEST_F(ChatClientTest, WorkThatTheNetworkAsksForIsDoneBeforeThePut) {
-  options_.sender.door_effort = 2;
-  Restart();
-  ASSERT_OK(Send(alice_, "worked for"));
-  EXPECT_EQ(Poll(alice_).texts, std::vector<std::string>{"worked for"});
-}
-
-// A storing node may show any effort: only what is proved counts with the contact book, and the best of several copies.
-TEST_F(ChatClientTest, ARequestIsKeptWithTheWorkThatItProves) {
-  ASSERT_OK_AND_ASSIGN(const Door door, DoorOf(alice_.key.public_key(), "local", DayOf(loop_.WallNow())));
-  Fragment fragment;
-  fragment.note_id = {1};
-  fragment.kind = NoteKind::kHandshake;
-  fragment.text = base::Bytes(kHandshakeSize, 5);
-  Envelope envelope{.door = door};
-  ASSERT_OK_AND_ASSIGN(envelope.sealed,
-                       SealEnvelope(alice_.key.public_key(), "local", door.blinded, EncodeFragment(fragment), rng_));
-  for (const uint32_t effort : {0u, 3u, 900u}) {
-    envelope.place = effort == 3 ? 1 : 2;
-    envelope.effort = effort;
-    envelope.stamp = {};
-    keys::WorkSearch search(StampChallenge("local", envelope), std::max(effort, 1u), rng_);
-    for (std::optional<keys::WorkProof> proof; effort == 3 && !proof;) {
-      proof = search.Advance();
-      if (proof) envelope.stamp = *proof;
-    }
-    const dht::Record record = MakeEnvelopeRecord(envelope);
-    for (support::StoringNode* node : places_.Responsible(record.name.point)) {
-      node->places[record.name.point].Merge(*places_.kinds.Find(dht::Kind::kEnvelope), record, dht::Source::kReplica);
-    }
-  }
-  ASSERT_OK(Poll(alice_).result);
-  ASSERT_OK_AND_ASSIGN(const std::vector<BookEntry> entries, alice_.inbox.LoadBook());
-  ASSERT_EQ(entries.size(), 1u);
-  EXPECT_EQ(*entries[0].value, base::ByteWriter().Append(fragment.text).U32(3).Take());
 }
 
 TEST_F(ChatClientTest, TooLongATextIsRefusedBeforeAnythingIsSent) {

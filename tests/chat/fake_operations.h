@@ -41,6 +41,10 @@ class FakeOperations : public circuits::Operations {
     requests.push_back(request);
     const circuits::OpenedOperation opened = opened_.at(handle);
     if (runs > frozen_after || (freeze_deletions && request[0] == kDeleteOp)) return;  // never answered
+    if (refuses && refuses(request)) {
+      places_.loop.Post([done = std::move(done)] { done(chat::EncodeMailboxAnswer({chat::MailboxStatus::kRefused})); });
+      return;
+    }
     if (lose_requests > 0 && lose_requests-- > 0) return Fail(std::move(done));
     StoringNode* node = places_.Find(opened.storage_node);
     if (!node->alive) return Fail(std::move(done));
@@ -66,7 +70,8 @@ class FakeOperations : public circuits::Operations {
   int lose_answers = 0;         // the next ones arrive, and their answers are lost
   int frozen_after = INT_MAX;   // runs after this many are never answered
   bool freeze_deletions = false;
-  std::function<void(base::Bytes&)> tamper;  // hostile storing nodes
+  std::function<void(base::Bytes&)> tamper;                 // hostile storing nodes
+  std::function<bool(const base::Bytes& request)> refuses;  // nodes of an earlier version
   int opens = 0, runs = 0, open_now = 0, most_at_once = 0;
   std::vector<base::Bytes> requests;
   std::map<base::Bytes, std::set<overlay::NodeId>> points_of_isolation;
