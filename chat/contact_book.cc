@@ -14,11 +14,19 @@
 
 namespace chat {
 
+namespace {
+
+keys::WipedArray<32> GroupIdSecret(const keys::SigningKey& self) {
+  return keys::WipedArray<32>(keys::Hasher("group-ids", self.seed().view()).Finish());
+}
+
+}  // namespace
+
 ContactBook::ContactBook(Options options, const keys::SigningKey& self, base::Rng& rng)
     : options_(std::move(options)),
       self_(self),
       rng_(rng),
-      groups_({options_.network, options_.write_quorum, self.public_key()}, rng) {}
+      groups_({options_.network, options_.write_quorum, self.public_key(), GroupIdSecret(self)}, rng) {}
 
 Conversation& ContactBook::ConversationWith(const keys::PublicKey& key, Standing standing) {
   const auto it = conversations_.find(key);
@@ -126,6 +134,7 @@ void ContactBook::SetAcknowledge(const keys::PublicKey& key, bool acknowledge) {
 
 void ContactBook::SetLife(const keys::PublicKey& key, uint8_t code) {
   CHECK(code < kMessageLifeCodes);
+  if (groups_.Find(key) != nullptr) return groups_.SetLife(key, code);
   contacts_.at(key).life = code;
   ConversationWith(key, Standing::kContact).SetLife(code);
   Touch(key);

@@ -108,7 +108,7 @@ class ContactBook {
   absl::Status Block(const keys::PublicKey& key);
   void SetVerified(const keys::PublicKey& key, bool verified);
   void SetAcknowledge(const keys::PublicKey& key, bool acknowledge);
-  // `code` of message_life.h: what is written from now on is deleted at both ends after that time.
+  // `code` of message_life.h: what is written from now on to that contact, or group, is deleted at both ends after that time.
   void SetLife(const keys::PublicKey& key, uint8_t code);
   // The changed key takes the place of the old one, unverified.
   absl::Status AcceptChangedKey(const std::string& name);

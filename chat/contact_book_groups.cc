@@ -41,6 +41,7 @@ absl::StatusOr<MessageId> ContactBook::SendToGroup(const GroupId& id, base::Byte
   message.from = message.group = id;
   message.received = wall_now;
   message.in_conversation = message.own = true;
+  message.life = groups_.Find(id)->life;
   written_.push_back(std::move(message));
   return written_.back().id;
 }
@@ -67,6 +68,10 @@ void ContactBook::ExchangeControls(absl::Time wall_now) {
   }
   members_changed_ = groups_.TakePeersChanged() || members_changed_ || !forgotten_.empty();
   if (members_changed_) MeetMembers(groups_.Peers());
+  for (const auto& [peer, group] : groups_.TakeParted()) {
+    const auto it = conversations_.find(peer);
+    if (it != conversations_.end()) it->second.WithdrawControls(group);
+  }
   for (GroupBook::Told& one : groups_.TakeControls()) {
     const auto it = conversations_.find(one.to);
     if (it == conversations_.end() || it->second.standing() == Standing::kBlocked) continue;
@@ -88,11 +93,12 @@ void ContactBook::MeetMembers(const std::set<keys::PublicKey>& members) {
       Touch(key);
     }
     Conversation& conversation = ConversationWith(key, Standing::kMember);
-    if (is_new && forgotten.contains(key)) {
-      conversation.Rebuild();
-      groups_.OnControlExpired(key);  // what waited for it went with its conversation
-    }
-    if (contact->second.name.empty() && conversation.standing() == Standing::kAsked) conversation.SetStanding(Standing::kMember);
+    // In a group that we shared before it had a session with us, which one of us forgot; what it asks with may be older than the
+    // one that it has.
+    const bool asks = contact->second.name.empty() && conversation.standing() == Standing::kAsked;
+    if (is_new || asks) conversation.Rebuild();
+    if (is_new && forgotten.contains(key)) groups_.OnControlExpired(key);  // what waited for it went with its conversation
+    if (asks) conversation.SetStanding(Standing::kMember);
   }
 }
 

@@ -8,7 +8,7 @@
 namespace chat {
 
 bool ContactBook::Disappear(absl::Time wall_now) {
-  bool any = false;
+  bool any = groups_.Disappear(wall_now);
   for (auto& [key, conversation] : conversations_) {
     any = any || conversation.outbox().HasDisappearing(wall_now);
     conversation.Disappear(wall_now);

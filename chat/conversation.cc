@@ -6,6 +6,7 @@
 #include "base/byte_reader.h"
 #include "base/byte_writer.h"
 #include "base/status_macros.h"
+#include "chat/group_controls.h"
 
 namespace chat {
 
@@ -43,6 +44,10 @@ absl::Status Conversation::SendControl(base::Bytes control, absl::Time wall_now,
   return outbox_.Enqueue(std::move(control), 0, wall_now, rng, /*is_control=*/true).status();
 }
 
+void Conversation::WithdrawControls(const keys::PublicKey& group) {
+  outbox_.BlankControls([&](base::ByteView control) { return TellsOf(control, group); });
+}
+
 absl::StatusOr<MessageId> Conversation::SendFile(std::string name, base::Bytes bytes, absl::Time wall_now, base::Rng& rng) {
   if (bytes.size() > kFileBytesMax) return absl::OutOfRangeError("the file is larger than 8 MiB");
   if (name.empty() || name.size() > kFileNameMax) return absl::InvalidArgumentError("a file's name has 1 to 255 bytes");
@@ -57,6 +62,7 @@ void Conversation::SetStanding(Standing standing) {
 }
 
 void Conversation::Rebuild() {
+  if (session_) StartOver();
   wants_session_ = replaces_lost_ = true;
   changes_.head = true;
 }
@@ -181,6 +187,10 @@ void Conversation::StartOver() {
 
 void Conversation::Advance(absl::Time wall_now, base::Rng& rng) {
   bool broken = false;
+  if (session_ && !options_.doorless && outbox_.HasImpossible(wall_now)) {
+    StartOver();
+    wants_session_ = true;
+  }
   ChangeStates(outbox_.Expire(wall_now, broken));
   Disappear(wall_now);
   const bool is_old =

@@ -108,6 +108,8 @@ class Conversation {
   absl::StatusOr<MessageId> SendFile(std::string name, base::Bytes bytes, absl::Time wall_now, base::Rng& rng);
   // What groups tell each other: sent as texts are, shown to nobody. Errors of Send.
   absl::Status SendControl(base::Bytes control, absl::Time wall_now, base::Rng& rng);
+  // What was to be told of that group, and is not acknowledged: it is not sealed any more, nor again.
+  void WithdrawControls(const keys::PublicKey& group);
   // Those that came; they are on disk with what follows from them, or not at all: ask right before TakeChanges.
   std::vector<base::Bytes> TakeControls() { return std::exchange(controls_, {}); }
   // Once, if one of ours expired unread.
@@ -123,7 +125,7 @@ class Conversation {
   void SetAcknowledge(bool acknowledge) { options_.acknowledge = acknowledge; }
   void SetLife(uint8_t code) { options_.life = code; }
   void SetDoorless() { options_.doorless = true; }
-  // After a restore: write first, although there is nothing to say.
+  // What we knew of this pair is lost, as after a restore: write first, although there is nothing to say.
   void Rebuild();
 
   // True if the other side's bundle has to be read before anything can go on; OnNoBundle if it was not to be had.

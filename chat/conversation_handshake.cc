@@ -63,14 +63,12 @@ absl::Status Conversation::Initiate(const BundleContents& prekeys, absl::Time wa
   envelope.door = door;
   envelope.effort = std::min(prekeys.door_effort, kSendEffortMax);  // the stamp is made when it is put (courier.h)
   ASSIGN_OR_RETURN(envelope.sealed, SealEnvelope(peer_, options_.network, door.blinded, EncodeFragment(fragment), rng));
-  Parcel parcel;
-  parcel.kind = Parcel::Kind::kEnvelope;
-  parcel.twice = true;
-  parcel.body = EncodeEnvelope(envelope);
-  parcel.expiry = expiry;
-  parcel.first_place = FirstPlace(envelope.sealed);
-  parcel.due = wall_now;
-  outbox_.AddParcel(std::move(parcel));
+  outbox_.AddParcel({.kind = Parcel::Kind::kEnvelope,
+                     .body = EncodeEnvelope(envelope),
+                     .expiry = expiry,
+                     .twice = true,
+                     .first_place = FirstPlace(envelope.sealed),
+                     .due = wall_now});
   return absl::OkStatus();
 }
 
@@ -84,13 +82,8 @@ absl::Status Conversation::InitiateByInvite(const keys::X25519Public& prekey, ba
   handshake.resize(kBoxSealedSize - keys::kSealOverhead, 0);
   const keys::WipedArray<32> key(std::span<const uint8_t, 32>(seal_key.data(), 32));
   const Box box = MakeBox(box_seed, options_.network, keys::Seal(key.view(), {}, {}, handshake), expiry);
-  Parcel parcel;
-  parcel.twice = true;
-  parcel.body = EncodeBox(box);
-  parcel.expiry = expiry;
-  parcel.first_place = FirstBoxPlace(box.key);
-  parcel.due = wall_now;
-  outbox_.AddParcel(std::move(parcel));
+  outbox_.AddParcel(
+      {.body = EncodeBox(box), .expiry = expiry, .twice = true, .first_place = FirstBoxPlace(box.key), .due = wall_now});
   return absl::OkStatus();
 }
 
@@ -114,13 +107,16 @@ absl::Status Conversation::OnHandshake(const X3dhAnswer& answer, const keys::X25
     }
     return absl::OkStatus();
   }
+  const bool is_known = epoch_ != 0;  // there was one before
   epoch_ = first.ack;
   epoch_is_ours_ = false;
   first.ack = 0;
   const bool had_session = session_.has_value() && !both_first;
   if (first.replaces_lost && session_) ShowWhatIsLeft(wall_now);
   Adopt(std::move(session), wall_now);
-  if (first.replaces_lost || had_session) Note(ConversationNotice::Kind::kReplaced);
+  // Whom only groups made known, and may have made known before, nobody has compared words with.
+  if (standing_ != Standing::kMember && (had_session || (first.replaces_lost && is_known)))
+    Note(ConversationNotice::Kind::kReplaced);
   TakeContent(std::move(first), wall_now);
   return absl::OkStatus();
 }

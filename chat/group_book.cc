@@ -27,10 +27,11 @@ std::string SafeName(const std::string& name) {
   return safe.find_first_not_of(' ') == safe.npos ? "?" : safe;
 }
 
-// Writers choose ids: no two texts may have one on our disk, or somebody could overwrite what another wrote, or what it wrote.
-MessageId LocalId(const GroupId& group, const keys::PublicKey& member, const Incoming& one) {
+// Writers choose ids, and all members know them: no two texts may have one on our disk, nor may anybody reckon one, or a member
+// could send something of the same id in a conversation, and whichever comes second would be passed over.
+MessageId LocalId(base::ByteView secret, const GroupId& group, const keys::PublicKey& member, const Incoming& one) {
   const base::Bytes seq = base::ByteWriter().U32(one.seq).Take();
-  const keys::Digest digest = keys::Hash("group-message-id", {group.view(), member.view(), one.id, seq});
+  const keys::Digest digest = keys::KeyedHash(secret, "group-message-id", {group.view(), member.view(), one.id, seq});
   MessageId local;
   std::copy_n(digest.begin(), local.size(), local.begin());
   return local;
@@ -124,7 +125,22 @@ absl::StatusOr<MessageId> GroupBook::Send(const GroupId& id, base::Bytes text, a
   if (it == rooms_.end()) return absl::NotFoundError("no such group");
   if (it->second.group.state != Group::State::kMember) return absl::FailedPreconditionError("you are not in this group");
   if (text.size() > kTextMax) return absl::OutOfRangeError("the text is too long");
-  return it->second.outbox.Enqueue(std::move(text), 0, wall_now, rng_);
+  return it->second.outbox.Enqueue(std::move(text), it->second.group.life, wall_now, rng_);
+}
+
+void GroupBook::SetLife(const GroupId& id, uint8_t code) {
+  Room& room = rooms_.at(id);
+  room.group.life = code;
+  room.changed = true;
+}
+
+bool GroupBook::Disappear(absl::Time wall_now) {
+  bool any = false;
+  for (auto& [id, room] : rooms_) {
+    any = any || room.outbox.HasDisappearing(wall_now);
+    ChangeStates(id, room.outbox.Disappear(wall_now));
+  }
+  return any;
 }
 
 absl::Status GroupBook::Restore(Group group, absl::Time wall_now) {
@@ -173,19 +189,20 @@ void GroupBook::SetMembers(Room& room, std::vector<GroupMember> members, absl::T
   const size_t before = room.peers.size();
   std::erase_if(room.peers, [&](const auto& one) {
     if (room.group.Find(one.first) != nullptr) return false;
+    Part(one.first, room.group.id);
     gone_.push_back({kFeedEntry, NameOf(room.group.id, one.first), std::nullopt});
     const bool tells = room.group.state == Group::State::kMember && room.group.creator != options_.self;
     if (tells) Note(GroupNotice::Kind::kLeft, room.group.id, one.first);
     return true;
   });
-  if (room.peers.size() < before && room.writer) Renew(room, wall_now);
+  if (room.peers.size() < before && room.writer) Renew(room, room.writer->next(), wall_now);
 }
 
 // A fresh chain: whoever is told of it from now on reads what is written from now on.
-void GroupBook::Renew(Room& room, absl::Time wall_now) {
-  const GroupChain old = room.writer->Tell();
-  const uint64_t made = std::max(static_cast<uint64_t>(absl::ToUnixSeconds(wall_now)), old.made + 1);
-  room.writer.emplace(old.next, made, rng_);
+void GroupBook::Renew(Room& room, uint32_t first, absl::Time wall_now) {
+  const uint64_t made = std::max(static_cast<uint64_t>(absl::ToUnixSeconds(wall_now)), room.writer->Tell().made + 1);
+  room.writer.emplace(first, made, rng_);
+  room.changed = true;
 }
 
 void GroupBook::ForgetOutbox(Room& room) {
@@ -193,7 +210,15 @@ void GroupBook::ForgetOutbox(Room& room) {
     gone_.push_back({kGroupMessageEntry, NameOf(room.group.id, number), std::nullopt});
   for (const auto& [seq, parcel] : room.outbox.parcels())
     gone_.push_back({kGroupParcelEntry, NameOf(room.group.id, seq), std::nullopt});
-  for (const auto& [key, peer] : room.peers) gone_.push_back({kFeedEntry, NameOf(room.group.id, key), std::nullopt});
+  for (const auto& [key, peer] : room.peers) {
+    gone_.push_back({kFeedEntry, NameOf(room.group.id, key), std::nullopt});
+    Part(key, room.group.id);
+  }
+}
+
+void GroupBook::Part(const keys::PublicKey& from, const GroupId& group) {
+  parted_.emplace_back(from, group);
+  std::erase_if(controls_, [&](const Told& one) { return one.to == from && TellsOf(one.bytes, group); });
 }
 
 void GroupBook::Forget(std::map<GroupId, Room>::iterator it) {
@@ -307,13 +332,12 @@ void GroupBook::OnChain(const keys::PublicKey& from, const GroupChainTold& told,
   const auto it = rooms_.find(told.group);
   const auto peer = it == rooms_.end() ? std::map<keys::PublicKey, Peer>::iterator() : it->second.peers.find(from);
   if (it == rooms_.end() || peer == it->second.peers.end()) {  // not announced yet, or not any more
-    early_changed_ = true;
-    early_.push_back({from, told});
-    if (early_.size() > kEarlyMax) early_.pop_front();
-    return;
+    return KeepEarly(from, told);
   }
   Room& room = it->second;
   const bool is_own = room.group.creator == options_.self;
+  // A newer list than ours: we may have been taken out meanwhile, which will be told, and then this is needed once more.
+  if (!is_own && told.epoch > room.group.epoch) KeepEarly(from, told);
   peer->second.feed.TakeChain(told.chain, wall_now);
   // What the feed lets go of for it is saved together with it.
   if (room.group.state == Group::State::kMember) Hear(room, wall_now);
@@ -330,6 +354,14 @@ void GroupBook::OnChain(const keys::PublicKey& from, const GroupChainTold& told,
   }
   room.changed = true;
   Note(GroupNotice::Kind::kStale, told.group, from);
+}
+
+void GroupBook::KeepEarly(const keys::PublicKey& from, const GroupChainTold& told) {
+  early_changed_ = true;
+  std::erase_if(early_, [&](const Early& one) { return one.from == from && one.told.chain.writer == told.chain.writer; });
+  early_.push_back({from, told});
+  early_.back().told.wants = false;  // it is told ours when it is a member, or has been
+  if (early_.size() > kEarlyMax) early_.pop_front();
 }
 
 void GroupBook::OnFarewell(const keys::PublicKey& from, const GroupFarewell& farewell, absl::Time wall_now) {
@@ -370,8 +402,11 @@ void GroupBook::Advance(absl::Time wall_now) {
   for (auto& [id, room] : rooms_) {
     if (room.group.state != Group::State::kMember) continue;
     room.outbox.RetireStored(wall_now, kGroupParcelsKept);
+    // Nothing will ever lie at the places that these were sealed for.
+    if (const auto next = room.outbox.Unseal(wall_now)) Renew(room, *next, wall_now);
     bool broken = false;
     ChangeStates(id, room.outbox.Expire(wall_now, broken));
+    ChangeStates(id, room.outbox.Disappear(wall_now));
     Hear(room, wall_now);
     Tell(room, wall_now);
     SealTexts(room, wall_now);  // what was written is for all who are told of it now
@@ -385,7 +420,7 @@ void GroupBook::Hear(Room& room, absl::Time wall_now) {
     GroupFeed::News news = peer.feed.Advance(wall_now);
     for (Incoming& one : news.arrived) {
       Message message;
-      message.id = LocalId(id, key, one);
+      message.id = LocalId(options_.id_secret.view(), id, key, one);
       message.text = std::move(one.text);
       message.sent_hour = one.sent_hour;
       message.from = key;
@@ -434,6 +469,7 @@ void GroupBook::SealTexts(Room& room, absl::Time wall_now) {
       const auto begin = message->text.begin() + static_cast<ptrdiff_t>(i * kGroupTextMax);
       const auto end = message->text.begin() + static_cast<ptrdiff_t>(std::min(size, (i + 1) * kGroupTextMax));
       Content content{.kind = ContentKind::kText, .message_id = message->id, .index = i, .count = count};
+      content.life = message->life;
       content.sent_hour = HourOf(message->queued_at);
       content.text.assign(begin, end);
       Parcel parcel{.seq = room.writer->next(), .expiry = expiry, .due = wall_now};

@@ -51,6 +51,7 @@ struct Group {
   keys::PublicKey creator;
   uint32_t epoch = 1;
   std::vector<GroupMember> members;  // with ourselves, while in it
+  uint8_t life = 0;                  // of what is written here (message_life.h)
 
   const GroupMember* Find(const keys::PublicKey& key) const;
 };
@@ -77,6 +78,7 @@ class GroupBook {
     std::string network = "local";
     int write_quorum = 2;
     keys::PublicKey self;
+    keys::WipedArray<32> id_secret{};  // of this identity: what the ids of texts that came follow from, on this disk
   };
   GroupBook(Options options, base::Rng& rng) : options_(std::move(options)), rng_(rng) {}
 
@@ -92,6 +94,11 @@ class GroupBook {
   absl::Status Leave(const GroupId& id);
   // OutOfRange beyond kTextMax; else as Outbox::Enqueue.
   absl::StatusOr<MessageId> Send(const GroupId& id, base::Bytes text, absl::Time wall_now);
+  // `code` of message_life.h: what is written here from now on is deleted so long after, by us and by all who read it. CHECKs
+  // that there is the group.
+  void SetLife(const GroupId& id, uint8_t code);
+  // As ContactBook::Disappear.
+  bool Disappear(absl::Time wall_now);
   // Out of a backup: to be a member again, with a fresh chain. FailedPrecondition: not a member, there already, or not its
   // creator's group.
   absl::Status Restore(Group group, absl::Time wall_now);
@@ -120,6 +127,9 @@ class GroupBook {
     base::Bytes bytes;
   };
   std::vector<Told> TakeControls() { return std::exchange(controls_, {}); }
+  // Who does not share a group with us any more: what was to be told of it and has not come there is withdrawn. In a session that
+  // the two may have later, a chain of before would be read once more.
+  std::vector<std::pair<keys::PublicKey, GroupId>> TakeParted() { return std::exchange(parted_, {}); }
 
   // ---- boxes
   struct Put {
@@ -181,13 +191,15 @@ class GroupBook {
   Room& NewRoom(Group group);
   std::string FreeName(const std::string& name, const GroupId& id) const;
   void SetMembers(Room& room, std::vector<GroupMember> members, absl::Time wall_now);
-  void Renew(Room& room, absl::Time wall_now);
+  void Renew(Room& room, uint32_t first, absl::Time wall_now);
   void End(Room& room);
   void Forget(std::map<GroupId, Room>::iterator it);
   void ForgetOutbox(Room& room);
+  void Part(const keys::PublicKey& from, const GroupId& group);
   void OnAnnouncement(const keys::PublicKey& from, GroupAnnouncement announcement, absl::Time wall_now);
   void OnChain(const keys::PublicKey& from, const GroupChainTold& told, absl::Time wall_now);
   void OnFarewell(const keys::PublicKey& from, const GroupFarewell& farewell, absl::Time wall_now);
+  void KeepEarly(const keys::PublicKey& from, const GroupChainTold& told);
   void TakeEarly(Room& room, absl::Time wall_now);
   void Hear(Room& room, absl::Time wall_now);
   void Tell(Room& room, absl::Time wall_now);
@@ -205,6 +217,7 @@ class GroupBook {
   std::deque<Early> early_;
   bool early_changed_ = false, peers_changed_ = false;
   std::vector<Told> controls_;
+  std::vector<std::pair<keys::PublicKey, GroupId>> parted_;
   std::vector<BookEntry> gone_;
   std::vector<Message> arrived_;
   std::vector<GroupNotice> notices_;

@@ -93,9 +93,14 @@ absl::Status GroupBook::Load(const BookEntry& entry) {
   return absl::OkStatus();
 }
 
+constexpr int kStateBits = 4;  // the others: its life; earlier versions set none
+
 base::Bytes EncodeGroup(const Group& group) {
   base::ByteWriter out;
-  out.Append(group.id.view()).U8(static_cast<uint8_t>(group.state)).Append(group.creator.view()).U32(group.epoch);
+  out.Append(group.id.view())
+      .U8(static_cast<uint8_t>(group.state) | group.life << kStateBits)
+      .Append(group.creator.view())
+      .U32(group.epoch);
   out.Short(base::AsBytes(group.name));
   AppendMembers(out, group.members);
   return out.Take();
@@ -105,12 +110,15 @@ absl::StatusOr<Group> DecodeGroup(base::ByteView bytes) {
   base::ByteReader in(bytes);
   Group group;
   group.id.bytes = in.Array<32>();
-  group.state = static_cast<Group::State>(in.U8());
+  const uint8_t state = in.U8();
+  group.state = static_cast<Group::State>(state & ((1 << kStateBits) - 1));
+  group.life = state >> kStateBits;
   group.creator.bytes = in.Array<32>();
   group.epoch = in.U32();
   group.name = base::ToString(in.Short());
   group.members = TakeMembers(in);
-  const bool is_known = group.state >= Group::State::kInvited && group.state <= Group::State::kEnded;
+  const bool is_known =
+      group.state >= Group::State::kInvited && group.state <= Group::State::kEnded && group.life < kMessageLifeCodes;
   return in.Done() && is_known && group.members.size() <= kGroupMembersMax ? absl::StatusOr<Group>(std::move(group))
                                                                            : absl::DataLossError("damaged group");
 }

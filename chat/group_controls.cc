@@ -51,6 +51,11 @@ std::vector<GroupMember> TakeMembers(base::ByteReader& in) {
   return members;
 }
 
+bool TellsOf(base::ByteView bytes, const GroupId& group) {
+  const auto control = DecodeGroupControl(bytes);
+  return control.ok() && !std::holds_alternative<GroupFarewell>(*control) && GroupOf(*control) == group;
+}
+
 base::Bytes EncodeGroupControl(const GroupControl& control) {
   base::ByteWriter out;
   std::visit(

@@ -47,6 +47,8 @@ struct GroupFarewell {
 using GroupControl = std::variant<GroupAnnouncement, GroupChainTold, GroupFarewell>;
 
 const GroupId& GroupOf(const GroupControl& control);
+// An announcement or a chain of that group, encoded.
+bool TellsOf(base::ByteView control, const GroupId& group);
 base::Bytes EncodeGroupControl(const GroupControl& control);
 // InvalidArgument for anything else, and: fewer than two members or more than kGroupMembersMax, one twice, no point for a key, an
 // epoch of 0, names beyond kGroupNameMax or empty, a chain that begins behind its next message.

@@ -44,7 +44,8 @@ void GroupFeed::TakeChain(const GroupChain& told, absl::Time wall_now) {
             .first = told.first};
   if (!lines_.empty() && told.made < lines_.back().made) {  // one of before, told late
     line.end = lines_.front().first;
-    if (told.next >= line.end || told.made >= lines_.front().made) return;
+    if (told.next >= std::min(begun_, line.end) || told.made >= lines_.front().made) return;
+    begun_ = told.next;
     lines_.push_front(std::move(line));
     return DropDrained(wall_now);
   }
@@ -56,7 +57,7 @@ void GroupFeed::TakeChain(const GroupChain& told, absl::Time wall_now) {
     partial_.clear();
     lines_.clear();
   }
-  if (lines_.empty()) next_shown_ = told.next;
+  if (lines_.empty()) next_shown_ = begun_ = told.next;
   if (!lines_.empty()) lines_.back().end = told.first;
   lines_.push_back(std::move(line));
   DropDrained(wall_now);
@@ -188,6 +189,7 @@ base::Bytes GroupFeed::Serialize() const {
   for (const auto& [id, of_text] : partial_) {
     for (const auto& [index, one] : of_text) content(one);
   }
+  out.U32(begun_);
   return out.Take();
 }
 
@@ -219,6 +221,7 @@ absl::StatusOr<GroupFeed> GroupFeed::Parse(base::ByteView bytes) {
       feed.partial_[one.message_id][one.index] = std::move(one);
     }
   }
+  if (in.left() > 0) feed.begun_ = in.U32();  // earlier versions kept none
   if (!in.Done()) return absl::DataLossError("damaged feed of a group");
   return feed;
 }

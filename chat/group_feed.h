@@ -74,6 +74,7 @@ class GroupFeed {
   std::deque<Line> lines_;  // in the order of their numbers
   absl::Time heard_ = absl::InfinitePast();
   uint32_t next_shown_ = 0;
+  uint32_t begun_ = kGroupSeqMax;  // what is behind it was, or is, read: a chain of there that is not known any more is read
   absl::Time held_since_ = absl::InfiniteFuture();
   std::map<uint32_t, Content> waiting_;  // by number, not shown yet
   std::map<MessageId, std::map<uint16_t, Content>> partial_;

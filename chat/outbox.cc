@@ -15,6 +15,7 @@ namespace chat {
 
 namespace {
 
+constexpr absl::Duration kRePutLast = kRePutAfter[std::size(kRePutAfter) - 1];
 constexpr uint8_t kHasFile = 0x80;  // in the state of a message, in the kind of a parcel: more fields follow
 constexpr uint8_t kHasLife = 0x40;  // in the state of a message: one more byte
 constexpr uint8_t kControl = 0x20;  // in the state of a message
@@ -186,14 +187,49 @@ std::vector<StateChange> Outbox::StartOver() {
       changed.push_back(StateOf(message));
       continue;
     }
-    message.parts = 0;
-    message.sealed = message.acknowledged;
-    message.expiry = absl::InfiniteFuture();
-    message.copies = 0;
-    message.state = DeliveryState::kQueued;
-    Touch(message);
+    Reopen(message);
   }
   return changed;
+}
+
+void Outbox::Reopen(Outgoing& message) {
+  message.parts = 0;
+  message.sealed = message.acknowledged;
+  message.expiry = absl::InfiniteFuture();
+  message.copies = 0;
+  message.state = DeliveryState::kQueued;
+  Touch(message);
+}
+
+bool Outbox::IsImpossible(const Parcel& parcel, absl::Time wall_now) const {
+  return parcel.copies < write_quorum_ && parcel.expiry > wall_now + dht::kTtlMax + dht::kClockTolerance;
+}
+
+bool Outbox::HasImpossible(absl::Time wall_now) const {
+  return std::any_of(parcels_.begin(), parcels_.end(), [&](const auto& one) { return IsImpossible(one.second, wall_now); });
+}
+
+std::optional<uint32_t> Outbox::Unseal(absl::Time wall_now) {
+  std::optional<uint32_t> next;
+  for (auto& [number, message] : messages_) {
+    auto parcel = parcels_.lower_bound(message.first_seq);
+    const auto end = parcels_.lower_bound(message.first_seq + message.parts);
+    const bool its = std::any_of(parcel, end, [&](const auto& one) { return IsImpossible(one.second, wall_now); });
+    if (!its || message.Final() || message.gone) continue;
+    next = std::min(next.value_or(message.first_seq), message.first_seq);
+    while (parcel != end) Drop(parcel++);
+    Reopen(message);
+  }
+  if (next && !parcels_.empty()) next = std::max(*next, parcels_.rbegin()->first + 1);
+  return next;
+}
+
+void Outbox::BlankControls(const std::function<bool(base::ByteView)>& which) {
+  for (auto& [number, message] : messages_) {
+    if (!message.is_control || message.Final() || !which(message.text)) continue;
+    message.text.clear();
+    Touch(message);
+  }
 }
 
 void Outbox::ForgetAcknowledged() {
@@ -217,7 +253,8 @@ std::vector<const Parcel*> Outbox::Due(absl::Time wall_now, size_t at_most) {
   std::vector<const Parcel*> due;
   for (const auto& [seq, parcel] : parcels_) {
     if (due.size() == at_most) break;
-    if (parcel.due > wall_now || parcel.expiry <= wall_now || flying_.contains(seq)) continue;
+    const bool is_due = parcel.due <= wall_now || parcel.due > wall_now + kRePutLast;  // set while the clock was ahead
+    if (!is_due || parcel.expiry <= wall_now || flying_.contains(seq)) continue;
     if (parcel.kind == Parcel::Kind::kEnvelope && !DoorOpen(parcel, wall_now)) continue;
     flying_.insert(seq);
     due.push_back(&parcel);
@@ -312,7 +349,7 @@ std::vector<StateChange> Outbox::Expire(absl::Time wall_now, bool& broken) {
   std::vector<StateChange> changed;
   for (auto it = parcels_.begin(); it != parcels_.end();) {
     const auto parcel = it++;
-    if (parcel->second.expiry > wall_now) continue;
+    if (parcel->second.expiry > wall_now && !IsImpossible(parcel->second, wall_now)) continue;
     broken = true;
     for (auto& [number, message] : messages_) {
       const bool its = number == parcel->second.file || (message.parts != 0 && parcel->first >= message.first_seq &&

@@ -9,12 +9,15 @@
 // copies go to the next of its three places after 10 min, 1 h, 6 h, then every 24 h, until it is acknowledged or expires; after a
 // failure after 30 s. A handshake, and the last box of a chain, go to two places at once. Texts are sealed at once, a file piece
 // by piece, at most kPieceWindow ahead of what is stored: so a text goes by a file, and the file goes on after a restart, or in a
-// new session, where its reader's acknowledgements end. Nothing here forgets a text before its
+// new session, where its reader's acknowledgements end. What was sealed while this clock was so far ahead that no node takes it
+// is sealed anew, in a new session or chain; where there is none to be had, it expires. Nothing here forgets a text before its
 // state is final, and every change is named (TakeChanges) so that it is on disk before anything of it leaves. Pure.
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -113,10 +116,17 @@ class Outbox {
   // A new session: all that is not final is sealed again, files from what was acknowledged on; the old parcels are dropped.
   // What is gone expires.
   std::vector<StateChange> StartOver();
+  // There is a parcel that no node takes before this clock gets where it was when it was sealed.
+  bool HasImpossible(absl::Time wall_now) const;
+  // Texts of such parcels are to be sealed again, in a fresh chain of a group. The number that it may begin with, behind all that
+  // stays sealed; none if there is no such text.
+  std::optional<uint32_t> Unseal(absl::Time wall_now);
   // There is something for Disappear to do.
   bool HasDisappearing(absl::Time wall_now) const;
   // Deletes the texts whose time is over: what is sealed goes its way, what is not expires.
   std::vector<StateChange> Disappear(absl::Time wall_now);
+  // Nothing is said instead of these controls: they keep their places, and tell nothing.
+  void BlankControls(const std::function<bool(base::ByteView control)>& which);
   // The reader has lost what it had acknowledged of files that are not final.
   void ForgetAcknowledged();
   // The reader does not take this file.
@@ -129,7 +139,8 @@ class Outbox {
   std::vector<StateChange> OnPut(uint32_t seq, uint8_t copies, absl::Time wall_now);
   // The other side has everything before `seq`.
   std::vector<StateChange> OnAcknowledged(uint32_t seq);
-  // What expired. `broken`: the reader may not find later messages without what expired, so the session has to be made anew.
+  // What expired, or is impossible. `broken`: the reader may not find later messages without what expired, so the session has to
+  // be made anew.
   std::vector<StateChange> Expire(absl::Time wall_now, bool& broken);
 
   // Where nobody acknowledges (groups): texts that are stored leave it once they expire, or more than so many parcels are held.
@@ -158,6 +169,8 @@ class Outbox {
   void End(Outgoing& message, DeliveryState state);
   Outgoing* FileOf(const Parcel& parcel);
   void Drop(std::map<uint32_t, Parcel>::iterator it);
+  bool IsImpossible(const Parcel& parcel, absl::Time wall_now) const;
+  void Reopen(Outgoing& message);
   bool Settle(Outgoing& message);
   uint8_t FewestCopies(const Outgoing& message) const;
   void ForgetFinished();

@@ -112,10 +112,11 @@ absl::StatusOr<ChatReply> Receipts(const Call& call) {
 }
 
 absl::StatusOr<ChatReply> Disappear(const Call& call) {
-  ASSIGN_OR_RETURN(const chat::Contact contact, Partner(call));
+  const bool is_group = call.about && call.open.book().groups().Find(*call.about) != nullptr;
+  if (!is_group) RETURN_IF_ERROR(Partner(call).status());
   ASSIGN_OR_RETURN(const uint8_t code, ParseMessageLife(call.Word(1)));
-  call.open.book().SetLife(contact.key, code);
-  return ChatReply{MessageLifeText(contact.name, code)};
+  call.open.book().SetLife(*call.about, code);
+  return ChatReply{MessageLifeText(call.open.NameOf(*call.about), code)};
 }
 
 absl::StatusOr<ChatReply> Burn(const Call& call) {

@@ -298,8 +298,8 @@ options
 )"},
     {Command::kContactsDisappear, "contacts disappear", R"(usage: bulbil contacts disappear NAME TIME|off
 
-What you write to this contact from now on is deleted at both ends: here so long after you wrote it, there so long after it was first
-shown. What it writes follows its own setting. TIME: 30s, 5m, 30m, 1h, 6h, 12h, 24h, 3d, 7d, 14d or 28d.
+What you write to this contact, or group, from now on is deleted at both ends: here so long after you wrote it, there so long after
+it was first shown. What others write follows their own settings. TIME: 30s, 5m, 30m, 1h, 6h, 12h, 24h, 3d, 7d, 14d or 28d.
 
 options
 )"},

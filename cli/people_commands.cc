@@ -194,10 +194,10 @@ absl::Status SetReceipts(const Invocation& invocation, const Context& context) {
 absl::Status SetDisappearing(const Invocation& invocation, const Context& context) {
   ASSIGN_OR_RETURN(const uint8_t code, ParseMessageLife(invocation.people.second));
   ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
-  ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(invocation.people.first));
-  open->book().SetLife(contact.key, code);
+  ASSIGN_OR_RETURN(const keys::PublicKey key, open->FindThread(invocation.people.first));
+  open->book().SetLife(key, code);
   RETURN_IF_ERROR(open->Save());
-  Say(context, MessageLifeText(open->NameOf(contact.key), code) + "\n");
+  Say(context, MessageLifeText(open->NameOf(key), code) + "\n");
   return absl::OkStatus();
 }
 

@@ -128,6 +128,7 @@ std::string GroupLine(const chat::Group& group, const keys::PublicKey& self, con
                           "     decline: bulbil groups leave ", ShellQuoted(name), "\n");
     case chat::Group::State::kMember:
       return absl::StrCat(name, "   ", group.members.size(), " people, made by ", group.creator == self ? "you" : Shown(creator),
+                          group.life > 0 ? absl::StrCat(", disappearing after ", ShownDuration(chat::LifeOf(group.life))) : "",
                           "\n");
     case chat::Group::State::kEnded:
       break;
@@ -147,6 +148,7 @@ std::string GroupJson(const chat::Group& group, const keys::PublicKey& self) {
       .Add("creator", keys::FormatAddress(group.creator))
       .Add("own", group.creator == self)
       .Add("members", group.members.size())
+      .Add("disappear_seconds", absl::ToInt64Seconds(chat::LifeOf(group.life)))
       .Line();
 }
 

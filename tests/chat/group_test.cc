@@ -126,6 +126,18 @@ TEST_F(GroupTest, PeopleWhoDoNotKnowEachOtherTalk) {
   EXPECT_FALSE(At(1).book().contacts().contains(At(2).address())) << "nothing is left of one who shares no group";
 }
 
+// Or a member could send, in a conversation, something of the same id: whatever comes second is passed over (inbox.h).
+TEST_F(GroupTest, WhatATextStandsUnderOnADiskNobodyElseKnows) {
+  People(3);
+  Found(3, 8);
+  ASSERT_OK_AND_ASSIGN(const MessageId written, At(0).SendToGroup(group_, "to all", now_));
+  Run(2);
+  ASSERT_EQ(At(1).shown.size(), 1u);
+  ASSERT_EQ(At(2).shown.size(), 1u);
+  EXPECT_NE(At(1).shown[0].id, written);
+  EXPECT_NE(At(1).shown[0].id, At(2).shown[0].id);
+}
+
 TEST_F(GroupTest, WhatAMemberWritesToOneWaitsAsOfAStranger) {
   People(3);
   Found(3, 8);
@@ -245,6 +257,60 @@ TEST_F(GroupTest, ARestoredMachineIsBackInItsGroupsWithFreshKeys) {
   for (const size_t reader : {0, 2}) EXPECT_EQ(From(reader, 1), (Texts{"before", "after"}));
   EXPECT_EQ(From(1, 2), Texts{"welcome back"});
   EXPECT_TRUE(Noticed(2, BookNotice::Kind::kGroupRestarted));
+}
+
+// One of two who are no contacts has forgotten the session, the other one perhaps not: within the hour, too.
+TEST_F(GroupTest, WhoIsTakenOutAndPutInAgainIsHeardAndHears) {
+  People(3);
+  Found(3, 8);
+  for (int time = 0; time < 3; ++time) {
+    ASSERT_OK(At(0).book().RemoveFromGroup(group_, At(2).address(), now_));
+    Run(3, absl::Minutes(1));
+    ASSERT_OK(At(0).book().AddToGroup(group_, Addresses(2, 3), now_));
+    Run(2, absl::Minutes(1));
+    Accept(2);
+    Run(8, absl::Minutes(2));
+    ASSERT_OK(At(1).SendToGroup(group_, absl::StrCat("welcome ", time), now_));
+    ASSERT_OK(At(2).SendToGroup(group_, absl::StrCat("back ", time), now_));
+    Run(3);
+    EXPECT_EQ(From(2, 1).size(), time + 1u);
+    EXPECT_EQ(From(1, 2).size(), time + 1u);
+  }
+  EXPECT_FALSE(Noticed(1, BookNotice::Kind::kReplaced)) << "nobody has compared words with it";
+}
+
+TEST_F(GroupTest, WhatDisappearsGoesAtAllEnds) {
+  constexpr uint8_t kHour = 4;
+  People(3);
+  Found(3, 8);
+  At(0).book().SetLife(group_, kHour);
+  Run();
+  At(0).Restart(now_);  // the setting is on disk
+  ASSERT_OK(At(0).SendToGroup(group_, "gone soon", now_));
+  ASSERT_OK(At(1).SendToGroup(group_, "kept", now_));
+  Run(2);
+  EXPECT_EQ(From(2, 0), Texts{"gone soon"});
+  const auto sweep = [&] {
+    for (auto& person : people_) {
+      person->book().Disappear(now_);
+      EXPECT_OK(person->inbox().Sweep(now_));
+    }
+  };
+  const auto kept = [&](size_t who) { return At(who).inbox().Messages()->size(); };
+  sweep();  // the readers' time begins
+  for (size_t who = 0; who < 3; ++who) EXPECT_EQ(kept(who), 2u);
+  EXPECT_FALSE(At(0).book().groups().FindOutbox(group_)->messages().begin()->second.text.empty());
+  now_ += absl::Hours(1);
+  sweep();
+  for (size_t who = 0; who < 3; ++who) EXPECT_EQ(kept(who), 1u) << who;
+  Run();
+  At(0).Restart(now_);
+  const Outgoing& sent = At(0).book().groups().FindOutbox(group_)->messages().begin()->second;
+  EXPECT_TRUE(sent.text.empty());
+  EXPECT_EQ(sent.state, DeliveryState::kStored) << "the sealed one goes its way";
+  const Group backup = *At(0).book().groups().Find(group_);
+  ASSERT_OK_AND_ASSIGN(const Group decoded, DecodeGroup(EncodeGroup(backup)));
+  EXPECT_EQ(decoded.life, kHour);
 }
 
 class LossyGroupTest : public GroupTest {

@@ -46,6 +46,16 @@ class HandshakeOrderTest : public testing::Test {
   // The machine is gone: prekeys, session, outbox.
   void Lose(End& end) { Install(end, /*restored=*/true); }
 
+  // Once, and again after a while: both handshakes are on their way to b.
+  void LoseTwice(absl::Duration between) {
+    Lose(a_);
+    Work(a_);
+    now_ += between;
+    Lose(a_);
+    Work(a_);
+    ASSERT_EQ(b_.to_come.size(), 2u);
+  }
+
   void Write(End& end, const std::string& text) {
     ASSERT_OK(end.conversation->Send(base::ToBytes(base::AsBytes(text)), end.Clock(now_), rng_));
   }
@@ -59,7 +69,9 @@ class HandshakeOrderTest : public testing::Test {
     }
     conversation.Advance(now, rng_);
     for (const Conversation::Put& put : conversation.Puts(now, 100)) {
-      conversation.OnPut(put.generation, put.seq, 3, now);
+      const bool is_taken = put.record.expiry <= now_ + dht::kTtlMax + dht::kClockTolerance;
+      conversation.OnPut(put.generation, put.seq, is_taken ? 3 : 0, now);
+      if (!is_taken) continue;
       if (put.kind == Parcel::Kind::kBox) {
         boxes_[put.record.name.point] = put.record.body;
         continue;
@@ -149,12 +161,7 @@ TEST_F(HandshakeOrderTest, WhoStartedOverTakesUpNoOldHandshakeThatComesLate) {
 
 TEST_F(HandshakeOrderTest, OfTwoRestoresTheOlderOnesHandshakeChangesNothingWhenItComesLast) {
   ExpectBothTalk();
-  Lose(a_);
-  Work(a_);
-  now_ += absl::Hours(1);
-  Lose(a_);
-  Work(a_);
-  ASSERT_EQ(b_.to_come.size(), 2u);
+  LoseTwice(absl::Hours(1));
   Deliver(b_, 1);
   ASSERT_TRUE(b_.conversation->confirmed());
   Deliver(b_, 0);
@@ -167,12 +174,7 @@ TEST_F(HandshakeOrderTest, OfTwoRestoresTheOlderOnesHandshakeChangesNothingWhenI
 TEST_F(HandshakeOrderTest, OfTwoRestoresInOneHourNeitherOrderIsTheEnd) {
   for (const size_t first : {size_t{0}, size_t{1}}) {
     ExpectBothTalk();
-    Lose(a_);
-    Work(a_);
-    now_ += absl::Minutes(2);
-    Lose(a_);
-    Work(a_);
-    ASSERT_EQ(b_.to_come.size(), 2u);
+    LoseTwice(absl::Minutes(2));
     Deliver(b_, first);
     Deliver(b_, 0);
     ExpectBothTalk();
@@ -198,6 +200,69 @@ TEST_F(HandshakeOrderTest, AfterAClockThatWasFarAheadBothAreHeard) {
   EXPECT_EQ(a_.read, std::vector<std::string>{"now"});
   ExpectBothTalk();
   EXPECT_EQ(std::count(b_.read.begin(), b_.read.end(), "from the future"), 1);
+}
+
+// Both have a session; what a clock 17 days ahead sealed in it, no node takes.
+TEST_F(HandshakeOrderTest, WhatWasSealedForNoNodeIsSealedAnew) {
+  for (const bool is_put : {true, false}) {
+    ExpectBothTalk();
+    Write(a_, "and an answer");
+    Settle();
+    ASSERT_TRUE(a_.conversation->outbox().parcels().empty()) << "else these expire, and a new session is begun for that";
+    a_.clock_error = absl::Hours(17 * 24);
+    Write(a_, "from the future");
+    is_put ? Work(a_) : a_.conversation->Advance(a_.Clock(now_), rng_);
+    a_.clock_error = absl::ZeroDuration();
+    Write(a_, "now");
+    Settle();
+    ASSERT_GE(b_.read.size(), 2u);
+    EXPECT_EQ(std::vector<std::string>(b_.read.end() - 2, b_.read.end()), (std::vector<std::string>{"from the future", "now"}));
+  }
+  ExpectBothTalk();
+}
+
+// Ten days ahead: nodes would take it, and it is not kept back until the clock gets there.
+TEST_F(HandshakeOrderTest, WhatWasSealedAheadIsPutAtOnce) {
+  ExpectBothTalk();
+  a_.clock_error = absl::Hours(240);
+  Write(a_, "from the future");
+  a_.conversation->Advance(a_.Clock(now_), rng_);
+  a_.clock_error = absl::ZeroDuration();
+  Settle();
+  EXPECT_EQ(b_.read.back(), "from the future");
+}
+
+TEST(OutboxTest, WithdrawnControlsAreSealedAnewAsNothing) {
+  support::SeededRng rng(1);
+  Outbox outbox(2);
+  for (const uint8_t byte : {uint8_t{1}, uint8_t{2}})
+    ASSERT_OK(outbox.Enqueue({byte}, 0, absl::UnixEpoch(), rng, /*is_control=*/true));
+  ASSERT_OK(outbox.Enqueue({1}, 0, absl::UnixEpoch(), rng));
+  outbox.BlankControls([](base::ByteView control) { return control[0] == 1; });
+  EXPECT_TRUE(outbox.messages().at(1).text.empty());
+  EXPECT_EQ(outbox.messages().at(2).text, base::Bytes{2});
+  EXPECT_EQ(outbox.messages().at(3).text, base::Bytes{1}) << "a person's";
+}
+
+// Somebody without a door: there is no other session to be had.
+TEST(OutboxTest, WhatNoNodeTakesExpiresWhereItCannotBeSealedAnew) {
+  support::SeededRng rng(1);
+  const absl::Time now = StartOfDay(20780);
+  Outbox outbox(2);
+  ASSERT_OK_AND_ASSIGN(const MessageId id, outbox.Enqueue({'x'}, 0, now, rng));
+  Parcel parcel{.expiry = now + absl::Hours(31 * 24), .due = now};
+  for (const bool is_stored : {true, false}) {
+    parcel.copies = is_stored ? 2 : 1;
+    outbox.AddParcel(parcel);
+    outbox.MarkSealed(1, 0, 1, parcel.expiry);
+    EXPECT_EQ(outbox.HasImpossible(now), !is_stored) << "what nodes did take is kept";
+    bool broken = false;
+    const auto changed = outbox.Expire(now, broken);
+    EXPECT_EQ(broken, !is_stored);
+    EXPECT_EQ(changed.size(), is_stored ? 0u : 1u);
+  }
+  EXPECT_EQ(outbox.Find(id)->state, DeliveryState::kExpired);
+  EXPECT_TRUE(outbox.parcels().empty());
 }
 
 TEST_F(HandshakeOrderTest, WhatWaitedBehindAGapIsShownThoughNobodyCanTellWhichHandshakeIsNew) {

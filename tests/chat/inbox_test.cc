@@ -54,6 +54,18 @@ class InboxTest : public testing::TestWithParam<bool> {
     return message;
   }
 
+  // One that was written here, and one that came.
+  void KeepBoth(Inbox& inbox) {
+    own_ = NewMessage("mine", 10, true);
+    own_.in_conversation = own_.own = true;
+    theirs_ = NewMessage("theirs", 10);
+    InboxChange change;
+    change.history = {own_};
+    change.messages = {theirs_};
+    ASSERT_OK(inbox.Apply(change));
+  }
+
+  Message own_, theirs_;
   support::SeededRng rng_{23};
   const std::string directory_ = FreshDirectory();
   std::unique_ptr<InboxStore> store_;
@@ -104,24 +116,18 @@ TEST_P(InboxTest, KeepsMessagesUntilShownAndAfterwards) {
 
 TEST_P(InboxTest, OwnMessagesAreHistoryWithAFateAndNothingToShow) {
   Inbox inbox(*store_, owner_, rng_);
-  Message own = NewMessage("mine", 10, true);
-  own.in_conversation = own.own = true;
-  const Message theirs = NewMessage("theirs", 10);
-  InboxChange change;
-  change.history = {own};
-  change.messages = {theirs};
-  ASSERT_OK(inbox.Apply(change));
+  KeepBoth(inbox);
   ASSERT_OK_AND_ASSIGN(const InboxState state, inbox.Load(now_));
-  EXPECT_EQ(state.unshown, std::vector<Message>{theirs});
+  EXPECT_EQ(state.unshown, std::vector<Message>{theirs_});
   InboxChange later;
-  later.fates = {{own.id, Fate::kExpired}, {rng_.Array<16>(), Fate::kDelivered}};
-  later.erased = {theirs.id};
+  later.fates = {{own_.id, Fate::kExpired}, {rng_.Array<16>(), Fate::kDelivered}};
+  later.erased = {theirs_.id};
   ASSERT_OK(inbox.Apply(later));
   Reopen();
   Inbox again(*store_, owner_, rng_);
   ASSERT_OK_AND_ASSIGN(const auto messages, again.Messages());
-  own.fate = Fate::kExpired;
-  EXPECT_EQ(messages, std::vector<Message>{own});
+  own_.fate = Fate::kExpired;
+  EXPECT_EQ(messages, std::vector<Message>{own_});
   ASSERT_OK_AND_ASSIGN(const InboxState nothing, again.Load(now_));
   EXPECT_TRUE(nothing.unshown.empty());
 }
@@ -129,31 +135,25 @@ TEST_P(InboxTest, OwnMessagesAreHistoryWithAFateAndNothingToShow) {
 // Whoever was written to knows the id.
 TEST_P(InboxTest, AMessageThatCameNeverTakesThePlaceOfAnotherOne) {
   Inbox inbox(*store_, owner_, rng_);
-  Message own = NewMessage("mine", 10, true);
-  own.in_conversation = own.own = true;
-  const Message earlier = NewMessage("theirs", 10);
-  InboxChange change;
-  change.history = {own};
-  change.messages = {earlier};
-  ASSERT_OK(inbox.Apply(change));
+  KeepBoth(inbox);
   InboxChange hostile;
-  for (const Message& victim : {own, earlier}) {
+  for (const Message& victim : {own_, theirs_}) {
     hostile.messages.push_back(NewMessage("something else", 11, true));
     hostile.messages.back().id = victim.id;
     hostile.messages.back().life = 1;
   }
   ASSERT_OK(inbox.Apply(hostile));
   ASSERT_OK_AND_ASSIGN(const InboxState state, inbox.Load(now_));
-  EXPECT_EQ(state.unshown, std::vector<Message>{earlier});
+  EXPECT_EQ(state.unshown, std::vector<Message>{theirs_});
   InboxChange seen;
-  seen.shown = {own.id, earlier.id};
+  seen.shown = {own_.id, theirs_.id};
   ASSERT_OK(inbox.Apply(seen));
   for (const absl::Duration later : {absl::ZeroDuration(), absl::Hours(1)}) {
     ASSERT_OK_AND_ASSIGN(const auto gone, inbox.Sweep(now_ + later));
     EXPECT_TRUE(gone.empty());
   }
   ASSERT_OK_AND_ASSIGN(const auto messages, inbox.Messages());
-  EXPECT_EQ(messages, (std::vector<Message>{earlier, own}));
+  EXPECT_EQ(messages, (std::vector<Message>{theirs_, own_}));
 }
 
 TEST_P(InboxTest, ForgetsFinishedIdsThatCannotComeAgain) {
@@ -241,8 +241,7 @@ TEST_P(InboxTest, AnAlteredEntryIsDataLoss) {
   EXPECT_STATUS(inbox.Load(now_), kDataLoss);
 }
 
-INSTANTIATE_TEST_SUITE_P(Stores, InboxTest, testing::Bool(),
-                         [](const auto& test) { return test.param ? "RocksDb" : "Memory"; });
+INSTANTIATE_TEST_SUITE_P(Stores, InboxTest, testing::Bool(), [](const auto& test) { return test.param ? "RocksDb" : "Memory"; });
 
 TEST(RocksDbInboxStore, ASecondOpenSaysThatTheDirectoryIsInUse) {
   const std::string directory = FreshDirectory();
@@ -263,7 +262,9 @@ TEST(RocksDbInboxStore, AnInboxOfANewerVersionIsLeftAlone) {
   const std::string directory = FreshDirectory();
   {
     ASSERT_OK_AND_ASSIGN(const auto store, RocksDbInboxStore::Open(directory));
-    ASSERT_OK(store->Apply({{base::ToBytes(base::AsBytes("\x01" "format")), base::ToBytes(base::AsBytes("2"))}}));
+    ASSERT_OK(store->Apply({{base::ToBytes(base::AsBytes("\x01"
+                                                         "format")),
+                             base::ToBytes(base::AsBytes("2"))}}));
   }
   const auto opened = RocksDbInboxStore::Open(directory);
   EXPECT_STATUS(opened, kFailedPrecondition);
