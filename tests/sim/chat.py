@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # targets: chat_conversation
-"""Two users talk over a simulated store that loses things: what was lost, seen twice, out of order, or shown in a wrong state.
+"""Two users, and five in a group, talk over a simulated store that loses things: what was lost, seen twice, out of order, or shown
+in a wrong state.
 
 usage: chat.py BUILD_FOLDER [--messages N] [--seed N] [--quick] [--report FILE]
 Writes build/reports/chat-sim.json. Exits 1 if a goal is missed. --quick: 3,000 messages, no report.
@@ -32,9 +33,12 @@ def main():
     options = parser.parse_args()
     counts = run(options.build, 3000 if options.quick else options.messages, options.seed)
     report = {"users": 2, "messages": counts["sent"], "seed": options.seed}
-    report.update({name: counts[name] for name in ZERO})
+    report.update({name: counts[name] + counts["group_" + name] for name in ZERO})
     for name in ("shown", "late", "expired", "restored", "restored_conversations", "deaths"):
         report[name] = counts[name]
+    report.update({"group_users": 5, "group_messages": counts["group_sent"]})
+    for name in ("shown", "late", "expired", "told_lost", "restored", "restored_conversations", "changes", "deaths"):
+        report["group_" + name] = counts["group_" + name]
     for name, value in report.items():
         print(f"{name:24} {value}")
     if not options.quick:
@@ -43,8 +47,7 @@ def main():
             json.dump(report, file, indent=1)
             file.write("\n")
     missed = [name for name in ZERO if report[name]]
-    if report["restored_conversations"] != report["restored"]:
-        missed.append("restored_conversations")
+    missed += [name + "_conversations" for name in ("restored", "group_restored") if report[name + "_conversations"] != report[name]]
     for name in missed:
         print("MISSED:", name)
     sys.exit(1 if missed else 0)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two users over a store that loses things, for a given number of messages: run by chat.py, which reads the last line.
+// Two users over a store that loses things, for a given number of messages, and then five with a group, who write a fiftieth as
+// many: run by chat.py, which reads the last line.
 //
 // usage: chat_conversation MESSAGES SEED
 // Nodes are replaced by empty ones with a half-life of one hour, a fifth of them forget at once what they acknowledged, one
@@ -14,21 +15,18 @@
 #include "absl/strings/str_cat.h"
 #include "keys/system_rng.h"
 #include "tests/chat/book_world.h"
+#include "tests/sim/chat_groups.h"
 
 namespace {
 
 using chat::DeliveryState;
+using sim::Counts;
 
 struct Sent {
   chat::MessageId id{};
   absl::Time when;
   bool shown = false;
   DeliveryState state = DeliveryState::kQueued;
-};
-
-struct Counts {
-  size_t sent = 0, shown = 0, lost_silently = 0, duplicates_seen = 0, out_of_order = 0, wrong_states = 0, late = 0, expired = 0;
-  size_t restored = 0, restored_conversations = 0, deaths = 0;
 };
 
 class Talk {
@@ -180,11 +178,13 @@ class Talk {
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
   keys::InitCrypto();
-  const Counts counts = Talk(std::strtoull(argv[1], nullptr, 10), std::strtoull(argv[2], nullptr, 10)).Run();
-  std::printf(
-      "sent=%zu shown=%zu lost_silently=%zu duplicates_seen=%zu out_of_order=%zu wrong_states=%zu late=%zu expired=%zu "
-      "restored=%zu restored_conversations=%zu deaths=%zu\n",
-      counts.sent, counts.shown, counts.lost_silently, counts.duplicates_seen, counts.out_of_order, counts.wrong_states,
-      counts.late, counts.expired, counts.restored, counts.restored_conversations, counts.deaths);
+  const size_t messages = std::strtoull(argv[1], nullptr, 10);
+  const uint64_t seed = std::strtoull(argv[2], nullptr, 10);
+  const Counts two = Talk(messages, seed).Run();
+  const Counts groups = sim::GroupTalk(messages / 50, seed).Run();
+  for (const auto& [prefix, counts] : {std::pair("", two), std::pair("group_", groups)}) {
+    for (const auto& [name, value] : counts.All()) std::printf("%s%s=%zu ", prefix, name, value);
+  }
+  std::printf("\n");
   return 0;
 }
