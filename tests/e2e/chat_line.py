@@ -14,11 +14,11 @@ from harness import wait_until
 
 ECHO = re.compile(r"\d\d:\d\d you to (\S+): (\d+);")
 STATE = re.compile(r"\d\d:\d\d to (\S+): (queued|stored on \d+|delivered|expired): (\d+);")
-HEARD = re.compile(r"\d\d:\d\d (\S+): (\(late\) )?(\d+);")
+HEARD = re.compile(r"\d\d:\d\d ~?(\S+)(?: in \S+)?: (\(late\) )?(\d+);")  # ~NAME: somebody of a group who is no contact
 
 
 class Talker:
-    """One person with one contact: a home, a client process, and a book of what was said, shown and heard."""
+    """One person with one contact, or group: a home, a client process, and a book of what was said, shown and heard."""
 
     def __init__(self, cluster, name, peer, profile):
         self.cluster, self.name, self.peer, self.profile = cluster, name, peer, profile
@@ -30,6 +30,7 @@ class Talker:
         self.said = {}      # number -> when its echo was seen
         self.states = {}    # number -> [(when, state)]
         self.heard = []     # (when, number, late, life of the client), in the order printed
+        self.heard_of = {}  # the same, by who wrote it
         self.notices = []   # (when, line)
         self.lives = 0
         self.killed = []    # when
@@ -103,8 +104,14 @@ class Talker:
             self.states.setdefault(int(match[3]), []).append((now, match[2]))
         elif match := HEARD.match(line):
             self.heard.append((now, int(match[3]), bool(match[2]), life))
+            self.heard_of.setdefault(match[1], []).append(self.heard[-1])
         else:
             self.notices.append((now, line.rstrip()))
+
+    def poll(self):
+        """One round of a client that is not running."""
+        bootstrap = [word for node in self.cluster.live()[:3] for word in ("--bootstrap", node.address)]
+        self.cluster.run("poll", *bootstrap, "--home", self.home, expect=None)
 
     def last_words(self):
         with open(self.home + ".errors", encoding="utf-8", errors="replace") as file:
@@ -115,19 +122,25 @@ def introduce(cluster, first, second, profile="off"):
     """Two people that have taken up an invite, each in the other's list."""
     a, b = Talker(cluster, first, second, profile), Talker(cluster, second, first, profile)
     code = a.local("invite", "--name", second).split()[0]
-    b.local("accept", code, "--name", first)
-    bootstrap = [word for node in cluster.live()[:3] for word in ("--bootstrap", node.address)]
-    b.local("send", first, "-m", "hello", "--wait", "60s", *bootstrap)
-    wait_until(f"{first} to meet {second}", lambda: a.local("poll", *bootstrap) and second in a.local("contacts", "list"), 120)
+    meet(a, b, code)
     return a, b
 
 
-class Verdict:
-    """What went wrong between what one person said and the other heard. `homes`: where each life of the reader's client ran."""
+def meet(inviter, other, code):
+    """Both are contacts of each other, and have a session."""
+    other.local("accept", code, "--name", inviter.name)
+    bootstrap = [word for node in other.cluster.live()[:3] for word in ("--bootstrap", node.address)]
+    other.local("send", inviter.name, "-m", "hello", "--wait", "60s", *bootstrap)
+    wait_until(f"{inviter.name} to meet {other.name}", lambda: inviter.poll() or other.name in inviter.local("contacts", "list"), 120)
 
-    def __init__(self, speaker, reader, homes):
-        heard = list(reader.heard)
-        said = set(speaker.said)
+
+class Verdict:
+    """What went wrong between what one person said and the other heard. `homes`: where each life of the reader's client ran.
+    `awaited`: numbers of which the reader has to hear those that were said; none: all."""
+
+    def __init__(self, speaker, reader, homes, awaited=None):
+        heard = list(reader.heard_of.get(speaker.name, []))
+        said = {number for number in list(speaker.said) if awaited is None or number in awaited}
         arrived = {}  # number -> when it was seen first
         for when, number, _, _ in heard:
             arrived.setdefault(number, when)
@@ -152,7 +165,7 @@ class Verdict:
 
     @staticmethod
     def _wrong(speaker, reader, arrived):
-        for number, states in speaker.states.items():
+        for number, states in list(speaker.states.items()):
             delivered = None
             for when, state in states:
                 if delivered is not None and state != "delivered":

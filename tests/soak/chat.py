@@ -6,7 +6,8 @@
 usage: chat.py BUILD_FOLDER [--messages N] [--pairs N...] [--spread S] [--minutes M] [--profile off|low|normal|fast] [--seed S] [--quick]
 Each pair of people exchanges its share of N messages each way (2,000 for the two; the ten pairs of twenty share them). Three of the
 sixteen nodes drop what they hold: their stores are wiped each time they are killed, which is half of all kills and more. Half-way one
-of each pair loses the machine and goes on with a backup on another. At the end nobody is killed any more, and what is on its way has
+of each pair loses the machine and goes on with a backup on another. Beside the largest number of pairs three people talk in a group,
+of whom one is taken out half-way, and somebody else put in (chat_circle.py). At the end nobody is killed any more, and what is on its way has
 time to arrive.
 
 A text counts once the client echoed it or told its state. lost_silently: never heard by the other one, and nobody was told;
@@ -26,6 +27,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
+from chat_circle import Circle
 from chat_line import Verdict, introduce
 from harness import Cluster, Failure, check, wait_until
 import stored
@@ -53,12 +55,13 @@ class Pair:
         self.homes = [{}, {}]   # life of the client -> home
         self.restored_at = None  # how much each had said then
         self.due = [0.0, 0.0]    # when a dead client is started again
-        self.wants_restore = False
 
-    def live(self, side, bootstrap):
-        person = self.people[side]
+    def side(self, person):
+        return self.people.index(person)
+
+    def live(self, person, bootstrap):
         person.start(bootstrap)
-        self.homes[side][person.lives] = person.home
+        self.homes[self.side(person)][person.lives] = person.home
 
     def heard_all(self):
         """Everything that was said has been heard."""
@@ -74,8 +77,13 @@ class Pair:
     def finished(self):
         return min(self.said()) >= self.share
 
-    def restore(self, side):
-        """The machine is lost; the person goes on with the backup on another one."""
+    @property
+    def turned(self):
+        return self.restored_at is not None
+
+    def turn(self, chooser):
+        """One's machine is lost; the person goes on with the backup on another one."""
+        side = chooser.randrange(2)
         person = self.people[side]
         backup = person.home + ".bulb"
         person.kill()
@@ -84,7 +92,6 @@ class Pair:
         person.local("restore", backup, "--name", person.name)
         self.restored_at = [person.next for person in self.people]
         self.due[side] = 0.0
-        self.wants_restore = False
 
     def went_on(self):
         """Both have heard something that was said after the restore."""
@@ -149,7 +156,7 @@ class Run:
         self.options, self.chooser = options, random.Random(options.seed * 100 + pairs)
         self.cluster = Cluster(program)
         self.share = -(-messages // pairs)
-        self.pair_count = pairs
+        self.pair_count, self.has_group = pairs, pairs == max(options.pairs)
         self.life = LIFE_MEAN * max(1.0, pairs * 0.4)
         self.client_kills = 0
 
@@ -158,25 +165,27 @@ class Run:
             self.cluster.add()
         wait_until("an ideal ring", self.cluster.ring_is_ideal, 120)
         self.pairs = [Pair(self.cluster, number, self.share, self.options.profile) for number in range(self.pair_count)]
+        self.talks = self.pairs + ([Circle(self.cluster, self.share, self.options.profile)] if self.has_group else [])
         self.trouble = Trouble(self.cluster, self.chooser)
         return self
 
     def __exit__(self, *error):
-        for pair in getattr(self, "pairs", []):
-            for person in pair.people:
+        for talk in getattr(self, "talks", []):
+            for person in talk.people:
                 person.kill()
         return self.cluster.__exit__(*error)
 
     def _lives(self, now, kills):
-        for pair in self.pairs:
-            for side, person in enumerate(pair.people):
-                if not person.alive() and now >= pair.due[side]:
-                    pair.due[side] = now + 2  # one that ends by itself is not started again and again
-                    pair.live(side, self.chooser.sample(self.cluster.live(), 3))
+        for talk in self.talks:
+            for person in talk.people:
+                side = talk.side(person)
+                if not person.alive() and now >= talk.due[side]:
+                    talk.due[side] = now + 2  # one that ends by itself is not started again and again
+                    talk.live(person, self.chooser.sample(self.cluster.live(), 3))
                 elif kills and person.alive() and self.chooser.random() < TURN / self.life:
                     person.kill()
                     self.client_kills += 1
-                    pair.due[side] = now + self.chooser.uniform(0.2, 3)
+                    talk.due[side] = now + self.chooser.uniform(0.2, 3)
 
     def _type(self, pair, seconds):
         due = 1 + pair.share * seconds / self.options.spread
@@ -188,19 +197,19 @@ class Run:
         """Seconds until all was said, or the time was over."""
         start = told = time.monotonic()
         end = start + 60 * self.options.minutes if self.options.minutes else float("inf")
-        while not all(pair.finished() and pair.restored_at for pair in self.pairs):
+        while not all(talk.finished() and talk.turned for talk in self.talks):
             now = time.monotonic()
             if now >= end:
                 break
             self.trouble.act(now)
             self._lives(now, kills=True)
-            for pair in self.pairs:
-                half = min(pair.said()) >= pair.share // 2 or now - start >= (end - start) / 2
-                if pair.restored_at is None and half:
-                    if pair.heard_all():
-                        pair.restore(self.chooser.randrange(2))
+            for talk in self.talks:
+                half = min(talk.said()) >= talk.share // 2 or now - start >= (end - start) / 2
+                if half and not talk.turned:
+                    if talk.heard_all():
+                        talk.turn(self.chooser)
                 else:
-                    self._type(pair, now - start)
+                    self._type(talk, now - start)
             if now - told > 30:
                 told = now
                 self._tell(now - start)
@@ -210,22 +219,22 @@ class Run:
     def settle(self):
         self.trouble.end()
         end = time.monotonic() + SETTLE
-        while time.monotonic() < end and not all(pair.heard_all() for pair in self.pairs):
+        while time.monotonic() < end and not all(talk.heard_all() for talk in self.talks):
             self.trouble.revive()
             self._lives(time.monotonic(), kills=False)
             time.sleep(0.2)
         time.sleep(3)  # for what would be shown twice
 
     def _tell(self, seconds):
-        said = sum(sum(pair.said()) for pair in self.pairs)
-        heard = sum(len(person.heard) for pair in self.pairs for person in pair.people)
+        said = sum(sum(talk.said()) for talk in self.talks)
+        heard = sum(len(person.heard) for talk in self.talks for person in talk.people)
         say(f"{seconds:4.0f} s: {said} said, {heard} heard, {dict(self.trouble.count)}, {self.client_kills} clients killed")
 
     def report(self, seconds):
         total = collections.Counter()
-        for pair in self.pairs:
-            for verdict in pair.verdicts():
-                total["messages"] += verdict.said
+        for talk in self.talks:
+            total["messages" if talk in self.pairs else "group_messages"] += sum(talk.said())
+            for verdict in talk.verdicts():
                 total["lost_silently"] += len(verdict.missing)
                 total["duplicates_seen"] += len(verdict.twice)
                 total["shown_again_after_kill"] += len(verdict.again_after_kill)
@@ -235,8 +244,8 @@ class Run:
                 for what in ("missing", "twice", "out_of_order", "wrong_states"):
                     if getattr(verdict, what):
                         say(what, getattr(verdict, what)[:10])
-            total["restored_conversations"] += pair.went_on()
-            for person in pair.people:
+            total["restored_conversations"] += talk in self.pairs and talk.went_on()
+            for person in talk.people:
                 total["clients_ended"] += len(person.ended)
                 for ended in person.ended[:3]:
                     say(person.name, "ended by itself:", ended)
@@ -249,8 +258,8 @@ class Run:
 
     def _stored(self):
         """Links between the boxes that all nodes hold in the end (tests/e2e/stored.py)."""
-        for pair in self.pairs:
-            for person in pair.people:
+        for talk in self.talks:
+            for person in talk.people:
                 person.kill()
         for node in self.cluster.nodes:
             node.kill()
@@ -287,7 +296,7 @@ def main():
         sums.update(part)
         report[f"messages_of_{2 * pairs}"], report[f"minutes_of_{2 * pairs}"] = part["messages"], part["minutes"]
     faults = ["lost_silently", "duplicates_seen", "out_of_order", "wrong_states", "nodes_ended", "clients_ended", "stored_links"]
-    names = ["messages", *faults, "restored_conversations", "shown_again_after_kill", "marked_late", "node_kills", "stores_wiped",
+    names = ["messages", "group_messages", *faults, "restored_conversations", "shown_again_after_kill", "marked_late", "node_kills", "stores_wiped",
              "client_kills"]
     report = {"users": 2 * max(options.pairs), **{name: sums[name] for name in names}, **report}
     print(json.dumps(report, indent=1))
