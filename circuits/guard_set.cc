@@ -54,19 +54,20 @@ void GuardSet::OnSilence(const keys::PublicKey& node_key, absl::Time now) {
   guard->again = now + std::min(kGuardAgain * (int64_t{1} << doublings), kGuardAgainMax);
 }
 
-void GuardSet::OnBuilt(const keys::PublicKey& node_key, bool completed, absl::Time wall_now) {
+bool GuardSet::OnCircuit(const keys::PublicKey& node_key, bool stood, absl::Time wall_now) {
   Guard* guard = Find(node_key);
-  if (guard == nullptr) return;
+  if (guard == nullptr) return false;
   ++guard->tried;
-  guard->died += !completed;
+  guard->died += !stood;
   if (guard->tried >= kCountMax) {
     guard->tried /= 2;
     guard->died /= 2;
   }
   const bool biased = guard->tried >= kBiasBuildsMin && guard->died > kBiasFailures * guard->tried;
-  if (!biased || wall_now - dropped_ < kBiasDropEvery) return;
+  if (!biased || wall_now - dropped_ < kBiasDropEvery) return false;
   dropped_ = wall_now;
   guards_.erase(guards_.begin() + (guard - guards_.data()));
+  return true;
 }
 
 void GuardSet::DropProvisional() {

@@ -370,7 +370,7 @@ TEST(GuardSet, ABiasedGuardGoesButOneInTenDaysAtMost) {
   absl::Time wall = kNow;
   const auto run = [&](double dies) {
     const Peer guard = *guards.Choose(choices, {}, false, kNow, wall);
-    for (int i = 0; i < 60; ++i) guards.OnBuilt(guard.node_key, rng.Unit() >= dies, wall);
+    for (int i = 0; i < 60; ++i) guards.OnCircuit(guard.node_key, rng.Unit() >= dies, wall);
     return guard;
   };
   const Peer honest = run(0.36);
