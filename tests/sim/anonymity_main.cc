@@ -154,7 +154,7 @@ class Study {
       for (int g = 0; g < kRefusedGuards; ++g) {
         circuits::GuardSet guards(world_.rng());
         circuits::RelayRecord record;
-        double tried = 0, died = 0;
+        int tried = 0, died = 0;
         keys::PublicKey at;
         for (int c = 0; c < kRefusedCircuits; ++c) {
           const absl::Time now = absl::FromUnixSeconds(1'795'000'000) + absl::Seconds(10) * c;
@@ -172,7 +172,8 @@ class Study {
           ++tried;
           if (first && dies && how.is_counted) {
             const bool spared = how.aims && circuit->middle.node_key.view()[0] % 4 != 0;
-            dies = died + 1 <= (circuits::kBiasFailures - (spared ? 0.1 : 0)) * tried;  // else it would lose its place
+            dies = spared ? died + 1 <= (circuits::kBiasFailures - 0.1) * tried
+                          : !circuits::IsBiased(std::max(tried, circuits::kBiasBuildsMin), died + 1);  // else it would lose its place
           } else if (dies && !first) {
             dies = world_.rng().Unit() < how.zeal;
           }
