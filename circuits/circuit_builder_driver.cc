@@ -20,7 +20,7 @@ struct CircuitBuilder::Task {
   Peer guard;
   uint64_t circuit = 0;
   Done done;
-  size_t hops = 0;
+  std::vector<keys::PublicKey> hops;  // reached, and one that was not; none if that was the guard
 };
 
 CircuitBuilder::CircuitBuilder(const overlay::Network& network, std::optional<keys::PublicKey> own_key, base::EventLoop& loop,
@@ -35,7 +35,11 @@ CircuitBuilder::CircuitBuilder(const overlay::Network& network, std::optional<ke
       pool_(pool),
       guards_(guards),
       introduce_(std::move(introduce)),
-      rng_(rng) {}
+      rng_(rng) {
+  own_.SetProofListener([this](const std::vector<keys::PublicKey>& hops, bool stood) {
+    Count(std::span(hops).first(std::min(hops.size(), kRelayHops)), stood);
+  });
+}
 
 // Their descriptors are put where the walk looks for them: the directory may have made room with them meanwhile.
 std::vector<Peer> CircuitBuilder::PooledPeers() {
@@ -73,6 +77,7 @@ TableWalk::Options CircuitBuilder::OptionsFor(const Request& request) {
     options.choices = PooledPeers();
     guards_.DropProvisional();
   }
+  options.refusing = record_.Refusing(options.choices, loop_.Now());
   return options;
 }
 
@@ -139,13 +144,14 @@ void CircuitBuilder::OnResult(const TaskRef& task, const CircuitStep& step, absl
   const auto* extend = std::get_if<ExtendStep>(&step);
   if (!result.ok()) {
     if (extend != nullptr) OnSilent(extend->target.node_key, extend->hops_before == 0);
+    if (extend != nullptr && extend->hops_before > 0) task->hops.push_back(extend->target.node_key);
     return Finish(task, result.status());
   }
   if (extend != nullptr) {
     book_.Absolve(extend->target.node_key);
     view_.OnMet(extend->target.node_key, now);
     if (extend->hops_before == 0) guards_.OnAnswer(extend->target.node_key);
-    task->hops = extend->hops_before + 1;
+    task->hops.push_back(extend->target.node_key);
     return Do(task, task->walk.OnHop(extend->target.node_key, extend->target.address, now, wall_now));
   }
   if (const auto* table = std::get_if<TableFetched>(&*result)) {
@@ -183,14 +189,19 @@ void CircuitBuilder::Accept(const DescriptorsFetched& fetched) {
 void CircuitBuilder::Finish(const TaskRef& task, absl::Status status) {
   --building_;
   const Done done = std::exchange(task->done, nullptr);
-  if (task->hops > 0) guards_.OnBuilt(task->guard.node_key, status.ok(), loop_.WallNow());
   if (!status.ok()) {
+    if (!task->hops.empty()) Count(task->hops, /*stood=*/false);
     ++failed_;
     own_.Close(task->circuit);
     return done(status);
   }
   ++built_;
   done(task->circuit);
+}
+
+void CircuitBuilder::Count(std::span<const keys::PublicKey> hops, bool stood) {
+  record_.OnCircuit(hops.subspan(1), stood, loop_.Now());
+  if (guards_.OnCircuit(hops.front(), stood, loop_.WallNow())) record_.Clear();
 }
 
 void CircuitBuilder::OnSilent(const keys::PublicKey& node_key, bool is_guard) {

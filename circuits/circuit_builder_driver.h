@@ -4,7 +4,8 @@
 // Relays come out of all members where a believed table covers the ring; else out of the secret pool, once it is usable; before that
 // out of finger tables, and guards from that time are provisional.
 // Every table and descriptor that comes back is verified and kept (ring view, peer book). A hop that could not be reached is
-// blamed; one whose own table cannot be true at this density of the ring is distrusted (peer_book.h) and leaves the pool. Trying
+// blamed; circuits that die, in the building or in the first steps after it, count against guard and relays (guard_set.h,
+// relay_record.h); one whose own table cannot be true at this density of the ring is distrusted (peer_book.h) and leaves the pool. Trying
 // again is for the caller.
 #pragma once
 
@@ -12,6 +13,7 @@
 #include "circuits/guard_set.h"
 #include "circuits/own_circuits_driver.h"
 #include "circuits/relay_pool.h"
+#include "circuits/relay_record.h"
 #include "circuits/ring_view.h"
 #include "circuits/table_walk.h"
 #include "overlay/introduce.h"
@@ -57,6 +59,8 @@ class CircuitBuilder {
   void Run(const TaskRef& task, CircuitStep step);
   void OnResult(const TaskRef& task, const CircuitStep& step, absl::StatusOr<StepResult> result);
   void Finish(const TaskRef& task, absl::Status status);
+  // `hops`: of a circuit that stood, or the guard and those that may have failed it.
+  void Count(std::span<const keys::PublicKey> hops, bool stood);
   TableWalk::Options OptionsFor(const Request& request);
   std::vector<overlay::Peer> PooledPeers();
   void OnSilent(const keys::PublicKey& node_key, bool is_guard);
@@ -69,6 +73,7 @@ class CircuitBuilder {
   PeerBook& book_;
   RelayPool& pool_;
   GuardSet& guards_;
+  RelayRecord record_;
   IntroduceFunction introduce_;
   base::Rng& rng_;
   size_t building_ = 0;

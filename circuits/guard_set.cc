@@ -2,6 +2,7 @@
 #include "circuits/guard_set.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/byte_reader.h"
 #include "base/byte_writer.h"
@@ -16,6 +17,11 @@ constexpr int kCountMax = 1000;  // then both counters are halved: what happened
 absl::Status Lost() { return absl::DataLossError("no guards"); }
 
 }  // namespace
+
+bool IsBiased(int tried, int died) {
+  const double slack = kBiasDeviations * std::sqrt(tried * kBiasFailures * (1 - kBiasFailures));
+  return tried >= kBiasBuildsMin && died > kBiasFailures * tried + slack;
+}
 
 GuardSet::Guard* GuardSet::Find(const keys::PublicKey& node_key) {
   const auto found = std::find_if(guards_.begin(), guards_.end(), [&](const Guard& guard) { return guard.peer.node_key == node_key; });
@@ -54,19 +60,19 @@ void GuardSet::OnSilence(const keys::PublicKey& node_key, absl::Time now) {
   guard->again = now + std::min(kGuardAgain * (int64_t{1} << doublings), kGuardAgainMax);
 }
 
-void GuardSet::OnBuilt(const keys::PublicKey& node_key, bool completed, absl::Time wall_now) {
+bool GuardSet::OnCircuit(const keys::PublicKey& node_key, bool stood, absl::Time wall_now) {
   Guard* guard = Find(node_key);
-  if (guard == nullptr) return;
+  if (guard == nullptr) return false;
   ++guard->tried;
-  guard->died += !completed;
+  guard->died += !stood;
   if (guard->tried >= kCountMax) {
     guard->tried /= 2;
     guard->died /= 2;
   }
-  const bool biased = guard->tried >= kBiasBuildsMin && guard->died > kBiasFailures * guard->tried;
-  if (!biased || wall_now - dropped_ < kBiasDropEvery) return;
+  if (!IsBiased(guard->tried, guard->died) || wall_now - dropped_ < kBiasDropEvery) return false;
   dropped_ = wall_now;
   guards_.erase(guards_.begin() + (guard - guards_.data()));
+  return true;
 }
 
 void GuardSet::DropProvisional() {

@@ -4,8 +4,9 @@
 // Source: Tor's guard-spec (few, kept, in order of preference); Borisov et al., CCS 2007 (who kills the circuits it cannot watch).
 // One in use, one spare; 30 +- 10 days each; kept on disk. The spare is for the time that the first does not answer, and for
 // circuits that the first may not begin (it holds the place they are for); a third comes only when neither can be used.
-// Path bias: a guard through which kBiasBuildsMin circuits or more were tried and more than kBiasFailures of them died behind it goes;
-// one in kBiasDropEvery at most, else a hostile neighbour could churn the user onto guards of its own.
+// Path bias: a guard through which kBiasBuildsMin circuits or more were tried and clearly more than kBiasFailures of them died goes;
+// one in kBiasDropEvery at most, else a hostile neighbour could churn the user onto guards of its own. A circuit counts when it has
+// proved itself (own_circuits_driver.h): who lets it be built and kills it when it is used gains nothing by that.
 // A guard from before the pool was usable is provisional and goes as soon as it is.
 #pragma once
 
@@ -22,8 +23,14 @@ inline constexpr absl::Duration kGuardLife = absl::Hours(30 * 24), kGuardLifeJit
 inline constexpr absl::Duration kGuardAgain = absl::Seconds(20);  // one that did not answer is tried again, doubling up to
 inline constexpr absl::Duration kGuardAgainMax = absl::Minutes(30);
 inline constexpr int kBiasBuildsMin = 20;
-inline constexpr double kBiasFailures = 0.6;  // honest guards of a network where a fifth kills all it can see fail 36 of 100
+inline constexpr double kBiasFailures = 0.6;  // honest guards of a network where a fifth kills all it can see fail 36 of 100; fewer once
+                                              // the relays that do are known (relay_record.h)
+inline constexpr double kBiasDeviations = 2;  // more than that, so that bad luck with the first relays costs no honest guard its place:
+                                              // 17 of 20 have to die, 630 of 1,000
 inline constexpr absl::Duration kBiasDropEvery = absl::Hours(10 * 24);
+
+// Whether so many deaths cost a guard its place.
+bool IsBiased(int tried, int died);
 
 class GuardSet {
  public:
@@ -31,7 +38,7 @@ class GuardSet {
     overlay::Peer peer;
     absl::Time until;  // wall clock
     bool provisional = false;
-    int tried = 0, died = 0;  // circuits that got past this hop; of them those that failed behind it
+    int tried = 0, died = 0;  // circuits that got past this hop; of them those that failed behind it before they proved themselves
     int silent = 0;           // times in a row that it did not answer
     absl::Time again;         // not before, while silent
   };
@@ -45,8 +52,8 @@ class GuardSet {
                                       absl::Time wall_now);
   void OnAnswer(const keys::PublicKey& node_key);
   void OnSilence(const keys::PublicKey& node_key, absl::Time now);
-  // A circuit that had reached the guard was completed, or died before that.
-  void OnBuilt(const keys::PublicKey& node_key, bool completed, absl::Time wall_now);
+  // A circuit that had reached the guard proved itself, or died before that. True if the guard lost its place for it.
+  bool OnCircuit(const keys::PublicKey& node_key, bool stood, absl::Time wall_now);
   void DropProvisional();
 
   const std::vector<Guard>& guards() const { return guards_; }

@@ -22,6 +22,8 @@ struct OwnCircuits::Own {
   std::optional<ExtendStep> waiting;  // for the link to the guard
   absl::Time waiting_until;
   StepDone done;
+  int steps = 0;        // done over all relays
+  bool proves = false;  // the step under way counts
 };
 
 OwnCircuits::OwnCircuits(const overlay::Network& network, base::EventLoop& loop, overlay::Links& links, CircuitTable& table,
@@ -55,6 +57,7 @@ void OwnCircuits::Run(uint64_t circuit, CircuitStep step, StepDone done) {
   }
   Own& own = *found->second;
   own.done = std::move(done);
+  own.proves = own.core.hops().size() >= kRelayHops && own.steps < kProofSteps;
   const auto* extend = std::get_if<ExtendStep>(&step);
   if (extend == nullptr || extend->hops_before > 0) {
     ArmTimer(loop_.Now() + kStepMax);
@@ -78,7 +81,10 @@ void OwnCircuits::Start(uint64_t circuit, Own& own, const overlay::LinkInfo& lin
   Apply(circuit, own.core.Run(std::move(step), loop_.Now()));
 }
 
-void OwnCircuits::Close(uint64_t circuit) { Drop(circuit, true, absl::UnavailableError("the circuit was closed")); }
+void OwnCircuits::Close(uint64_t circuit) {
+  if (const auto found = circuits_.find(circuit); found != circuits_.end()) found->second->proves = false;
+  Drop(circuit, true, absl::UnavailableError("the circuit was closed"));
+}
 
 void OwnCircuits::OnLinkUp(const overlay::LinkInfo& link) {
   std::vector<uint64_t> ready;
@@ -118,6 +124,7 @@ void OwnCircuits::Apply(uint64_t circuit, OriginActions actions) {
                          [&](StartHandshake& a) { Start(circuit, a); }, [&](FinishHandshake& a) { Finish(circuit, a); },
                          [&](circuits::StepDone& a) {
                            StepDone done = std::exchange(own.done, nullptr);
+                           if (own.proves && ++own.steps == kProofSteps && on_proof_) on_proof_(own.core.hops(), /*stood=*/true);
                            // The circuit may die before this is told: then no hop was added, and nobody needs to look whether it
                            // lives.
                            loop_.Post([this, circuit, alive = std::weak_ptr(alive_), done = std::move(done),
@@ -171,6 +178,7 @@ void OwnCircuits::Drop(uint64_t circuit, bool tell_guard, absl::Status why) {
     if (tell_guard) links_.Send(own->link, Cell(own->id, CellCommand::kDestroy));
     table_.Erase(own->link, own->id);
   }
+  if (own->done && own->proves && on_proof_) on_proof_(own->core.hops(), /*stood=*/false);
   if (own->done) loop_.Post([done = std::move(own->done), why] { done(why); });
   if (on_closed_) on_closed_(circuit);
 }

@@ -15,6 +15,7 @@
 namespace circuits {
 
 inline constexpr size_t kOwnCircuitsMax = 256;  // about 10 KiB each
+inline constexpr int kProofSteps = 2;  // done over the three relays of a circuit: an operation's fourth hop and its answer
 
 class OwnCircuits {
  public:
@@ -33,6 +34,11 @@ class OwnCircuits {
   // Null once it is closed.
   const OriginCircuit* Find(uint64_t circuit) const;
   size_t size() const { return circuits_.size(); }
+  // Told once of a circuit with its relays, with the hops it has: that it proved itself by kProofSteps, or died in one of them.
+  // Not of those that were closed by their owner, or died while nothing was asked of them, before that.
+  void SetProofListener(std::function<void(const std::vector<keys::PublicKey>& hops, bool stood)> listener) {
+    on_proof_ = std::move(listener);
+  }
   // Told of every circuit that is closed, whatever the reason.
   void SetClosedListener(std::function<void(uint64_t)> listener) { on_closed_ = std::move(listener); }
 
@@ -60,6 +66,7 @@ class OwnCircuits {
   overlay::Links& links_;
   CircuitTable& table_;
   base::Rng& rng_;
+  std::function<void(const std::vector<keys::PublicKey>&, bool)> on_proof_;
   std::function<void(uint64_t)> on_closed_;
   uint64_t last_circuit_ = 0;
   absl::flat_hash_map<uint64_t, std::unique_ptr<Own>> circuits_;

@@ -27,6 +27,7 @@ WalkStep TableWalk::OnHop(const keys::PublicKey& node_key, const std::string& ad
   options_.rules.never.insert(node_key);
   options_.rules.prefixes.insert(overlay::PrefixOf(address));
   if (path_.size() == kRelayHops) return WalkReady{};
+  if (path_.size() == 1) options_.rules.shun.insert(options_.refusing.begin(), options_.refusing.end());
   if (path_.size() + 1 == kRelayHops && options_.not_last.has_value()) options_.rules.shun.insert(*options_.not_last);
   if (!options_.choices.empty()) return Next(now, wall_now);
   return TableStep{path_.size() - 1, 0};

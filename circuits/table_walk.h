@@ -35,6 +35,7 @@ class TableWalk {
     std::optional<double> mean_gap;      // of the ring, for what a walk meets; nothing while it is not known
     NodeKeys holders;  // of the place the circuit is for: as relays they would see both ends, so they are taken last. A kept guard
                        // that holds it is better than a new one: who meets fewer guards meets fewer hostile ones
+    NodeKeys refusing;  // whose circuits die (relay_record.h): shunned behind the guard
     std::optional<keys::PublicKey> not_last;  // another last hop, if there is any choice
     std::optional<overlay::Peer> last;        // this one
   };

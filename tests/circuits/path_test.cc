@@ -149,6 +149,30 @@ TEST(TableWalk, TakesHopsOutOfTheChoicesAndFetchesNoTable) {
   for (const auto& [point, times] : chosen) EXPECT_NEAR(times, 750, 120);
 }
 
+TEST(TableWalk, WhoRefusesIsNoHopBehindTheGuardWhileThereAreOthers) {
+  Ring ring(40, 19);
+  const std::vector<Peer> pool(ring.peers.begin(), ring.peers.begin() + 6);
+  const NodeKeys refusing = {pool[2].node_key, pool[3].node_key, pool[4].node_key};
+  for (const bool too_few : {false, true}) {
+    NodeKeys met;
+    for (int round = 0; round < 300; ++round) {
+      TableWalk walk({.rules = {.never = {pool[0].node_key, too_few ? pool[5].node_key : pool[0].node_key}},
+                      .choices = pool,
+                      .refusing = refusing},
+                     ring.book, ring.rng);
+      EXPECT_TRUE(walk.GuardRules().shun.empty()) << "a guard is kept or chosen by its own circuits";
+      WalkStep step = walk.OnHop(ring.peers[20].node_key, ring.peers[20].address, kNow, kNow);
+      while (const auto* extend = std::get_if<ExtendStep>(&step)) {
+        const overlay::Descriptor target = extend->target;
+        met.insert(target.node_key);
+        step = walk.OnHop(target.node_key, target.address, kNow, kNow);
+      }
+      EXPECT_TRUE(std::holds_alternative<WalkReady>(step));
+    }
+    EXPECT_EQ(met.contains(pool[2].node_key), too_few);
+  }
+}
+
 TEST(TableWalk, ATableThatTheRingsDensityForbidsEndsIt) {
   Ring ring(200, 19);
   RoutingTable table = ring.tables[7];

@@ -368,12 +368,16 @@ TEST(GuardSet, ABiasedGuardGoesButOneInTenDaysAtMost) {
   const std::vector<Peer> choices = Peers(30, rng);
   GuardSet guards(rng);
   absl::Time wall = kNow;
-  const auto run = [&](double dies) {
+  const auto run = [&](double dies, int circuits = 150) {
     const Peer guard = *guards.Choose(choices, {}, false, kNow, wall);
-    for (int i = 0; i < 60; ++i) guards.OnBuilt(guard.node_key, rng.Unit() >= dies, wall);
+    for (int i = 0; i < circuits; ++i) guards.OnCircuit(guard.node_key, rng.Unit() >= dies, wall);
     return guard;
   };
-  const Peer honest = run(0.36);
+  EXPECT_FALSE(IsBiased(kBiasBuildsMin - 1, kBiasBuildsMin - 1));
+  EXPECT_FALSE(IsBiased(20, 16));
+  EXPECT_TRUE(IsBiased(20, 17));
+  EXPECT_TRUE(IsBiased(1000, 640));
+  const Peer honest = run(0.36, 60);
   EXPECT_EQ(guards.Choose(choices, {}, false, kNow, wall)->point, honest.point);
   run(0.95);
   EXPECT_TRUE(guards.guards().empty());

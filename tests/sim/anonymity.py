@@ -3,13 +3,14 @@
 # targets: anonymity
 """Relays chosen by the program's own cores in rings with hostile members, and what that was worth.
 
-usage: anonymity.py BUILD_FOLDER [--quick] [--seeds N] [--jobs N] [--minutes N] [--only SIZE,SIZE] [--figures FOLDER]
+usage: anonymity.py BUILD_FOLDER [--quick] [--seeds N] [--jobs N] [--minutes N] [--only WORD,WORD] [--figures FOLDER]
 
 Every share of hostile members (5, 10, 20, 30 %), ring size (64, 256, 1,000, 10,000) and strategy, 10 seeds; more clients where a goal
 stands. Writes build/reports/anonymity.json and, with --figures, the pictures of docs/anonymity.md. Exits 1 if a run failed.
 The whole takes hours, so it goes on where it was: each run's result is kept in build/reports/anonymity-parts, under the digest of the
-program that made it. --minutes begins no run after that time, --only runs those sizes alone; what is missing then is said, and the
-report counts what there is ("runs" of "runs_wanted"). One seed of everything comes before the next.
+program that made it. --minutes begins no run after that time, --only runs those sizes or strategies alone; what is missing then is said, and the
+report counts what there is ("runs" of "runs_wanted"). One seed of everything comes before the next. NAME_error is the standard error of
+the mean over the seeds.
 """
 import argparse
 import concurrent.futures
@@ -17,6 +18,7 @@ import hashlib
 import json
 import math
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -45,7 +47,7 @@ class Parts:
         if os.path.exists(path):
             with open(path) as file:
                 return json.load(file)
-        if time.monotonic() > self.until or (self.only and words[0] not in self.only):
+        if time.monotonic() > self.until or (self.only and not self.only & set(words[:3:2])):
             return None
         begun = time.monotonic()
         done = subprocess.run([self.program, *words], capture_output=True, text=True)
@@ -61,6 +63,11 @@ class Parts:
 def mean(results, key):
     values = [result[key] for result in results if key in result and result[key] != -1]
     return sum(values) / len(values) if values else None
+
+
+def error(results, key):
+    values = [result[key] for result in results if key in result and result[key] != -1]
+    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
 
 
 def worst(values, pick=max):
@@ -80,6 +87,9 @@ class Table:
     def at(self, key, size, share=0.2, strategy=("lying", 1)):
         return mean(self.results.get((size, share, strategy), []), key)
 
+    def error(self, key, size, share=0.2, strategy=("lying", 1)):
+        return error(self.results.get((size, share, strategy), []), key)
+
     def worst(self, key, share=0.2, strategy=("lying", 1)):
         return worst(self.at(key, size, share, strategy) for size in (1000, 10000))
 
@@ -90,6 +100,8 @@ def report_of(table):
         "compromised_lying": table.worst("compromised"),
         "compromised_grinding": table.worst("compromised", strategy=grinding),
         "compromised_refusal": table.worst("compromised_of_standing", strategy=refusing),
+        "compromised_refusal_error": worst(table.error("compromised_of_standing", size, strategy=refusing) for size in (1000, 10000)),
+        "compromised_refusal_first_400": table.worst("compromised_of_standing_first", strategy=refusing),
         "compromised_refusal_without_path_bias": table.worst("compromised_of_standing_without_path_bias", strategy=refusing),
         "compromised_f30": table.worst("compromised", share=0.3),
         "compromised_own_fingers": table.worst("own_fingers_compromised", strategy=passive),
@@ -107,6 +119,9 @@ def report_of(table):
         "named_own_fingers_10k": table.at("own_fingers_named", 10000, strategy=passive),
         "named_10k": table.at("named", 10000),
         "leak_1k": table.at("leak", 1000),
+        "leak_1k_error": table.error("leak", 1000),
+        "leak_1k_passive": table.at("leak", 1000, strategy=passive),
+        "leak_10k_passive": table.at("leak", 10000, strategy=passive),
         "leak_10k": table.at("leak", 10000),
         "lookup_leak_initiator": table.worst("lookup_leak_initiator"),
         "lookup_leak_initiator_without_dummies": table.worst("lookup_leak_initiator_without_dummies"),
@@ -206,7 +221,7 @@ def main():
     arguments.add_argument("--seeds", type=int)
     arguments.add_argument("--jobs", type=int, default=os.cpu_count())
     arguments.add_argument("--minutes", type=float, default=math.inf)
-    arguments.add_argument("--only", type=lambda text: text.split(","))
+    arguments.add_argument("--only", type=lambda text: set(text.split(",")))
     arguments.add_argument("--figures")
     options = arguments.parse_args()
     program = os.path.join(options.build, "tests/sim/anonymity")

@@ -91,10 +91,14 @@ std::optional<Peer> AnonymityClient::PickGuard() {
 
 std::optional<Peer> AnonymityClient::KeptGuard() { return guards_.Choose(pooled_, RulesAfter({}, self_), false, now_, now_); }
 
-std::optional<SimCircuit> AnonymityClient::PickCircuit(const Peer& guard) {
-  const std::optional<Peer> middle = circuits::ChooseHop(pooled_, RulesAfter({guard}, self_), rng_);
+std::optional<SimCircuit> AnonymityClient::PickCircuit(const Peer& guard, const circuits::NodeKeys& refusing) {
+  HopRules rules = RulesAfter({guard}, self_);
+  rules.shun = refusing;
+  const std::optional<Peer> middle = circuits::ChooseHop(pooled_, rules, rng_);
   if (!middle.has_value()) return std::nullopt;
-  const std::optional<Peer> last = circuits::ChooseHop(pooled_, RulesAfter({guard, *middle}, self_), rng_);
+  rules = RulesAfter({guard, *middle}, self_);
+  rules.shun = refusing;
+  const std::optional<Peer> last = circuits::ChooseHop(pooled_, rules, rng_);
   if (!last.has_value()) return std::nullopt;
   return SimCircuit{guard, *middle, *last};
 }

@@ -36,7 +36,7 @@ class AnonymityClient {
   // The one that it has kept since it began, or since its pool was usable.
   std::optional<overlay::Peer> KeptGuard();
   // Middle and last hop out of the pool for that guard.
-  std::optional<SimCircuit> PickCircuit(const overlay::Peer& guard);
+  std::optional<SimCircuit> PickCircuit(const overlay::Peer& guard, const circuits::NodeKeys& refusing = {});
   // A walk over finger tables; `checked`: held to the density. Nothing where it leads nowhere.
   std::optional<SimCircuit> Walk(bool checked);
 

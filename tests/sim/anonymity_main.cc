@@ -12,6 +12,7 @@
 #include <string>
 
 #include "circuits/circuit_operations_driver.h"
+#include "circuits/relay_record.h"
 #include "keys/system_rng.h"
 #include "tests/sim/anonymity_client.h"
 #include "tests/sim/anonymity_entropy.h"
@@ -25,6 +26,9 @@ using overlay::Peer;
 constexpr int kGuardsTried = 16;      // of each client: a month each
 constexpr int kCircuits = 100;        // of each guard
 constexpr int kFingerCircuits = 3000;
+constexpr int kRefusedGuards = 6;     // of each client and kind of refusal
+constexpr int kRefusedCircuits = 1200;  // of each: 40 minutes of the clock at its fastest, 3.3 hours of `normal`
+constexpr int kFirstRefused = 400;      // told apart: until then nobody knows much of who refuses
 
 class Figures {
  public:
@@ -132,40 +136,82 @@ class Study {
     figures_.Set("users_touched_100_without_guards", touched_without_guard / clients);
   }
 
-  // Hostile relays let no circuit stand that they cannot see both ends of; a hostile guard only as far as path bias lets it pass.
-  void Refusal() {
-    double standing = 0, both = 0, standing_at_will = 0, dropped = 0, guards_used = 0;
+  // How hostile relays kill circuits that they cannot see both ends of. `zeal`: the chance that one behind an honest guard does. A hostile
+  // guard kills as many as path bias lets it; `aims`: rather those over one part of the relays, so that these look bad.
+  struct Refusing {
+    double zeal = 1;
+    bool aims = false;
+    bool is_counted = true;  // else nobody keeps a record of guards and relays: for contrast
+  };
+
+  struct RefusalTotals {
+    double standing = 0, both = 0, first_standing = 0, first_both = 0, dropped = 0, guards_used = 0, shunned_honest = 0;
+  };
+
+  RefusalTotals RefuseOnce(const Refusing& how) {
+    RefusalTotals total;
     for (const auto& client : clients_) {
-      for (int g = 0; g < kGuardsTried / 2; ++g) {
+      for (int g = 0; g < kRefusedGuards; ++g) {
         circuits::GuardSet guards(world_.rng());
-        double tried = 0, died = 0;
+        circuits::RelayRecord record;
+        int tried = 0, died = 0;
         keys::PublicKey at;
-        for (int c = 0; c < 4 * kCircuits; ++c) {
-          const absl::Time now = absl::FromUnixSeconds(1'795'000'000) + absl::Minutes(10) * c;
+        for (int c = 0; c < kRefusedCircuits; ++c) {
+          const absl::Time now = absl::FromUnixSeconds(1'795'000'000) + absl::Seconds(10) * c;
           const auto guard = guards.Choose(client->guard_choices(), {.never = {client->self().node_key}}, false, now, now);
-          const auto circuit = guard ? client->PickCircuit(*guard) : std::nullopt;
+          const circuits::NodeKeys refusing = record.Refusing(client->pooled(), now);
+          const auto circuit = guard ? client->PickCircuit(*guard, refusing) : std::nullopt;
           if (!circuit) continue;
           if (guard->node_key != at) {
             at = guard->node_key;
             tried = died = 0;
-            ++guards_used;
+            ++total.guards_used;
           }
           const bool first = IsHostile(circuit->guard), last = IsHostile(circuit->last), middle = IsHostile(circuit->middle);
           bool dies = first ? !last : middle || last;
-          standing_at_will += !dies;
           ++tried;
-          if (first && dies && died + 1 > circuits::kBiasFailures * tried) dies = false;  // else it would lose its place
+          if (first && dies && how.is_counted) {
+            const bool spared = how.aims && circuit->middle.node_key.view()[0] % 4 != 0;
+            dies = spared ? died + 1 <= (circuits::kBiasFailures - 0.1) * tried
+                          : !circuits::IsBiased(std::max(tried, circuits::kBiasBuildsMin), died + 1);  // else it would lose its place
+          } else if (dies && !first) {
+            dies = world_.rng().Unit() < how.zeal;
+          }
           died += dies;
-          guards.OnBuilt(guard->node_key, !dies, now);
-          dropped += guards.guards().empty();
-          standing += !dies;
-          both += !dies && first && last;
+          total.standing += !dies;
+          total.both += !dies && first && last;
+          total.first_standing += c < kFirstRefused && !dies;
+          total.first_both += c < kFirstRefused && !dies && first && last;
+          if (!how.is_counted) continue;
+          const bool dropped = guards.OnCircuit(guard->node_key, !dies, now);
+          total.dropped += dropped;
+          record.OnCircuit(std::vector{circuit->middle.node_key, circuit->last.node_key}, !dies, now);
+          if (dropped) record.Clear();
+          for (const keys::PublicKey& relay : refusing) {
+            total.shunned_honest += !world_.IsHostile(relay) / static_cast<double>(kRefusedCircuits);
+          }
         }
       }
     }
-    figures_.Set("compromised_of_standing", both / standing);
-    figures_.Set("compromised_of_standing_without_path_bias", both / standing_at_will);
-    figures_.Set("guards_dropped_share", dropped / guards_used);
+    return total;
+  }
+
+  void Refusal() {
+    const RefusalTotals uncounted = RefuseOnce({.is_counted = false});
+    figures_.Set("compromised_of_standing_without_path_bias", uncounted.both / uncounted.standing);
+    double worst = -1, worst_first = -1;
+    for (const auto& [name, how] : {std::pair{"all", Refusing{}}, {"some", Refusing{.zeal = 0.6}}, {"aimed", Refusing{.aims = true}}}) {
+      const RefusalTotals total = RefuseOnce(how);
+      const double share = total.both / total.standing;
+      worst = std::max(worst, share);
+      worst_first = std::max(worst_first, total.first_both / total.first_standing);
+      figures_.Set(std::string("compromised_of_standing_") + name, share);
+      figures_.Set(std::string("honest_relays_shunned_") + name,
+                   total.shunned_honest / (kRefusedGuards * static_cast<double>(clients_.size())));
+      figures_.Set(std::string("guards_dropped_share_") + name, total.dropped / total.guards_used);
+    }
+    figures_.Set("compromised_of_standing", worst);
+    figures_.Set("compromised_of_standing_first", worst_first);
   }
 
   absl::flat_hash_set<int> BetrayedOf(const AnonymityClient& client) const {

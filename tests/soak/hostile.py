@@ -10,9 +10,15 @@ with an identity that sends and polls over its own node; the other honest ones a
 Hostile nodes (hostile_node.cc) bend fingers and neighbours towards each other and let no circuit go on of which neither the hop before
 nor the one behind is theirs. A third bends as far as the checks bear, a third farther, a third signs truth and lie by turns. All processes
 are the program but for that; pools are read from the sealed files that it keeps (pool_reader.cc).
-Writes build/reports/hostile.json, one flat object, also when a goal is missed; exits 1 then. hostile_share_in_pools is over all pools;
-the band is three standard deviations of as many independent draws. liars: those of the second and third
-kind; liars_found: hostile nodes whose table some honest node refused, or that it heard convicted of two stories.
+Writes build/reports/hostile.json, one flat object, also when a goal is missed; exits 1 then.
+hostile_share_in_pools is over all pools; band_low to band_high is three standard deviations of as many independent draws about the share
+of hostile nodes among all. Only a share above it is a failure: lies got somebody in. One below it is no failure but what finding liars is
+for: who lies beyond the bounds or tells two stories leaves the pools, and what is left of the hostile ones then is
+hostile_share_without_liars. That a share is low is judged by nobody, for relays in a pool are not independent of each other.
+liars: those of the second kind (liars_beyond) and of the third (liars_two_stories); NAME_found: those whose table some honest node
+refused, or that it heard convicted of two stories. With KINDS_SEEN nodes or more, three in four have to be found: below, lists that
+long meet behind the ring and bounds say little. Not all are: of liars of the second kind one in fifty has no friend far enough away to
+overstep a bound, and to a node that takes gaps for a quarter wider than they are, four in ten look true.
 """
 import argparse
 import json
@@ -28,6 +34,7 @@ from harness import Cluster, Node, check, wait_until
 
 REPORT = "build/reports/hostile.json"
 KINDS = [("0.95", False), ("1.4", False), ("0.95", True)]  # how far it bends, of what the checks bear; whether it tells two stories
+KINDS_SEEN = 72            # nodes, from which on liars have to be found
 ROUND_S = 15               # between two messages of a user
 LAST_POLLS = 4
 
@@ -137,7 +144,7 @@ def read_pools(build, nodes):
 def judge(ring, build, nodes, report):
     """The shares of hostile nodes in what the users keep, and who was found out."""
     pools, options = read_pools(build, nodes), ring.options
-    hostile = {pool["key"] for pool in read_pools(build, ring.hostile)}
+    hostile = [pool["key"] for pool in read_pools(build, ring.hostile)]
     relays = [relay for pool in pools for relay in pool["relays"]]
     guards = [pool["guards"][0] for pool in pools if pool["guards"]]
     expected = options.hostile / (options.nodes - 1)
@@ -154,9 +161,14 @@ def judge(ring, build, nodes, report):
         if name.startswith("honest"):
             with open(os.path.join(ring.found, name), encoding="utf-8") as file:
                 accused |= set(file.read().split())
-    report["liars"] = sum(place % len(KINDS) > 0 for place in range(len(hostile)))
-    report["liars_found"] = len(accused & hostile)
-    report["honest_accused"] = len(accused - hostile)
+    beyond, two_stories = hostile[1::len(KINDS)], hostile[2::len(KINDS)]
+    report["liars"] = len(beyond) + len(two_stories)
+    report["liars_found"] = len(accused & set(beyond + two_stories))
+    report["liars_beyond"], report["liars_beyond_found"] = len(beyond), len(accused & set(beyond))
+    report["liars_two_stories"], report["liars_two_stories_found"] = len(two_stories), len(accused & set(two_stories))
+    report["within_bounds_found"] = len(accused & set(hostile[::len(KINDS)]))
+    report["honest_accused"] = len(accused - set(hostile))
+    report["hostile_share_without_liars"] = (options.hostile - report["liars"]) / (options.nodes - 1 - report["liars"])
 
 
 def main():
@@ -198,7 +210,8 @@ def main():
     share = report["hostile_share_in_pools"]
     missed = [name for name, wrong in [
         ("messages_lost", report["messages_lost"] > 0), ("messages_twice", report["messages_twice"] > 0),
-        ("messages_sent", report["messages_sent"] == 0), ("hostile_share_in_pools", share is not None and share > report["band_high"])] if wrong]
+        ("messages_sent", report["messages_sent"] == 0), ("hostile_share_in_pools", share is not None and share > report["band_high"]),
+        ("liars_found", options.nodes >= KINDS_SEEN and report["liars_found"] < 0.75 * report["liars"])] if wrong]
     if missed:
         print("missed:", *missed)
         sys.exit(1)
