@@ -37,6 +37,7 @@ WRITERS = 2            # of each ring
 RESTART_SECONDS = 2.0  # the goal, with 10^5 records
 DISK_FACTOR, DISK_SLACK_MIB = 3, 48  # bound of a folder by what is alive in it: tables wait to be merged, logs to be dropped
 MEMORY_GROWTH_MIB = 8  # over the second half of the simulated time
+PAGE = 4096            # of a disk
 WHOLE_SECONDS = 120    # until a damaged node is whole again; it takes a round of repair
 
 
@@ -227,19 +228,20 @@ def kills(build, count):
 
 
 def wound(folder):
-    """One to three of: bits flipped, a stretch overwritten, the end cut off, the file removed. Of any file but the lock."""
+    """One to three of: bits flipped, a stretch overwritten, a page cleared, the end cut off, the file removed. Of any file but the lock."""
     for _ in range(random.randint(1, 3)):
         files = sorted(name for name in os.listdir(folder) if name != "LOCK" and os.path.isfile(os.path.join(folder, name)))
         path = os.path.join(folder, random.choice(files))
-        size, kind = os.path.getsize(path), random.randrange(4)
+        size, kind = os.path.getsize(path), random.randrange(5)
         if kind == 0:
             os.remove(path)
         elif kind == 1 and size:
             os.truncate(path, random.randrange(size))
         elif size:
+            at = random.randrange(size)
             with open(path, "r+b") as file:
-                file.seek(random.randrange(size))
-                file.write(os.urandom(1 if kind == 2 else random.randint(2, 700)))
+                file.seek(at if kind < 4 else at // PAGE * PAGE)
+                file.write(bytes(PAGE) if kind == 4 else os.urandom(1 if kind == 2 else random.randint(2, 700)))
 
 
 def is_whole(node, held):
