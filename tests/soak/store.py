@@ -11,6 +11,7 @@ store_join.py). Parts that count go by portions, each added to the file when it 
 --minutes begins no portion after that time and exits 3 if something is left to resume.
 """
 import argparse
+import bisect
 import concurrent.futures
 import glob
 import hashlib
@@ -244,10 +245,16 @@ def wound(folder):
                 file.write(bytes(PAGE) if kind == 4 else os.urandom(1 if kind == 2 else random.randint(2, 700)))
 
 
-def is_whole(node, held):
+def share_of(point, points, keys):
+    """How many of the records lie at that point's node: one of the first three at or after the key."""
+    order = sorted(points)
+    return sum(point in [order[(bisect.bisect_left(order, key) + next) % len(order)] for next in range(3)] for key in keys)
+
+
+def is_whole(node, share):
     status = node.status()
     return status is not None and status["store"]["state"] == "ok" and status["store"]["repairing"] == 0 and \
-        status["store"]["records"] >= held
+        status["store"]["records"] - status["store"]["misplaced"] >= share
 
 
 def ring_of_damaged(build, count):
@@ -263,17 +270,18 @@ def ring_of_damaged(build, count):
             key = put(cluster, random.choice(cluster.nodes), body)
             if key is not None:
                 expected[key] = hashlib.sha256(body).hexdigest()
+        points = [wait_until("status", node.status, 30)["ring"]["point"] for node in cluster.nodes]
         for _ in range(count):
-            node = random.choice(cluster.nodes)
-            held = wait_until("status", node.status, 30)["store"]["records"]
+            place = random.randrange(len(points))
+            node, share = cluster.nodes[place], share_of(points[place], points, expected)
             node.kill()
             wound(store_of(node))
             start_again(node)
             begun = time.monotonic()
             try:
-                wait_until(f"node {node.port} to be whole again", lambda: is_whole(node, held), WHOLE_SECONDS)
+                wait_until(f"node {node.port} to be whole again", lambda: is_whole(node, share), WHOLE_SECONDS)
             except Failure as failure:
-                say(failure, node.status())
+                say("its share is", share, failure)
                 unwhole += 1
             slowest = max(slowest, time.monotonic() - begun)
         return (unwhole, *missing_of(cluster, expected), slowest)
