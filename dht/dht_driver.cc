@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dht/dht_driver.h"
 
+#include <deque>
 #include <span>
 #include <utility>
 
@@ -29,6 +30,13 @@ std::span<const Record> RecordsOf(const DhtReply& reply) {
   return {};
 }
 
+// Those that read and send a page of names or records, a millisecond or two of the loop. A single name is a user's get.
+bool IsLong(const DhtRequest& request) {
+  const auto* fetch = std::get_if<FetchRequest>(&request);
+  return (fetch != nullptr && fetch->names.size() > 1) || std::holds_alternative<NamesRequest>(request) ||
+         std::holds_alternative<ReconcileRequest>(request);
+}
+
 }  // namespace
 
 struct DhtDriver::Impl : std::enable_shared_from_this<Impl> {
@@ -45,6 +53,8 @@ struct DhtDriver::Impl : std::enable_shared_from_this<Impl> {
 
   void Serve(overlay::RpcServer& server);
   void OnRequest(const overlay::Caller& caller, DhtRequest request, overlay::RpcResponder respond);
+  void GiveLater(base::EventLoop::Task give);
+  static void GiveNext(const std::weak_ptr<Impl>& weak);
   void Judge(std::span<const Record> records, base::EventLoop::Task then);
   RequestId Register(Answer answer);
   // Gives an event to the core, does what it wants, and waits for its next tick.
@@ -73,7 +83,8 @@ struct DhtDriver::Impl : std::enable_shared_from_this<Impl> {
   base::Timer timer;
   bool stopped = false;
   RequestId last_request = 0;
-  absl::flat_hash_map<RequestId, Answer> answers;  // as many as the core's rounds, which are bounded
+  absl::flat_hash_map<RequestId, Answer> answers;   // as many as the core's rounds, which are bounded
+  std::deque<base::EventLoop::Task> long_requests;  // the first one's turn is posted; as many as the server lets callers have
   absl::flat_hash_map<RequestId, std::function<void(bool)>> place_waiters;
   std::function<void(absl::Status)> on_joined;
   std::function<void(bool)> on_handed_over;
@@ -105,7 +116,22 @@ void DhtDriver::Impl::OnRequest(const overlay::Caller& caller, DhtRequest reques
     self->Run([&](const Moment& moment) { return self->core.OnRequest(id, who, std::move(*message), moment); });
   };
   const bool is_node = !who.peers.empty() || !core.replicas().Neighbours(who.node_key).empty();
+  if (IsLong(*message)) return GiveLater(std::move(give));
   Judge(is_node ? RecordsOf(*message) : std::span<const Record>(), std::move(give));
+}
+
+// One in each turn of the loop, behind what is ready by then.
+void DhtDriver::Impl::GiveLater(base::EventLoop::Task give) {
+  long_requests.push_back(std::move(give));
+  if (long_requests.size() == 1) loop.Post([weak = weak_from_this()] { GiveNext(weak); });
+}
+
+void DhtDriver::Impl::GiveNext(const std::weak_ptr<Impl>& weak) {
+  const auto self = weak.lock();
+  if (self == nullptr || self->long_requests.empty()) return;
+  self->long_requests.front()();
+  self->long_requests.pop_front();
+  if (!self->long_requests.empty()) self->loop.Post([weak] { GiveNext(weak); });
 }
 
 // Lets a worker look at those records first that take long to judge; for the core they are brief then.
@@ -239,6 +265,7 @@ DhtDriver::DhtDriver(ReplicatorOptions options, const keys::SigningKey& node_key
 DhtDriver::~DhtDriver() {
   impl_->stopped = true;
   impl_->timer.Stop();
+  for (const base::EventLoop::Task& give : std::exchange(impl_->long_requests, {})) give();  // says that the store is closed
 }
 
 void DhtDriver::Put(Record record, std::function<void(absl::StatusOr<PutOutcome>)> done) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // dht/dht_driver.h — the store of one node, running: the replicator core on an event loop, its calls over RpcClient, its service
-// on RpcServer, its writes on workers.
+// on RpcServer, its writes on workers. Requests that read a page of a range are answered one in each turn of the loop, so that
+// what users put and get waits for one of them at most, however many a joiner has under way.
 //
 // Everything on the loop's thread; callbacks are never made from inside the call that asked. Callers outlive nothing: a pending
 // `done` is dropped with the driver. A relay-only node has one over an empty MemoryRecordStore: it stores nothing, and passes

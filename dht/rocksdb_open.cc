@@ -23,6 +23,7 @@
 #include "base/byte_reader.h"
 #include "base/status_macros.h"
 #include "dht/rocksdb_checked_tables.h"
+#include "dht/rocksdb_log_holes.h"
 #include "dht/rocksdb_watermark.h"
 
 namespace dht {
@@ -166,6 +167,14 @@ Parts PartsIn(const std::string& path) {
   return parts;
 }
 
+bool AnyLogHasHole(const RocksdbPlace& place) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(place.path, error)) {
+    if (entry.path().extension() == ".log" && HasHole(*EnvOf(place), entry.path().string())) return true;
+  }
+  return false;
+}
+
 absl::Status MoveAside(const std::string& path) {
   for (int n = 1;; ++n) {
     const std::string aside = absl::StrCat(path, ".damaged-", n);
@@ -212,7 +221,7 @@ absl::Status TryModes(const RocksdbPlace& place, std::initializer_list<rocksdb::
 absl::Status OpenInOrder(const RocksdbPlace& place, OpenEffort effort, OpenedRocksdb& opened) {
   using Mode = rocksdb::WALRecoveryMode;
   const Parts parts = PartsIn(place.path);
-  if (parts.LackLog()) RETURN_IF_ERROR(MarkSuspect(place));
+  if (parts.LackLog() || AnyLogHasHole(place)) RETURN_IF_ERROR(MarkSuspect(place));
   if (effort == OpenEffort::kReopen) {
     const rocksdb::Status status = TryOpen(place, Mode::kPointInTimeRecovery, opened);
     if (status.ok()) return absl::OkStatus();

@@ -4,10 +4,10 @@
 // Tried in order: the log whole (absolute consistency); what is readable up to the first damage; whatever is readable; a repair,
 // which keeps every table file that is whole and puts the others into the directory's "lost"; then the directory is moved aside
 // (".damaged-N") and an empty one made. RocksDB's own default drops acknowledged records behind a damaged log without a word, so
-// anything but the first, a log that is missing as a whole, or a history shorter than what was acknowledged
-// (rocksdb_watermark.h), leaves the suspect mark: a file beside the directory (".suspect"), synced before the first attempt that
-// may drop something, so that no crash in between forgets it. Damaged tables are refused before RocksDB sees them
-// (rocksdb_checked_tables.h): some would abort the process.
+// anything but the first, a log that is missing as a whole or has a hole (rocksdb_log_holes.h), or a history shorter than what
+// was acknowledged (rocksdb_watermark.h), leaves the suspect mark: a file beside the directory (".suspect"), synced before the
+// first attempt that may drop something, so that no crash in between forgets it. Damaged tables are refused before RocksDB sees
+// them (rocksdb_checked_tables.h): some would abort the process.
 #pragma once
 
 #include <functional>

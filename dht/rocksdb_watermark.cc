@@ -12,6 +12,7 @@
 #include "base/byte_reader.h"
 #include "base/byte_writer.h"
 #include "base/status_macros.h"
+#include "dht/rocksdb_log_holes.h"
 #include "keys/hash.h"
 
 namespace dht {
@@ -115,9 +116,10 @@ bool Watermark::ManifestFellBehind(rocksdb::Env& env, const std::string& folder,
   if (!rocksdb::ReadFileToString(&env, folder + "/CURRENT", &current).ok()) return false;
   const absl::string_view name = absl::StripSuffix(current, "\n");
   const std::optional<uint64_t> number = NumberOfManifest(name);
+  const std::string path = absl::StrCat(folder, "/", name);
   uint64_t size = 0;
-  if (number != mark.manifest || !env.GetFileSize(absl::StrCat(folder, "/", name), &size).ok()) return false;
-  return size < mark.manifest_size;
+  if (number != mark.manifest || !env.GetFileSize(path, &size).ok()) return false;
+  return size < mark.manifest_size || HasHole(env, path, mark.manifest_size);
 }
 
 absl::StatusOr<std::shared_ptr<Watermark>> Watermark::Start(rocksdb::Env& env, const std::string& folder, const Mark& mark) {

@@ -38,8 +38,9 @@ class Watermark {
 
   // What stands in the folder; nothing if there is no such file or it is damaged.
   static std::optional<Mark> Read(rocksdb::Env& env, const std::string& folder);
-  // Whether the manifest of the mark is in use and shorter than it was. (An older one may be in use after a crash: nothing is
-  // deleted before CURRENT names the new one.) A folder without a manifest is not judged.
+  // Whether the manifest of the mark is in use and shorter than it was, or has a hole (rocksdb_log_holes.h) in what was synced.
+  // (An older one may be in use after a crash: nothing is deleted before CURRENT names the new one.) A folder without a manifest
+  // is not judged.
   static bool ManifestFellBehind(rocksdb::Env& env, const std::string& folder, const Mark& mark);
 
   // From here on, with the folder to itself. ResourceExhausted: the disk refuses it.

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "dht/dht_wire.h"
 #include "dht/memory_record_store.h"
 #include "tests/dht/oracle_ring.h"
 #include "tests/support/manual_loop.h"
@@ -299,6 +300,31 @@ TEST_F(DhtDriverTest, JoinsWithItsRangeAndLeavesWithout) {
   joiner.driver->HandOver(loop_.Now() + absl::Seconds(10), [&](bool complete) { handed_over = complete; });
   loop_.RunFor(absl::Seconds(11));
   EXPECT_EQ(handed_over, true);
+}
+
+// Three pages of records are asked for, then a record: it need not wait for all three.
+TEST_F(DhtDriverTest, PagesOfARangeAreGivenOneInEachTurn) {
+  StartRing(3);
+  const Record record = Blob("hello");
+  nodes_[0]->driver->Put(record, [](const auto&) {});
+  loop_.RunFor(absl::Seconds(1));
+  std::string order;
+  const auto ask = [&](const DhtRequest& request, const std::string& name) {
+    auto& server = rpc_.servers[nodes_[0]->key.public_key()];
+    server.handlers.at(std::string(kDhtMethods[request.index()]))(
+        {.tls_key = nodes_[1]->key.public_key()}, EncodeDhtRequest(request),
+        [&order, name](const absl::StatusOr<std::string>& answer) { order += answer.ok() ? name : "closed "; });
+  };
+  const FetchRequest page{{record.name, Blob("another").name}};
+  for (int i = 0; i < 3; ++i) ask(page, "page ");
+  ask(GetRequest{record.name}, "record ");
+  loop_.RunFor(absl::Seconds(1));
+  EXPECT_EQ(order, "record page page page ");
+  order.clear();
+  for (int i = 0; i < 3; ++i) ask(page, "page ");
+  nodes_[0]->driver.reset();
+  loop_.RunFor(absl::Seconds(1));
+  EXPECT_EQ(order, "closed closed closed ");
 }
 
 TEST_F(DhtDriverTest, ClosesWithCallsUnderWay) {

@@ -2,9 +2,9 @@
 // tests/dht/rocksdb_corruption.h — copies of one store, each damaged at random, opened, compared with what was put, and refilled.
 //
 // The store has table files of several ages and a log that was never flushed. Damage: one to three of: a few bits flipped, a
-// stretch overwritten, the end cut off, the file removed; of any file but the lock. Asked of every copy: it opens; no record has
-// other bytes than were put; what is missing makes it suspect; it can be scanned; once the missing records were put again (as
-// repair does from replicas) it is whole, and stays so when opened again.
+// stretch overwritten, a page turned to zeros, the end cut off, the file removed; of any file but the lock. Asked of every copy:
+// it opens; no record has other bytes than were put; what is missing makes it suspect; it can be scanned; once the missing
+// records were put again (as repair does from replicas) it is whole, and stays so when opened again.
 #pragma once
 
 #include <stdlib.h>
@@ -130,16 +130,25 @@ class CorruptionTrial {
     std::sort(files.begin(), files.end());
     if (files.empty()) return;
     const std::filesystem::path& file = files[rng_.Below(files.size())];
-    const uint64_t size = std::filesystem::file_size(file), kind = rng_.Below(8);
+    const uint64_t size = std::filesystem::file_size(file), kind = rng_.Below(9);
     if (kind == 0) {
       std::filesystem::remove(file);
     } else if (size == 0) {
       return;
     } else if (kind < 3) {
       std::filesystem::resize_file(file, rng_.Below(size));
+    } else if (kind == 8) {
+      Clear(file, size);
     } else {
       Overwrite(file, size, /*flips=*/kind < 6);
     }
+  }
+  void Clear(const std::filesystem::path& file, uint64_t size) {
+    constexpr uint64_t kPage = 4096;
+    const uint64_t at = rng_.Below(size / kPage + 1) * kPage, end = std::min(size, at + kPage);
+    std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
+    bytes.seekp(static_cast<std::streamoff>(at));
+    bytes << std::string(end - std::min(at, end), '\0');
   }
   void Overwrite(const std::filesystem::path& file, uint64_t size, bool flips) {
     std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);

@@ -172,6 +172,51 @@ TEST_F(RocksdbRecordStoreTest, WhatAManifestForgotIsNoticedAndKept) {
   EXPECT_TRUE(cut->suspect());
 }
 
+// What RocksDB takes for the end of a block: it passes over all that follows there.
+TEST_F(RocksdbRecordStoreTest, APageOfZerosWhereAWriteBeginsInTheLogIsNoticed) {
+  constexpr uintmax_t kBlock = 32 * 1024, kPage = 4096;
+  constexpr size_t kAround = 7 + 12 + 2 + 65 + 3 + 16;  // of a body in the log: part, batch, tag, key, length, value
+  std::vector<Record> records;
+  ASSERT_OK_AND_ASSIGN(const auto store, Open());
+  for (uintmax_t block = 1; block <= 4; ++block) {
+    const size_t room = block * kBlock - fs::file_size(NewestLog());
+    records.push_back(MakeBlob(base::Bytes(room - kAround, static_cast<uint8_t>(block)), kNow + absl::Hours(24)));
+    ASSERT_OK(store->Apply({.puts = {records.back()}}));
+    ASSERT_EQ(fs::file_size(NewestLog()), block * kBlock) << "another layout";
+  }
+  for (uintmax_t at = 0; at < 4 * kBlock; at += kBlock) {
+    const fs::path copy = folder_ / ("copy" + std::to_string(at));
+    fs::copy(path_, copy, fs::copy_options::recursive);
+    Overwrite(copy / NewestLog().filename(), static_cast<std::streamoff>(at), std::string(kPage, '\0'));
+    ASSERT_OK_AND_ASSIGN(const auto holed, RocksdbRecordStore::Open({.path = copy, .clock = [] { return kNow; }}));
+    EXPECT_EQ(Listed(*holed), 3);
+    EXPECT_TRUE(holed->suspect()) << at;
+  }
+}
+
+TEST_F(RocksdbRecordStoreTest, ZerosWhereAnEntryOfTheManifestBeginsAreNoticedAndNothingIsDropped) {
+  WriteAndDie(50);
+  ASSERT_OK_AND_ASSIGN(const auto store, Open());  // makes a table of them
+  ASSERT_OK(store->Apply({.puts = {Numbered(50)}}));
+  fs::path manifest;
+  for (const auto& entry : fs::directory_iterator(path_)) {
+    if (entry.path().filename().string().rfind("MANIFEST-", 0) == 0) manifest = entry.path();
+  }
+  std::string bytes;
+  ASSERT_TRUE(rocksdb::ReadFileToString(rocksdb::Env::Default(), manifest, &bytes).ok());
+  size_t entries = 0;
+  for (size_t at = 0; at < bytes.size(); ++entries) {
+    const std::string name = "copy" + std::to_string(at);
+    fs::copy(path_, folder_ / name, fs::copy_options::recursive);
+    Overwrite(folder_ / name / manifest.filename(), static_cast<std::streamoff>(at), std::string(bytes.size() - at, '\0'));
+    ASSERT_OK_AND_ASSIGN(const auto holed, RocksdbRecordStore::Open({.path = folder_ / name, .clock = [] { return kNow; }}));
+    EXPECT_EQ(Held(*holed, 51), 51) << at;
+    EXPECT_TRUE(holed->suspect()) << at;
+    at += 7 + static_cast<uint8_t>(bytes[at + 4]) + 256 * static_cast<uint8_t>(bytes[at + 5]);
+  }
+  EXPECT_GT(entries, 3u);
+}
+
 TEST_F(RocksdbRecordStoreTest, AStoreWithoutAReadableWatermarkIsSuspect) {
   WriteAndDie(5);
   fs::remove(path_ / "WATERMARK");

@@ -11,6 +11,7 @@ store_join.py). Parts that count go by portions, each added to the file when it 
 --minutes begins no portion after that time and exits 3 if something is left to resume.
 """
 import argparse
+import bisect
 import concurrent.futures
 import glob
 import hashlib
@@ -37,6 +38,7 @@ WRITERS = 2            # of each ring
 RESTART_SECONDS = 2.0  # the goal, with 10^5 records
 DISK_FACTOR, DISK_SLACK_MIB = 3, 48  # bound of a folder by what is alive in it: tables wait to be merged, logs to be dropped
 MEMORY_GROWTH_MIB = 8  # over the second half of the simulated time
+PAGE = 4096            # of a disk
 WHOLE_SECONDS = 120    # until a damaged node is whole again; it takes a round of repair
 
 
@@ -227,25 +229,32 @@ def kills(build, count):
 
 
 def wound(folder):
-    """One to three of: bits flipped, a stretch overwritten, the end cut off, the file removed. Of any file but the lock."""
+    """One to three of: bits flipped, a stretch overwritten, a page cleared, the end cut off, the file removed. Of any file but the lock."""
     for _ in range(random.randint(1, 3)):
         files = sorted(name for name in os.listdir(folder) if name != "LOCK" and os.path.isfile(os.path.join(folder, name)))
         path = os.path.join(folder, random.choice(files))
-        size, kind = os.path.getsize(path), random.randrange(4)
+        size, kind = os.path.getsize(path), random.randrange(5)
         if kind == 0:
             os.remove(path)
         elif kind == 1 and size:
             os.truncate(path, random.randrange(size))
         elif size:
+            at = random.randrange(size)
             with open(path, "r+b") as file:
-                file.seek(random.randrange(size))
-                file.write(os.urandom(1 if kind == 2 else random.randint(2, 700)))
+                file.seek(at if kind < 4 else at // PAGE * PAGE)
+                file.write(bytes(PAGE) if kind == 4 else os.urandom(1 if kind == 2 else random.randint(2, 700)))
 
 
-def is_whole(node, held):
+def share_of(point, points, keys):
+    """How many of the records lie at that point's node: one of the first three at or after the key."""
+    order = sorted(points)
+    return sum(point in [order[(bisect.bisect_left(order, key) + next) % len(order)] for next in range(3)] for key in keys)
+
+
+def is_whole(node, share):
     status = node.status()
     return status is not None and status["store"]["state"] == "ok" and status["store"]["repairing"] == 0 and \
-        status["store"]["records"] >= held
+        status["store"]["records"] - status["store"]["misplaced"] >= share
 
 
 def ring_of_damaged(build, count):
@@ -261,17 +270,18 @@ def ring_of_damaged(build, count):
             key = put(cluster, random.choice(cluster.nodes), body)
             if key is not None:
                 expected[key] = hashlib.sha256(body).hexdigest()
+        points = [wait_until("status", node.status, 30)["ring"]["point"] for node in cluster.nodes]
         for _ in range(count):
-            node = random.choice(cluster.nodes)
-            held = wait_until("status", node.status, 30)["store"]["records"]
+            place = random.randrange(len(points))
+            node, share = cluster.nodes[place], share_of(points[place], points, expected)
             node.kill()
             wound(store_of(node))
             start_again(node)
             begun = time.monotonic()
             try:
-                wait_until(f"node {node.port} to be whole again", lambda: is_whole(node, held), WHOLE_SECONDS)
+                wait_until(f"node {node.port} to be whole again", lambda: is_whole(node, share), WHOLE_SECONDS)
             except Failure as failure:
-                say(failure, node.status())
+                say("its share is", share, failure)
                 unwhole += 1
             slowest = max(slowest, time.monotonic() - begun)
         return (unwhole, *missing_of(cluster, expected), slowest)
