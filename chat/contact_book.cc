@@ -65,7 +65,7 @@ absl::Status ContactBook::Add(const std::string& name, const keys::PublicKey& ke
   RETURN_IF_ERROR(CheckName(name));
   if (key == self_.public_key()) return absl::InvalidArgumentError("this is your own address");
   if (const Contact* taken = FindName(name)) {
-    if (taken->key == key) return absl::OkStatus();
+    if (taken->key == key) return IsBlocked(key) ? absl::PermissionDeniedError("blocked") : absl::OkStatus();
     Contact& contact = contacts_.at(taken->key);
     contact.changed_key = key;
     Touch(contact.key);
@@ -74,6 +74,7 @@ absl::Status ContactBook::Add(const std::string& name, const keys::PublicKey& ke
   const auto known = contacts_.find(key);
   if (known != contacts_.end() && !known->second.name.empty()) return absl::AlreadyExistsError(known->second.name);
   if (contacts_.size() >= kContactsMax) return absl::ResourceExhaustedError("too many contacts");
+  if (IsBlocked(key)) RETURN_IF_ERROR(Unblock(key));  // and let in below, which is told
   Contact& contact = contacts_[key];
   contact.key = key;
   contact.name = name;
@@ -118,6 +119,20 @@ absl::Status ContactBook::Remove(keys::PublicKey key) {
 absl::Status ContactBook::Block(const keys::PublicKey& key) {
   if (!contacts_.contains(key)) return absl::NotFoundError("no such contact");
   ConversationWith(key, Standing::kBlocked).SetStanding(Standing::kBlocked);
+  return absl::OkStatus();
+}
+
+bool ContactBook::IsBlocked(const keys::PublicKey& key) const {
+  const Conversation* conversation = FindConversation(key);
+  return conversation != nullptr && conversation->standing() == Standing::kBlocked;
+}
+
+absl::Status ContactBook::Unblock(const keys::PublicKey& key) {
+  const auto contact = contacts_.find(key);
+  if (contact == contacts_.end()) return absl::NotFoundError("no such contact");
+  if (!IsBlocked(key)) return absl::FailedPreconditionError("not blocked");
+  conversations_.at(key).SetStanding(contact->second.name.empty() ? Standing::kAsked : Standing::kContact);
+  members_changed_ = true;  // a stranger may be a member of a group
   return absl::OkStatus();
 }
 
@@ -175,6 +190,7 @@ absl::StatusOr<Conversation*> ContactBook::ForSending(const keys::PublicKey& key
   const auto contact = contacts_.find(key);
   if (contact == contacts_.end() || contact->second.name.empty()) return absl::NotFoundError("no such contact");
   if (contact->second.changed_key) return absl::FailedPreconditionError("the key has changed");
+  if (IsBlocked(key)) return absl::PermissionDeniedError("blocked");
   return &ConversationWith(key, Standing::kContact);
 }
 

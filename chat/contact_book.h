@@ -100,19 +100,24 @@ class ContactBook {
 
   // ---- what a person does. Names are unique, 1 to kContactNameMax bytes; InvalidArgument otherwise.
   // AlreadyExists if the address stands under another name. A name that stands for another key: FailedPrecondition, and the
-  // contact is marked (changed_key). ResourceExhausted beyond kContactsMax. A waiting request of that key is accepted.
+  // contact is marked (changed_key). PermissionDenied: there already, and blocked. ResourceExhausted beyond kContactsMax. A
+  // waiting request of that key is accepted, also one that was blocked.
   absl::Status Add(const std::string& name, const keys::PublicKey& key);
   absl::Status AcceptKey(const keys::PublicKey& key, const std::string& name) { return Add(name, key); }
   absl::Status Rename(const std::string& from, const std::string& to);
   absl::Status Remove(keys::PublicKey key);  // by value: callers have it from the contact that goes
   absl::Status Block(const keys::PublicKey& key);
+  // What was written meanwhile is read, as long as it lies there (14 days). A stranger asks again. NotFound; FailedPrecondition:
+  // not blocked.
+  absl::Status Unblock(const keys::PublicKey& key);
+  bool IsBlocked(const keys::PublicKey& key) const;
   void SetVerified(const keys::PublicKey& key, bool verified);
   void SetAcknowledge(const keys::PublicKey& key, bool acknowledge);
   // `code` of message_life.h: what is written from now on to that contact, or group, is deleted at both ends after that time.
   void SetLife(const keys::PublicKey& key, uint8_t code);
   // The changed key takes the place of the old one, unverified.
   absl::Status AcceptChangedKey(const std::string& name);
-  // FailedPrecondition if the key changed; NotFound; else as Conversation::Send.
+  // FailedPrecondition if the key changed; PermissionDenied if blocked; NotFound; else as Conversation::Send.
   absl::StatusOr<MessageId> Send(const keys::PublicKey& key, base::Bytes text, absl::Time wall_now);
   // The same for a file; `name` without the folders it lies in.
   absl::StatusOr<MessageId> SendFile(const keys::PublicKey& key, std::string name, base::Bytes bytes, absl::Time wall_now);
@@ -132,7 +137,8 @@ class ContactBook {
   // Answers a note (CreateReply). Errors of TakeUp; AlreadyExists too: it names somebody who is known.
   absl::Status AnswerNote(const InviteCode& code, const std::string& name, absl::Time wall_now);
   // ---- groups: as GroupBook has it. The members of a new group, and those added, are contacts whose own address is known, and
-  // who are not blocked: FailedPrecondition. `own_name`: what the creator is called in the list.
+  // who are not blocked: FailedPrecondition, which names who is not. AlreadyExists: who is one. `own_name`: what the creator is
+  // called in the list.
   const GroupBook& groups() const { return groups_; }
   absl::StatusOr<GroupId> CreateGroup(const std::string& name, const std::vector<keys::PublicKey>& others,
                                       const std::string& own_name, absl::Time wall_now);

@@ -13,11 +13,16 @@ absl::StatusOr<std::vector<GroupMember>> ContactBook::MembersOf(const std::vecto
   std::vector<GroupMember> members;
   for (const keys::PublicKey& key : others) {
     const auto it = contacts_.find(key);
-    const Conversation* conversation = FindConversation(key);
-    const bool is_fit = it != contacts_.end() && !it->second.name.empty() && !it->second.reply && !it->second.doorless &&
-                        !it->second.changed_key && conversation != nullptr && conversation->standing() == Standing::kContact;
-    if (!is_fit) return absl::FailedPreconditionError("members of a group are contacts whose address you have");
-    members.push_back({key, it->second.name});
+    if (it == contacts_.end() || it->second.name.empty()) {
+      return absl::FailedPreconditionError("members of a group are contacts whose address you have");
+    }
+    const Contact& contact = it->second;
+    const char* const unfit = contact.reply || contact.doorless ? "is known by a note alone, and has no address for others"
+                              : contact.changed_key             ? "has another key now: compare words first"
+                              : IsBlocked(key)                  ? "is blocked"
+                                                                : nullptr;
+    if (unfit != nullptr) return absl::FailedPreconditionError(absl::StrCat(contact.name, " ", unfit));
+    members.push_back({key, contact.name});
   }
   return members;
 }
@@ -30,6 +35,12 @@ absl::StatusOr<GroupId> ContactBook::CreateGroup(const std::string& name, const 
 
 absl::Status ContactBook::AddToGroup(const GroupId& id, const std::vector<keys::PublicKey>& others, absl::Time wall_now) {
   ASSIGN_OR_RETURN(const std::vector<GroupMember> members, MembersOf(others));
+  const Group* group = groups_.Find(id);
+  for (const GroupMember& one : members) {
+    if (group != nullptr && group->creator == self_.public_key() && group->Find(one.key) != nullptr) {
+      return absl::AlreadyExistsError(absl::StrCat(one.name, " is in it"));
+    }
+  }
   return groups_.Add(id, members, wall_now);
 }
 
@@ -145,9 +156,7 @@ void ContactBook::SaveGroups(Change& change) {
   GroupBook::Change groups = groups_.TakeChange();
   for (BookEntry& entry : groups.entries) change.inbox.book.push_back(std::move(entry));
   for (Message& message : groups.arrived) {
-    const Conversation* conversation = FindConversation(*message.from);
-    const bool is_blocked = conversation != nullptr && conversation->standing() == Standing::kBlocked;
-    if (!is_blocked) change.inbox.messages.push_back(std::move(message));
+    if (!IsBlocked(*message.from)) change.inbox.messages.push_back(std::move(message));
   }
   for (const GroupNotice& notice : groups.notices) {
     change.notices.push_back({static_cast<BookNotice::Kind>(notice.kind), notice.peer, notice.count, notice.group});

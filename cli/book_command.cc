@@ -34,4 +34,10 @@ void Say(const Context& context, const std::string& text) {
   if (!context.flags.quiet && !context.flags.json) WriteStderr(text);
 }
 
+absl::Status Done(const Context& context, const std::string& text, const std::string& json) {
+  if (context.flags.json) return WriteStdout(json);
+  Say(context, text);
+  return absl::OkStatus();
+}
+
 }  // namespace cli

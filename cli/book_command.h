@@ -20,5 +20,7 @@ absl::Status Needs(const std::string& word, const char* what, const char* exampl
 absl::Status Confirm(const std::string& question, bool yes, const Context& context);
 // On stderr, unless --quiet or --json.
 void Say(const Context& context, const std::string& text);
+// What a command has done: an object on stdout with --json, else Say.
+absl::Status Done(const Context& context, const std::string& text, const std::string& json);
 
 }  // namespace cli

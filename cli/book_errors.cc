@@ -23,6 +23,12 @@ absl::Status NothingToVerify(const std::string& name) {
        .why = {"nobody else than the address you wrote to could answer"}});
 }
 
+absl::Status Blocked(const std::string& name) {
+  return Fail({.exit = Exit::kRefused,
+               .what = absl::StrCat("you have blocked ", name, "; nothing was changed or sent"),
+               .fix = {absl::StrCat("bulbil contacts unblock ", ShellQuoted(name))}});
+}
+
 absl::Status ExplainBook(const absl::Status& status, const std::string& name) {
   const std::string message(status.message());
   switch (status.code()) {
@@ -30,8 +36,12 @@ absl::Status ExplainBook(const absl::Status& status, const std::string& name) {
       return status;
     case absl::StatusCode::kFailedPrecondition:
       return KeyChanged(name);
+    case absl::StatusCode::kPermissionDenied:
+      return Blocked(name);
     case absl::StatusCode::kAlreadyExists:
       return Fail({.exit = Exit::kIdentity, .what = absl::StrCat("there already: ", message)});
+    case absl::StatusCode::kNotFound:
+      return Fail({.exit = Exit::kIdentity, .what = message});
     case absl::StatusCode::kResourceExhausted:
       return Fail({.exit = Exit::kRefused, .what = message});
     case absl::StatusCode::kDeadlineExceeded:
@@ -44,9 +54,9 @@ absl::Status ExplainBook(const absl::Status& status, const std::string& name) {
 }
 
 absl::Status ExplainGroup(const absl::Status& status) {
-  if (status.ok()) return status;
-  const bool is_full = absl::IsResourceExhausted(status) || absl::IsFailedPrecondition(status);
-  return Fail({.exit = is_full ? Exit::kRefused : Exit::kUsage, .what = std::string(status.message())});
+  // Nobody's key changes there: what has to be so first is said in the message.
+  if (!absl::IsFailedPrecondition(status)) return ExplainBook(status, "");
+  return Fail({.exit = Exit::kRefused, .what = std::string(status.message())});
 }
 
 absl::Status CheckTypedName(const std::string& name) {

@@ -13,6 +13,8 @@ absl::Status KeyChanged(const std::string& name);
 absl::Status NothingToVerify(const std::string& name);
 // What the book says of a name, an address or a limit.
 absl::Status ExplainBook(const absl::Status& status, const std::string& name);
+// kRefused: nothing goes to whom we have blocked.
+absl::Status Blocked(const std::string& name);
 // What it says of a group.
 absl::Status ExplainGroup(const absl::Status& status);
 // Letters of any language, digits, spaces, - . _; nothing that a terminal or a shell takes for something else. kUsage.

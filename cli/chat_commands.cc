@@ -104,6 +104,16 @@ absl::StatusOr<ChatReply> Block(const Call& call) {
   return ChatReply{absl::StrCat("blocked ", call.open.NameOf(contact.key), "; the other side is not told")};
 }
 
+absl::StatusOr<ChatReply> Unblock(const Call& call) {
+  if (call.words.size() != 2) return Usage("/unblock bob");
+  ASSIGN_OR_RETURN(const chat::Contact contact, call.open.Find(call.words[1]));
+  const std::string name = call.open.NameOf(contact.key);
+  if (!call.open.book().IsBlocked(contact.key))
+    return Fail({.exit = Exit::kUsage, .what = absl::StrCat(name, " is not blocked")});
+  RETURN_IF_ERROR(ExplainBook(call.open.book().Unblock(contact.key), name));
+  return ChatReply{absl::StrCat("unblocked ", name, "; what was written meanwhile is read")};
+}
+
 absl::StatusOr<ChatReply> Receipts(const Call& call) {
   ASSIGN_OR_RETURN(const chat::Contact contact, Partner(call));
   if (call.Word(1) != "on" && call.Word(1) != "off") return Usage("/receipts on");
@@ -120,9 +130,10 @@ absl::StatusOr<ChatReply> Disappear(const Call& call) {
 }
 
 absl::StatusOr<ChatReply> Burn(const Call& call) {
-  if (call.words.size() != 1) return Usage("/burn   (of the contact that is open)");
-  ASSIGN_OR_RETURN(const chat::Contact contact, Partner(call));
-  RETURN_IF_ERROR(call.open.EraseHistory(contact.key));
+  if (call.words.size() != 1) return Usage("/burn   (of the contact or group that is open)");
+  const bool is_group = call.about && call.open.book().groups().Find(*call.about) != nullptr;
+  if (!is_group) RETURN_IF_ERROR(Partner(call).status());
+  RETURN_IF_ERROR(call.open.EraseHistory(*call.about));
   return ChatReply{.text = "what was said is gone from this machine; what waits to be sent still goes", .cleared = true};
 }
 
@@ -157,6 +168,15 @@ absl::StatusOr<ChatReply> Join(const Call& call) {
   return ChatReply{absl::StrCat("you are in ", group.name)};
 }
 
+absl::StatusOr<ChatReply> Leave(const Call& call) {
+  if (call.words.size() < 2) return Usage("/leave friends   (forgets what was said there, too)");
+  ASSIGN_OR_RETURN(const chat::Group group, call.open.FindGroup(Words(call, 1)));
+  RETURN_IF_ERROR(call.open.EraseHistory(group.id));
+  RETURN_IF_ERROR(ExplainGroup(call.open.book().LeaveGroup(group.id)));
+  return ChatReply{.text = absl::StrCat("you are not in ", group.name, " any more; the others are told"),
+                   .cleared = call.about == group.id};
+}
+
 absl::StatusOr<ChatReply> Qr(const Call& call) {
   const std::string address = keys::FormatAddress(call.open.identity().key.public_key());
   return ChatReply{absl::StrCat(DrawQr(address, {.margin = 1}), address), /*page=*/true};
@@ -186,7 +206,8 @@ struct Named {
 constexpr Named kCommands[] = {
     {"/add", Add},           {"/accept", Accept},       {"/invite", Invite}, {"/verify", Verify},     {"/block", Block},
     {"/receipts", Receipts}, {"/disappear", Disappear}, {"/burn", Burn},     {"/requests", Requests}, {"/qr", Qr},
-    {"/away", Away},         {"/file", SendFile},       {"/save", Save},     {"/groups", Groups},     {"/join", Join}};
+    {"/away", Away},         {"/file", SendFile},       {"/save", Save},     {"/groups", Groups},     {"/join", Join},
+    {"/leave", Leave},       {"/unblock", Unblock}};
 
 }  // namespace
 

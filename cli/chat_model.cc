@@ -63,11 +63,13 @@ Ctrl-C       clears the line         Ctrl-Q, /quit  ends
 /accept CODE NAME     an invite        /accept #TAG NAME   a stranger
 /invite [NAME]        a one-time code  /qr                 your address
 /verify               words to compare /verify yes         they are the same
-/block [#TAG]         this contact     /requests           strangers that wait
+/block [#TAG]         this contact     /unblock NAME       takes that back
+/requests             strangers that wait
 /file PATH            sends a file     /save ID [FOLDER]   keeps one that came
 /receipts on|off      tell this contact what has arrived
 /disappear 1h|off     what you write from now on is deleted at both ends
 /groups               yours, and invitations; /join GROUP accepts one
+/leave GROUP          goes, or declines, and forgets what was said there
 /poll                 look now         /burn               forget what was said here
 
 · waits here   ↑ on its way   ✓ stored   ✓✓ arrived there   ✗ expired, or refused

@@ -17,8 +17,9 @@ namespace {
 
 constexpr size_t kPromptMax = 256;
 
-const char* const kCommands[] = {"/accept", "/add",  "/block", "/burn", "/disappear", "/file",     "/groups", "/help",  "/invite",
-                                 "/join",   "/poll", "/qr",    "/quit", "/receipts",  "/requests", "/save",   "/verify"};
+const char* const kCommands[] = {"/accept",   "/add",      "/block", "/burn",    "/disappear", "/file", "/groups",
+                                 "/help",     "/invite",   "/join",  "/leave",   "/poll",      "/qr",   "/quit",
+                                 "/receipts", "/requests", "/save",  "/unblock", "/verify"};
 
 }  // namespace
 

@@ -84,6 +84,8 @@ absl::Status RunClient(const Invocation& invocation, const Context& context) {
       return SetDisappearing(invocation, context);
     case Command::kContactsBlock:
       return BlockContact(invocation, context);
+    case Command::kContactsUnblock:
+      return UnblockContact(invocation, context);
     case Command::kContactsRemove:
       return RemoveContact(invocation, context);
     case Command::kContactsRequests:
@@ -122,6 +124,8 @@ absl::Status RunClient(const Invocation& invocation, const Context& context) {
       return KeysExport(invocation.keys, context);
     case Command::kKeysImport:
       return KeysImport(invocation.keys, context);
+    case Command::kKeysPasswd:
+      return KeysPasswd(invocation.keys, context);
     case Command::kKeysRemove:
       return KeysRemove(invocation.keys, context);
     case Command::kStatus:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // cli/config.h — config.toml, all of it optional. Flags and environment variables win over it (cli.md 4).
 //
-//   [node]  listen = "localhost:10001"   advertise = "203.0.113.5:10001"   bootstrap = ["localhost:10001"]   # [] = create a ring
+//   [node]  listen = "localhost:10001"   advertise = "192.168.1.5:10001"   bootstrap = ["localhost:10001"]   # [] = create a ring
 //           network = "local"            join_timeout = "30s"
 //   [store] max_bytes = "2 GiB"         # of records; beyond it the node takes no more
 //   [chat]  profile = "normal"           # off | low | normal | fast: the clock of a node, and of `chat` without one

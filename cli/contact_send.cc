@@ -82,6 +82,7 @@ class Rounds {
     RETURN_IF_ERROR(session_.Run([this] { Again(); }));
     return outcome_;
   }
+  bool used_network() const { return tasks_ > 0; }
 
  private:
   void Again() {
@@ -96,12 +97,15 @@ class Rounds {
     session_.exchange().Run(
         // What arrives by this round is for the next poll to show.
         {.book = &open_.book(), .inbox = &open_.inbox(), .read = false, .mark_shown = false, .deadline = RoundMax()},
-        [this](const chat::ContactBook::Change&) {
+        [this](const chat::ContactBook::Change& change) {
           const chat::Outgoing* message = Find();
           if (message != nullptr && message->IsFile()) progress_.Show(*message);
-          return absl::OkStatus();
+          return open_.Tell(change.notices);
         },
-        [this](const absl::StatusOr<chat::ExchangeResult>& result) { Judge(result.status()); });
+        [this](const absl::StatusOr<chat::ExchangeResult>& result) {
+          tasks_ += result.ok() ? result->tasks : 0;
+          Judge(result.status());
+        });
   }
   // On a clock one round is all there is to wait for, however long it takes.
   absl::Duration RoundMax() const {
@@ -134,6 +138,7 @@ class Rounds {
   Progress& progress_;
   base::Timer timer_;
   uint16_t pieces_stored_ = 0;
+  int tasks_ = 0;  // of all rounds
   absl::Status outcome_;
 };
 
@@ -163,19 +168,10 @@ absl::StatusOr<absl::Duration> PatienceOf(const TalkFlags& flags) {
   return patience ? absl::StatusOr<absl::Duration>(*patience) : BadValue("--wait", flags.wait, "a duration as 30s or 5m");
 }
 
-// What is queued goes out, and the outcome is told. `to`: a contact or a group.
-absl::Status Follow(const Invocation& invocation, const Context& context, OpenBook& open, const keys::PublicKey& to,
-                    const chat::MessageId& id, size_t boxes, absl::Duration patience, absl::Time start) {
+// What became of the message `id`, now that the rounds ended with `outcome`. `to`: a contact or a group.
+absl::Status TellOutcome(const Context& context, OpenBook& open, const keys::PublicKey& to, const chat::MessageId& id,
+                         const absl::Status& outcome, absl::Time start) {
   const std::string name = open.NameOf(to);
-  RETURN_IF_ERROR(open.Save());
-  ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, OpenForSending(invocation, context, boxes));
-  absl::Status outcome;
-  {
-    Progress progress(context);
-    outcome = Rounds(*session, open, to, id, patience, progress).Run();
-  }
-  SayWhatNowShows("Sent", *session, context);
-  if (open.released()) return outcome;  // the book could not be taken again
   const chat::Outbox* outbox = open.OutboxOf(to);
   const chat::Outgoing* found = outbox == nullptr ? nullptr : outbox->Find(id);
   if (found == nullptr) {  // somebody forgot the contact while this waited
@@ -208,6 +204,25 @@ absl::Status Follow(const Invocation& invocation, const Context& context, OpenBo
                                   ShownDuration(message.expiry - end), " · message ", ShortId(message.id), "\n"));
 }
 
+// What is queued goes out, and the outcome is told. `to`: a contact or a group.
+absl::Status Follow(const Invocation& invocation, const Context& context, OpenBook& open, const keys::PublicKey& to,
+                    const chat::MessageId& id, size_t boxes, absl::Duration patience, absl::Time start) {
+  RETURN_IF_ERROR(open.Save());
+  ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, OpenForSending(invocation, context, boxes));
+  absl::Status outcome;
+  bool used_network = false;
+  {
+    Progress progress(context);
+    Rounds rounds(*session, open, to, id, patience, progress);
+    outcome = rounds.Run();
+    used_network = rounds.used_network();
+  }
+  // Not where the book could not be taken again.
+  const absl::Status told = open.released() ? outcome : TellOutcome(context, open, to, id, outcome, start);
+  if (used_network) SayWhatNowShows(told.ok() ? "Sent" : "Tried", *session, context);
+  return told;
+}
+
 }  // namespace
 
 absl::Status SendToContact(const Invocation& invocation, const Context& context, OpenBook& open, const chat::Contact& contact,
@@ -217,12 +232,8 @@ absl::Status SendToContact(const Invocation& invocation, const Context& context,
   const size_t boxes = 1 + bytes.size() / chat::kBoxTextMax;
   const auto id = file_name.empty() ? open.book().Send(contact.key, std::move(bytes), start)
                                     : open.book().SendFile(contact.key, std::move(file_name), std::move(bytes), start);
-  if (absl::IsFailedPrecondition(id.status())) {
-    return Fail({.exit = Exit::kIdentity,
-                 .what = absl::StrCat("the key of ", contact.name, " has changed since you know it; nothing was sent"),
-                 .fix = {absl::StrCat("ask ", contact.name, " over another channel, then:  bulbil contacts verify ", contact.name,
-                                      " --accept-new")}});
-  }
+  if (absl::IsFailedPrecondition(id.status())) return KeyChanged(contact.name);
+  if (absl::IsPermissionDenied(id.status())) return Blocked(contact.name);
   if (!id.ok()) return Fail({.exit = Exit::kRefused, .what = std::string(id.status().message())});
   return Follow(invocation, context, open, contact.key, *id, boxes, patience, start);
 }

@@ -49,11 +49,11 @@ Finding JudgeMembership(const bulbil::v1::StatusReply& status) {
 }
 
 Finding JudgeReach(const bulbil::v1::StatusReply& status) {
-  const std::string advertised = ShownAddress(status.advertised());
+  const std::string advertised = ShownAddress(status.advertised()), port = advertised.substr(advertised.rfind(':') + 1);
   if (absl::StartsWith(status.advertised(), "127.") || absl::StartsWith(status.advertised(), "[::1]")) {
     return {Level::kWarn, "port", absl::StrCat(advertised, " is advertised: other machines cannot join"),
-            absl::StrCat("bulbil --listen 0.0.0.0:", advertised.substr(advertised.rfind(':') + 1),
-                         " --advertise HOST:", advertised.substr(advertised.rfind(':') + 1))};
+            absl::StrCat("bulbil --network NAME --listen 0.0.0.0:", port, " --advertise HOST:", port,
+                         "     (the network local takes private addresses alone)")};
   }
   return {Level::kOk, "port", absl::StrCat("listens on ", ShownAddress(status.listening()), ", advertises ", advertised), ""};
 }

@@ -38,6 +38,7 @@ constexpr Name kNames[] = {
     {Command::kContactsReceipts, "contacts receipts"},
     {Command::kContactsDisappear, "contacts disappear"},
     {Command::kContactsBlock, "contacts block"},
+    {Command::kContactsUnblock, "contacts unblock"},
     {Command::kContactsRemove, "contacts rm"},
     {Command::kContactsRequests, "contacts requests"},
     {Command::kGroupsCreate, "groups create"},
@@ -57,6 +58,7 @@ constexpr Name kNames[] = {
     {Command::kKeysShow, "keys show"},
     {Command::kKeysExport, "keys export"},
     {Command::kKeysImport, "keys import"},
+    {Command::kKeysPasswd, "keys passwd"},
     {Command::kKeysRemove, "keys rm"},
     {Command::kStatus, "status"},
     {Command::kTop, "top"},
@@ -77,14 +79,15 @@ struct RootOption {
 };
 // And all that work on an identity's book of people.
 std::vector<Command> AndOfTheBook(std::vector<Command> commands) {
-  constexpr Command kOfTheBook[] = {Command::kInvite,         Command::kAccept,           Command::kContactsAdd,
-                                    Command::kContactsList,   Command::kContactsShow,     Command::kContactsVerify,
-                                    Command::kContactsRename, Command::kContactsReceipts, Command::kContactsDisappear,
-                                    Command::kContactsBlock,  Command::kContactsRemove,   Command::kContactsRequests,
-                                    Command::kGroupsCreate,   Command::kGroupsAdd,        Command::kGroupsRemove,
-                                    Command::kGroupsList,     Command::kGroupsShow,       Command::kGroupsAccept,
-                                    Command::kGroupsLeave,    Command::kFilesList,        Command::kFilesSave,
-                                    Command::kFilesRemove,    Command::kBackup,           Command::kRestore};
+  constexpr Command kOfTheBook[] = {Command::kInvite,           Command::kAccept,           Command::kContactsAdd,
+                                    Command::kContactsList,     Command::kContactsShow,     Command::kContactsVerify,
+                                    Command::kContactsRename,   Command::kContactsReceipts, Command::kContactsDisappear,
+                                    Command::kContactsBlock,    Command::kContactsUnblock,  Command::kContactsRemove,
+                                    Command::kContactsRequests, Command::kGroupsCreate,     Command::kGroupsAdd,
+                                    Command::kGroupsRemove,     Command::kGroupsList,       Command::kGroupsShow,
+                                    Command::kGroupsAccept,     Command::kGroupsLeave,      Command::kFilesList,
+                                    Command::kFilesSave,        Command::kFilesRemove,      Command::kBackup,
+                                    Command::kRestore};
   commands.insert(commands.end(), std::begin(kOfTheBook), std::end(kOfTheBook));
   return commands;
 }
@@ -102,8 +105,9 @@ const std::vector<RootOption>& RootOptions() {
       {"--node",
        {Command::kSend, Command::kPoll, Command::kChat, Command::kStatus, Command::kTop, Command::kRingShow, Command::kRingLookup,
         Command::kDhtPut, Command::kDhtGet, Command::kHealth, Command::kDoctor}},
-      {"--as", AndOfTheBook({Command::kSend, Command::kPoll, Command::kChat, Command::kKeysShow, Command::kKeysExport,
-                             Command::kKeysImport, Command::kKeysNew, Command::kKeysList, Command::kKeysRemove})},
+      {"--as",
+       AndOfTheBook({Command::kSend, Command::kPoll, Command::kChat, Command::kKeysShow, Command::kKeysExport,
+                     Command::kKeysImport, Command::kKeysNew, Command::kKeysList, Command::kKeysPasswd, Command::kKeysRemove})},
   };
   return options;
 }
@@ -238,6 +242,7 @@ class Grammar {
       Person(contacts, "receipts", Command::kContactsReceipts, "NAME", "ON");
       Person(contacts, "disappear", Command::kContactsDisappear, "NAME", "TIME");
       Person(contacts, "block", Command::kContactsBlock, "NAME");
+      Person(contacts, "unblock", Command::kContactsUnblock, "NAME");
       Person(contacts, "rm", Command::kContactsRemove, "NAME").add_flag("-y,--yes", flags.yes);
       Person(contacts, "requests", Command::kContactsRequests);
     }
@@ -280,9 +285,16 @@ class Grammar {
     CLI::App& importing = Add(keys, "import", Command::kKeysImport);
     importing.add_option("SECRET", out_.keys.argument);
     AddNew(importing);
+    CLI::App& passwd = Add(keys, "passwd", Command::kKeysPasswd);
+    passwd.add_option("NAME", out_.keys.argument);
+    passwd.add_flag("--no-passphrase", out_.keys.no_passphrase);
+    AddPassphrase(passwd, out_.keys.passphrase_fd, out_.keys.passphrase_file);
+    Value(passwd, "--new-passphrase-fd", out_.keys.new_passphrase_fd);
+    Value(passwd, "--new-passphrase-file", out_.keys.new_passphrase_file);
     CLI::App& remove = Add(keys, "rm", Command::kKeysRemove);
     remove.add_option("NAME", out_.keys.argument);
     remove.add_flag("-y,--yes", out_.keys.yes);
+    remove.add_flag("--book", out_.keys.book);
   }
   void AddLook() {
     Add(app_, "status", Command::kStatus);

@@ -34,6 +34,7 @@ enum class Command {
   kContactsReceipts,
   kContactsDisappear,
   kContactsBlock,
+  kContactsUnblock,
   kContactsRemove,
   kContactsRequests,
   kGroupsCreate,
@@ -53,6 +54,7 @@ enum class Command {
   kKeysShow,
   kKeysExport,
   kKeysImport,
+  kKeysPasswd,
   kKeysRemove,
   kStatus,
   kTop,
@@ -82,7 +84,8 @@ struct RunFlags {
 };
 struct KeysFlags {
   std::string name, passphrase_fd, passphrase_file, qr_margin;
-  bool no_passphrase = false, qr = false, qr_invert = false, secret = false, yes = false;
+  std::string new_passphrase_fd, new_passphrase_file;  // of passwd
+  bool no_passphrase = false, qr = false, qr_invert = false, secret = false, yes = false, book = false;
   std::string argument;  // NAME, or what was wrongly typed where a secret key belongs on stdin
 };
 struct TalkFlags {

@@ -53,6 +53,11 @@ std::string MemberJson(const OpenBook& open, const chat::Group& group, const cha
       .Line();
 }
 
+// A group as it stands in the book now.
+absl::Status DoneWith(const Context& context, OpenBook& open, const chat::GroupId& id, const std::string& text) {
+  return Done(context, text, GroupJson(*open.book().groups().Find(id), open.identity().key.public_key()));
+}
+
 }  // namespace
 
 absl::Status CreateGroup(const Invocation& invocation, const Context& context) {
@@ -64,10 +69,11 @@ absl::Status CreateGroup(const Invocation& invocation, const Context& context) {
   const auto made = open->book().CreateGroup(flags.first, members, open->identity().info.name, absl::Now());
   if (!made.ok()) return ExplainGroup(made.status());
   RETURN_IF_ERROR(open->Save());
-  Say(context,
-      absl::StrCat("Made ", flags.first, ". Invitations go out with the next send or poll; members see each other's addresses,\n",
-                   "and the names that you use for them:\n  bulbil send --group ", ShellQuoted(flags.first), "\n"));
-  return absl::OkStatus();
+  return DoneWith(context, *open, *made,
+                  absl::StrCat("Made ", flags.first,
+                               ". Invitations go out with the next send or poll; whoever accepts reads what is written\n",
+                               "from then on. Members see each other's addresses, and the names that you use for them:\n",
+                               "  bulbil send --group ", ShellQuoted(flags.first), "\n"));
 }
 
 absl::Status AddToGroup(const Invocation& invocation, const Context& context) {
@@ -78,8 +84,8 @@ absl::Status AddToGroup(const Invocation& invocation, const Context& context) {
   ASSIGN_OR_RETURN(const auto members, MembersOf(*open, flags.members));
   RETURN_IF_ERROR(ExplainGroup(open->book().AddToGroup(group.id, members, absl::Now())));
   RETURN_IF_ERROR(open->Save());
-  Say(context, "Added. All members are told with the next send or poll.\n");
-  return absl::OkStatus();
+  return DoneWith(context, *open, group.id,
+                  "Added. All members are told with the next send or poll; who is new reads from when they accept.\n");
 }
 
 absl::Status RemoveFromGroup(const Invocation& invocation, const Context& context) {
@@ -93,10 +99,15 @@ absl::Status RemoveFromGroup(const Invocation& invocation, const Context& contex
                  .what = absl::StrCat("\"", Cut(flags.second), "\" is not in ", Shown(group.name)),
                  .fix = {absl::StrCat("bulbil groups show ", ShellQuoted(Shown(group.name)))}});
   }
+  if (*member == open->identity().key.public_key()) {
+    return Fail({.exit = Exit::kIdentity,
+                 .what = "this is you: who made a group can only leave it",
+                 .fix = {absl::StrCat("bulbil groups leave ", ShellQuoted(Shown(group.name)))}});
+  }
   RETURN_IF_ERROR(ExplainGroup(open->book().RemoveFromGroup(group.id, *member, absl::Now())));
   RETURN_IF_ERROR(open->Save());
-  Say(context, "Removed. Your next message has fresh keys; the others follow as soon as they have read it.\n");
-  return absl::OkStatus();
+  return DoneWith(context, *open, group.id,
+                  "Removed. Your next message has fresh keys; the others follow as soon as they have read it.\n");
 }
 
 absl::Status ListGroups(const Invocation& invocation, const Context& context) {
@@ -132,8 +143,8 @@ absl::Status AcceptGroup(const Invocation& invocation, const Context& context) {
   ASSIGN_OR_RETURN(const chat::Group group, open->FindGroup(invocation.people.first));
   RETURN_IF_ERROR(ExplainGroup(open->book().AcceptGroup(group.id, absl::Now())));
   RETURN_IF_ERROR(open->Save());
-  Say(context, absl::StrCat("You are in ", Shown(group.name), ". The others learn your keys with your next send or poll.\n"));
-  return absl::OkStatus();
+  return DoneWith(context, *open, group.id,
+                  absl::StrCat("You are in ", Shown(group.name), ". The others learn your keys with your next send or poll.\n"));
 }
 
 absl::Status LeaveGroup(const Invocation& invocation, const Context& context) {
@@ -144,7 +155,12 @@ absl::Status LeaveGroup(const Invocation& invocation, const Context& context) {
                           invocation.people.yes, context));
   RETURN_IF_ERROR(open->EraseHistory(group.id));
   RETURN_IF_ERROR(ExplainGroup(open->book().LeaveGroup(group.id)));
-  return open->Save();
+  RETURN_IF_ERROR(open->Save());
+  RETURN_IF_ERROR(open->Sweep().status());
+  return Done(context,
+              absl::StrCat("You are not in ", Shown(group.name), " any more. The others are told with your next send or poll:\n",
+                           "  bulbil poll\n"),
+              JsonObject().Add("schema", 1).Add("type", "group").Add("name", group.name).Add("state", "left").Line());
 }
 
 }  // namespace cli

@@ -33,9 +33,9 @@ Talk     send      NAME|ADDRESS [-m TEXT | < stdin | --file FILE]
          chat      [NAME] [--line]                     on the whole screen
          invite    a one-time code for somebody you know
          accept    CODE
-People   keys      new|list|show|export|import|rm
-         contacts  add|list|show|verify|rename|receipts|disappear|block|rm|requests
-         groups    create|add|remove|list|show|accept|leave     up to 32 people
+People   keys      new|list|show|export|import|passwd|rm
+         contacts  add|list|show|verify|rename|receipts|disappear|block|unblock|rm|requests
+         groups    create|add|remove|list|show|accept|leave     up to 32 people; each has to accept first
          files     list|save|rm    what contacts have sent
          backup    FILE, restore FILE
 Look     status    this node in one screen; top: again every second
@@ -220,7 +220,8 @@ options
     {Command::kGroupsCreate, "groups create", R"(usage: bulbil groups create NAME MEMBER...
 
 A group of contacts, 32 people at most with you. Only you change who is in it. The members need not know each other; they see each
-other's addresses, and the names that you use for them. They are invited with your next send, poll or chat.
+other's addresses, and the names that you use for them. They are invited with your next send, poll or chat; each reads what is
+written from when they accept: bulbil groups accept friends. Until then what you send reaches nobody.
 
   bulbil groups create friends bob carol
   echo "hello, all" | bulbil send --group friends
@@ -261,7 +262,7 @@ options
     {Command::kGroupsLeave, "groups leave", R"(usage: bulbil groups leave GROUP [--yes]
 
 Leaves a group, or declines an invitation: its keys, and what was said in it, are deleted here, and the others are told. Without its
-creator a group goes on as it is.
+creator a group goes on as it is. The others hear of it with your next send, poll or chat, and write to you until then.
 
 options
   -y, --yes              do not ask
@@ -305,7 +306,15 @@ options
 )"},
     {Command::kContactsBlock, "contacts block", R"(usage: bulbil contacts block NAME
 
-Reads and shows nothing of this contact or stranger any more. The other side is not told.
+Reads and shows nothing of this contact or stranger any more, and sends nothing there. The other side is not told. NAME may be a
+contact, the '#TAG' of a request, or '~NAME' of a member of a group, whose texts there are hidden then.
+
+options
+)"},
+    {Command::kContactsUnblock, "contacts unblock", R"(usage: bulbil contacts unblock NAME
+
+Takes a block back. What was written to you meanwhile, in the last 14 days, shows at the next poll, what was said in groups does not;
+a stranger is a request again.
 
 options
 )"},
@@ -331,8 +340,8 @@ options
 )"},
     {Command::kRestore, "restore", R"(usage: bulbil restore FILE [--name NAME]
 
-Takes identity and contacts of a backup. Refuses an identity that is here already. The next poll makes new sessions with all
-contacts, who are told.
+Takes identity and contacts of a backup. Refuses an identity that is here already, and one whose book is here still (keys rm): put
+that aside first. The next poll makes new sessions with all contacts, who are told.
 
 options
   --name NAME            what the identity is called here (me)
@@ -375,11 +384,24 @@ options
   --name NAME            letters, digits, - and _ (me)
   --no-passphrase        protect the key by file permissions only
 )"},
-    {Command::kKeysRemove, "keys rm", R"(usage: bulbil keys rm NAME [--yes]
+    {Command::kKeysPasswd, "keys passwd", R"(usage: bulbil keys passwd [NAME]
 
-Deletes an identity from this machine. Without a copy of its secret key its messages are lost.
+Another passphrase for an identity's key, a first one, or none. Its address, contacts and messages stay as they are. Copies and
+backups that were made before keep the old one.
 
 options
+  --new-passphrase-fd N  read the new passphrase from this file descriptor
+  --new-passphrase-file FILE
+                         read it from the first line of FILE
+  --no-passphrase        protect the key by file permissions only
+)"},
+    {Command::kKeysRemove, "keys rm", R"(usage: bulbil keys rm NAME [--yes] [--book]
+
+Deletes an identity from this machine. Without a copy of its secret key its messages are lost. Its contacts and messages stay, sealed
+under that key, for when it comes back (keys import).
+
+options
+  --book                 delete its contacts and messages, too
   -y, --yes              do not ask
 )"},
     {Command::kStatus, "status", R"(usage: bulbil status [--node PORT]
@@ -461,6 +483,7 @@ std::string SharedOptions(Command command) {
     case Command::kContactsReceipts:
     case Command::kContactsDisappear:
     case Command::kContactsBlock:
+    case Command::kContactsUnblock:
     case Command::kContactsRemove:
     case Command::kContactsRequests:
     case Command::kGroupsCreate:
@@ -497,6 +520,7 @@ std::string SharedOptions(Command command) {
     case Command::kKeysNew:
     case Command::kKeysImport:
     case Command::kKeysExport:
+    case Command::kKeysPasswd:
       return absl::StrCat(kPassphrase, "  --as NAME              the identity (BULBIL_IDENTITY)\n");
     case Command::kKeysList:
     case Command::kKeysShow:

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -13,6 +14,7 @@
 #include "cli/errors.h"
 #include "cli/identities.h"
 #include "cli/json.h"
+#include "cli/open_book.h"
 #include "cli/qr.h"
 #include "cli/terminal.h"
 #include "keys/address.h"
@@ -79,7 +81,7 @@ absl::Status PrintSaved(const std::string& name, const char* verb, const Context
       "\nGive this address to people who should be able to write to you. It is not\n"
       "secret, but whoever has it can see that a mailbox exists.\n"
       "  as QR:   bulbil keys show --qr\n"
-      "  a copy:  bulbil keys export --secret\n");
+      "  backup:  bulbil backup me.bulb\n");
   return absl::OkStatus();
 }
 
@@ -126,6 +128,15 @@ absl::Status ConfirmRemoval(const std::string& name, const KeysFlags& flags, con
                                                                       "\" are lost for good.\nType its name to remove it: ")));
   if (answer == name) return absl::OkStatus();
   return Fail({.exit = Exit::kUsage, .what = absl::StrCat("\"", name, "\" was kept: the name was not repeated")});
+}
+
+// Whether contacts and messages go with their identity. Nobody to be asked: they stay.
+absl::StatusOr<bool> BookGoes(const KeysFlags& flags, const Context& context) {
+  if (flags.book) return true;
+  std::optional<Person> person = flags.yes ? std::nullopt : Person::Find(context.flags.no_input);
+  if (!person) return false;
+  ASSIGN_OR_RETURN(const std::string answer, person->Ask("Delete its contacts and messages here, too? [y/N] "));
+  return answer == "y" || answer == "yes";
 }
 
 }  // namespace
@@ -190,16 +201,46 @@ absl::Status KeysImport(const KeysFlags& flags, const Context& context) {
   return PrintSaved(name, "Imported", context);
 }
 
+absl::Status KeysPasswd(const KeysFlags& flags, const Context& context) {
+  ASSIGN_OR_RETURN(const keys::KeyFileInfo info, ChooseIdentity(context, flags.argument));
+  ASSIGN_OR_RETURN(const keys::LoadedKey loaded, UnlockIdentity(context, info.name, PassphraseOf(flags)));
+  ASSIGN_OR_RETURN(
+      const std::optional<std::string> passphrase,
+      NewPassphrase(
+          {.fd = flags.new_passphrase_fd, .file = flags.new_passphrase_file, .none = flags.no_passphrase, .replaces = true},
+          context));
+  keys::SystemRng rng;
+  keys::FileKeyStore store(context.home.KeysDirectory());
+  const absl::Status replaced = store.Replace(loaded.info, loaded.key, passphrase, rng);
+  if (!replaced.ok()) return ExplainKeyStore(replaced, info.name);
+  ASSIGN_OR_RETURN(const keys::KeyFileInfo now, store.Info(info.name));
+  if (context.flags.json) return WriteStdout(ToJson(now).Line());
+  if (context.flags.quiet) return absl::OkStatus();
+  WriteStderr(absl::StrCat("\"", info.name, "\" is ", now.sealed ? "sealed with the new passphrase" : "NOT sealed", ".\n"));
+  return absl::OkStatus();
+}
+
 absl::Status KeysRemove(const KeysFlags& flags, const Context& context) {
   if (flags.argument.empty()) {
     return Fail({.exit = Exit::kUsage, .what = "which identity is to be removed?", .fix = {"bulbil keys rm NAME"}});
   }
   ASSIGN_OR_RETURN(const keys::KeyFileInfo info, ChooseIdentity(context, flags.argument));
   RETURN_IF_ERROR(ConfirmRemoval(info.name, flags, context));
+  const std::string book = InboxDirectory(context, info.public_key);
+  std::error_code ignored;
+  bool keeps_book = std::filesystem::exists(book, ignored);
+  if (keeps_book) {
+    ASSIGN_OR_RETURN(const bool goes, BookGoes(flags, context));
+    if (goes) RETURN_IF_ERROR(EraseBook(book));  // first: without its key nobody would think of it
+    keeps_book = !goes;
+  }
   const absl::Status removed = keys::FileKeyStore(context.home.KeysDirectory()).Remove(info.name);
   if (!removed.ok()) return ExplainKeyStore(removed, info.name);
-  if (context.flags.json) return WriteStdout(ToJson(info).Add("removed", true).Line());
+  if (context.flags.json) return WriteStdout(ToJson(info).Add("removed", true).Add("book_removed", !keeps_book).Line());
   WriteStderr(absl::StrCat("Removed identity \"", info.name, "\".\n"));
+  if (keeps_book) {
+    WriteStderr(absl::StrCat("Its contacts and messages, which only its key opens, stay in ", ShownPath(book), "\n"));
+  }
   return absl::OkStatus();
 }
 

@@ -16,6 +16,9 @@ absl::Status KeysShow(const KeysFlags& flags, const Context& context);
 absl::Status KeysExport(const KeysFlags& flags, const Context& context);
 // The secret key comes from stdin; an address, there or as an argument, is refused with a hint.
 absl::Status KeysImport(const KeysFlags& flags, const Context& context);
+// Another passphrase, or none, for a key that is here.
+absl::Status KeysPasswd(const KeysFlags& flags, const Context& context);
+// Contacts and messages stay, unless --book or a person says otherwise: the key may come back (keys import), and go on with them.
 absl::Status KeysRemove(const KeysFlags& flags, const Context& context);
 
 }  // namespace cli

@@ -86,7 +86,7 @@ class Foreground {
         contacts_(std::move(contacts)),
         reminder_(node.loop(), [this] { Remind(); }),
         epoch_timer_(node.loop(), [this] { LookAtEpoch(); }),
-        stop_([this](int) { OnStopSignal(); }) {}
+        stop_([this](int) { OnStopSignal(); }, [this] { node_.loop().Post([this] { LogStatus(); }); }) {}
 
   absl::Status Run() {
     spdlog::info("boot: [ 20%] listening on port {}", node_.port());
@@ -178,6 +178,14 @@ class Foreground {
     RememberContacts();
     reminder_.Stop();
     node_.Leave(kLeaveMax);
+  }
+
+  void LogStatus() const {
+    bulbil::v1::StatusReply status;
+    node_.FillStatus(status);
+    spdlog::info("node: {}; ring of {}, {} records, {} own circuits, {} relayed, {} links, {} cells relayed", node_.state(),
+                 status.ring().size_estimate(), status.store().records(), status.circuits().own(), status.circuits().relayed(),
+                 status.circuits().links(), status.circuits().cells_relayed());
   }
 
   // The first signal leaves the ring, the second ends at once.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/open_book.h"
 
+#include <filesystem>
 #include <set>
 #include <utility>
 #include <vector>
@@ -12,7 +13,9 @@
 #include "base/terminal_text.h"
 #include "cli/book_errors.h"
 #include "cli/errors.h"
+#include "cli/people_screens.h"
 #include "cli/talk_errors.h"
+#include "cli/terminal.h"
 #include "cli/values.h"
 
 namespace cli {
@@ -26,6 +29,19 @@ absl::StatusOr<std::unique_ptr<chat::InboxStore>> OpenInbox(const std::string& d
   absl::StatusOr<std::unique_ptr<chat::InboxStore>> store = chat::RocksDbInboxStore::Open(directory);
   if (store.ok() || absl::IsUnavailable(store.status())) return store;
   return Fail({.exit = Exit::kLocal, .what = std::string(store.status().message())});
+}
+
+absl::Status EraseBook(const std::string& directory) {
+  std::error_code error;
+  if (!std::filesystem::exists(directory, error)) return absl::OkStatus();
+  const auto held = OpenInbox(directory);
+  if (absl::IsUnavailable(held.status())) {
+    return Fail({.exit = Exit::kLocal, .what = "the book is in use by another command", .fix = {"let it end, and try again"}});
+  }
+  std::filesystem::remove_all(directory, error);  // also one that does not open any more
+  if (error) return Fail({.exit = Exit::kLocal, .what = absl::StrCat("cannot delete ", ShownPath(directory))});
+  std::filesystem::remove(directory + ".turn", error);
+  return absl::OkStatus();
 }
 
 std::string ReplyTagOf(const chat::Message& message) {
@@ -51,6 +67,7 @@ absl::StatusOr<std::unique_ptr<OpenBook>> OpenBook::Open(const Context& context,
   RETURN_IF_ERROR(EnsurePrivateDirectory(context.home.BookDirectory()));
   auto open = std::make_unique<OpenBook>(std::move(identity), InboxDirectory(context, info.public_key),
                                          chat::ContactBook::Options{.network = network, .write_quorum = write_quorum});
+  open->json_ = context.flags.json;
   RETURN_IF_ERROR(open->Take(patience));
   return open;
 }
@@ -111,8 +128,24 @@ absl::Status OpenBook::Reload() {
 
 absl::Status OpenBook::Save() {
   const chat::ContactBook::Change change = book_->TakeChange(absl::Now());
-  if (change.inbox.empty()) return absl::OkStatus();
-  return Written(inbox_->Apply(change.inbox));
+  if (!change.inbox.empty()) RETURN_IF_ERROR(Written(inbox_->Apply(change.inbox)));
+  return Tell(change.notices);
+}
+
+absl::Status OpenBook::Tell(const std::vector<chat::BookNotice>& notices) {
+  if (!json_) {
+    book_->Notify(notices);
+    return absl::OkStatus();
+  }
+  for (const chat::BookNotice& notice : notices) {
+    const std::string who = NameOf(notice.peer, notice.group), group = notice.group ? NameOf(*notice.group) : "";
+    if (*json_) {
+      RETURN_IF_ERROR(WriteStdout(NoticeJson(notice, who, group)));
+    } else {
+      WriteStderr(NoticeText(notice, who, group));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status OpenBook::EraseHistory(const keys::PublicKey& peer) {
@@ -136,10 +169,13 @@ absl::StatusOr<chat::Contact> OpenBook::Find(const std::string& typed) const {
   const std::string name = !typed.empty() && typed[0] == '@' ? typed.substr(1) : typed;
   if (const chat::Contact* contact = book_->FindName(name)) return *contact;
   std::vector<std::string> names;
+  std::vector<const chat::Contact*> members;
   for (const auto& [key, contact] : book_->contacts()) {
     if (TagOf(key) == name) return contact;
+    if (contact.name.empty() && NameOf(key) == name) members.push_back(&contact);
     if (!contact.name.empty()) names.push_back(base::SanitizeForTerminal(base::AsBytes(contact.name)).text);
   }
+  if (members.size() == 1) return *members.front();
   return Fail(
       {.exit = Exit::kIdentity,
        .what = absl::StrCat("there is no contact \"", Cut(name), "\""),

@@ -27,6 +27,8 @@ inline constexpr absl::Duration kBookRetry = absl::Milliseconds(20);  // between
 std::string InboxDirectory(const Context& context, const keys::PublicKey& identity);
 // Unavailable: another process has it open.
 absl::StatusOr<std::unique_ptr<chat::InboxStore>> OpenInbox(const std::string& directory);
+// Deletes the book in the directory, and its turn, for good. OK if there is none; kLocal if another process has it open.
+absl::Status EraseBook(const std::string& directory);
 
 class OpenBook {
  public:
@@ -60,14 +62,17 @@ class OpenBook {
   // All that the conversation with somebody left here, both ways; files that came go with the next Save, and what was erased
   // leaves the files of the disk with the Sweep after it.
   absl::Status EraseHistory(const keys::PublicKey& peer);
-  // Puts on disk what changed. Messages and notices of the change are not shown: use it where none can come.
+  // Puts on disk what changed, and tells its notices. Messages of the change are for the next poll to show.
   absl::Status Save();
+  // Prints notices as the command's user wants them; of a book that was opened for no command they wait for the next change.
+  absl::Status Tell(const std::vector<chat::BookNotice>& notices);
 
   const keys::LoadedKey& identity() const { return identity_; }
   chat::Inbox& inbox() { return *inbox_; }
   chat::ContactBook& book() { return *book_; }
 
-  // The contact that NAME or @NAME means, or a stranger's #TAG. kIdentity, with the names there are, if there is none.
+  // The contact that NAME or @NAME means, a stranger's #TAG, or ~NAME of a member of a group (NameOf). kIdentity, with the names
+  // there are, if there is none, or two members have that name.
   absl::StatusOr<chat::Contact> Find(const std::string& name) const;
   // A note that can be answered, by its #TAG: whoever wrote it becomes a contact under `name`. kIdentity: there is none;
   // kRefused: too old. kIdentity too: more than one has that tag.
@@ -92,6 +97,7 @@ class OpenBook {
   const std::string directory_;
   const chat::ContactBook::Options options_;
   const StoreOpener open_store_;
+  std::optional<bool> json_;  // how notices are printed
   BookTurn turn_;
   std::unique_ptr<chat::InboxStore> store_;
   std::optional<chat::Inbox> inbox_;

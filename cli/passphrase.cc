@@ -30,9 +30,9 @@ absl::StatusOr<std::string> FirstLine(int fd, const std::string& source) {
   return text;
 }
 
-absl::StatusOr<std::string> FromDescriptor(const std::string& text) {
+absl::StatusOr<std::string> FromDescriptor(const std::string& option, const std::string& text) {
   int fd = -1;
-  if (!absl::SimpleAtoi(text, &fd) || fd < 0) return BadValue("--passphrase-fd", text, "a file descriptor");
+  if (!absl::SimpleAtoi(text, &fd) || fd < 0) return BadValue(option, text, "a file descriptor");
   return FirstLine(fd, absl::StrCat("file descriptor ", fd));
 }
 
@@ -51,10 +51,10 @@ absl::StatusOr<std::string> FromFile(const std::string& path) {
 absl::StatusOr<std::optional<std::string>> Given(const PassphraseFlags& flags, const Context& context) {
   std::optional<std::string> passphrase;
   if (!flags.fd.empty()) {
-    ASSIGN_OR_RETURN(passphrase, FromDescriptor(flags.fd));
+    ASSIGN_OR_RETURN(passphrase, FromDescriptor(flags.replaces ? "--new-passphrase-fd" : "--passphrase-fd", flags.fd));
     return passphrase;
   }
-  const std::string file = Setting(context, flags.file, "BULBIL_PASSPHRASE_FILE", std::nullopt, "");
+  const std::string file = flags.replaces ? flags.file : Setting(context, flags.file, "BULBIL_PASSPHRASE_FILE", std::nullopt, "");
   if (file.empty()) return passphrase;
   ASSIGN_OR_RETURN(passphrase, FromFile(file));
   return passphrase;
@@ -65,10 +65,11 @@ absl::Status NobodyToAsk(const std::string& what, std::vector<std::string> fix) 
       {.exit = Exit::kUsage, .what = what, .why = {"nobody can be asked: --no-input, or no terminal"}, .fix = std::move(fix)});
 }
 
-absl::StatusOr<std::optional<std::string>> AskTwice(Person& person) {
+absl::StatusOr<std::optional<std::string>> AskTwice(Person& person, bool replaces) {
   for (int i = 0; i < kTries; ++i) {
     ASSIGN_OR_RETURN(const std::string first,
-                     person.AskSecret("Passphrase (empty = none, protected by file permissions only): "));
+                     person.AskSecret(absl::StrCat(replaces ? "New passphrase" : "Passphrase",
+                                                   " (empty = none, protected by file permissions only): ")));
     if (first.empty()) return std::optional<std::string>();
     ASSIGN_OR_RETURN(const std::string again, person.AskSecret("Again: "));
     if (first == again) return std::optional<std::string>(first);
@@ -87,10 +88,12 @@ absl::StatusOr<std::optional<std::string>> NewPassphrase(const PassphraseFlags& 
   ASSIGN_OR_RETURN(std::optional<std::string> given, Given(flags, context));
   if (given) return given;
   std::optional<Person> person = Person::Find(context.flags.no_input);
-  if (person) return AskTwice(*person);
+  if (person) return AskTwice(*person, flags.replaces);
+  const std::string option = flags.replaces ? "--new-passphrase" : "--passphrase";
   return NobodyToAsk(
-      "a new identity needs a passphrase, or the word that it has none",
-      {"--passphrase-fd N, or --passphrase-file FILE", "or, protected by file permissions only:  --no-passphrase"});
+      flags.replaces ? "the new passphrase is missing, or the word that there is none"
+                     : "a new identity needs a passphrase, or the word that it has none",
+      {absl::StrCat(option, "-fd N, or ", option, "-file FILE"), "or, protected by file permissions only:  --no-passphrase"});
 }
 
 absl::StatusOr<std::string> KnownPassphrase(const PassphraseFlags& flags, const Context& context, const std::string& identity) {

@@ -13,7 +13,8 @@ namespace cli {
 
 struct PassphraseFlags {
   std::string fd, file;
-  bool none = false;  // --no-passphrase: only for a new key
+  bool none = false;      // --no-passphrase: only for a new key
+  bool replaces = false;  // the new one of `keys passwd`: fd and file are --new-passphrase-..., and no environment is asked
 };
 
 // For a key about to be written: nullopt = unsealed, chosen by --no-passphrase or an empty answer. Asked twice. kUsage if nothing

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -28,6 +29,22 @@ namespace {
 
 PassphraseFlags PassphraseOf(const PeopleFlags& flags) {
   return {.fd = flags.passphrase_fd, .file = flags.passphrase_file, .none = flags.no_passphrase};
+}
+
+// A contact as it stands in the book now.
+absl::Status DoneWith(const Context& context, OpenBook& open, const keys::PublicKey& key, const std::string& text) {
+  return Done(context, text, ContactJson(open.book().contacts().at(key), open.book().FindConversation(key)));
+}
+
+// A book that was left behind holds sessions of another time: what they stored and nobody read would be lost without a word.
+absl::Status RefuseOldBook(const std::string& directory) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(directory, ignored)) return absl::OkStatus();
+  return Fail({.exit = Exit::kIdentity,
+               .what = "nothing was restored: a book of this identity is here, from before",
+               .why = {"what waits in it would never be read; a restored identity has to begin with an empty book"},
+               .fix = {absl::StrCat("put it aside:  mv ", ShellQuoted(directory), " ", ShellQuoted(directory + ".old")),
+                       "or restore into another home:  --home DIR"}});
 }
 
 }  // namespace
@@ -69,15 +86,15 @@ absl::Status AcceptInvite(const Invocation& invocation, const Context& context) 
     RETURN_IF_ERROR(open->CheckTag(flags.first));
     const auto stranger = open->Find(flags.first);
     if (!stranger.ok()) {
-      RETURN_IF_ERROR(open->Answer(flags.first, flags.name).status());
+      ASSIGN_OR_RETURN(const chat::Contact writer, open->Answer(flags.first, flags.name));
       RETURN_IF_ERROR(open->Save());
-      Say(context, absl::StrCat("Added ", flags.name, ". Answer:  bulbil send ", flags.name, "\n"));
-      return absl::OkStatus();
+      return DoneWith(context, *open, writer.key,
+                      absl::StrCat("Added ", flags.name, ". Answer:  bulbil send ", ShellQuoted(flags.name), "\n"));
     }
     RETURN_IF_ERROR(ExplainBook(open->book().AcceptKey(stranger->key, flags.name), flags.name));
     RETURN_IF_ERROR(open->Save());
-    Say(context, absl::StrCat("Accepted ", flags.name, ". What was written shows at the next poll:\n  bulbil poll\n"));
-    return absl::OkStatus();
+    return DoneWith(context, *open, stranger->key,
+                    absl::StrCat("Accepted ", flags.name, ". What was written shows at the next poll:\n  bulbil poll\n"));
   }
   const auto code = chat::ParseInvite(flags.first);
   if (!code.ok()) {
@@ -89,9 +106,9 @@ absl::Status AcceptInvite(const Invocation& invocation, const Context& context) 
   ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
   RETURN_IF_ERROR(ExplainBook(open->book().TakeUp(*code, flags.name, absl::Now()), flags.name));
   RETURN_IF_ERROR(open->Save());
-  Say(context,
-      absl::StrCat("Added ", flags.name, ". Your answer goes out with the next send or poll:\n  bulbil send ", flags.name, "\n"));
-  return absl::OkStatus();
+  return DoneWith(context, *open, code->owner,
+                  absl::StrCat("Added ", flags.name, ". Your answer goes out with the next send or poll:\n  bulbil send ",
+                               ShellQuoted(flags.name), "\n"));
 }
 
 absl::Status AddContact(const Invocation& invocation, const Context& context) {
@@ -104,9 +121,9 @@ absl::Status AddContact(const Invocation& invocation, const Context& context) {
   const absl::Status added = open->book().Add(flags.first, *key);
   RETURN_IF_ERROR(open->Save());  // also the mark of a changed key
   RETURN_IF_ERROR(ExplainBook(added, flags.first));
-  Say(context, absl::StrCat("Added ", flags.first, ", not verified yet. Compare words with ", flags.first,
-                            " over another channel:\n  bulbil contacts verify ", flags.first, "\n"));
-  return absl::OkStatus();
+  return DoneWith(context, *open, *key,
+                  absl::StrCat("Added ", flags.first, ", not verified yet. Compare words with ", flags.first,
+                               " over another channel:\n  bulbil contacts verify ", ShellQuoted(flags.first), "\n"));
 }
 
 absl::Status ListContacts(const Invocation& invocation, const Context& context) {
@@ -179,7 +196,8 @@ absl::Status RenameContact(const Invocation& invocation, const Context& context)
   ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
   ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(invocation.people.first));
   RETURN_IF_ERROR(ExplainBook(open->book().Rename(contact.name, invocation.people.second), contact.name));
-  return open->Save();
+  RETURN_IF_ERROR(open->Save());
+  return DoneWith(context, *open, contact.key, "");
 }
 
 absl::Status SetReceipts(const Invocation& invocation, const Context& context) {
@@ -188,7 +206,8 @@ absl::Status SetReceipts(const Invocation& invocation, const Context& context) {
   ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
   ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(invocation.people.first));
   open->book().SetAcknowledge(contact.key, value == "on");
-  return open->Save();
+  RETURN_IF_ERROR(open->Save());
+  return DoneWith(context, *open, contact.key, "");
 }
 
 absl::Status SetDisappearing(const Invocation& invocation, const Context& context) {
@@ -197,8 +216,10 @@ absl::Status SetDisappearing(const Invocation& invocation, const Context& contex
   ASSIGN_OR_RETURN(const keys::PublicKey key, open->FindThread(invocation.people.first));
   open->book().SetLife(key, code);
   RETURN_IF_ERROR(open->Save());
-  Say(context, MessageLifeText(open->NameOf(key), code) + "\n");
-  return absl::OkStatus();
+  const std::string text = MessageLifeText(open->NameOf(key), code) + "\n";
+  const chat::Group* group = open->book().groups().Find(key);
+  if (group == nullptr) return DoneWith(context, *open, key, text);
+  return Done(context, text, GroupJson(*group, open->identity().key.public_key()));
 }
 
 absl::Status BlockContact(const Invocation& invocation, const Context& context) {
@@ -207,8 +228,21 @@ absl::Status BlockContact(const Invocation& invocation, const Context& context) 
   ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(invocation.people.first));
   RETURN_IF_ERROR(ExplainBook(open->book().Block(contact.key), contact.name));
   RETURN_IF_ERROR(open->Save());
-  Say(context, absl::StrCat("Blocked ", open->NameOf(contact.key), ". The other side is not told.\n"));
-  return absl::OkStatus();
+  return DoneWith(context, *open, contact.key,
+                  absl::StrCat("Blocked ", open->NameOf(contact.key), ". The other side is not told.\n"));
+}
+
+absl::Status UnblockContact(const Invocation& invocation, const Context& context) {
+  RETURN_IF_ERROR(Needs(invocation.people.first, "NAME", "bulbil contacts unblock bob"));
+  ASSIGN_OR_RETURN(const auto open, OpenFor(invocation, context));
+  ASSIGN_OR_RETURN(const chat::Contact contact, open->Find(invocation.people.first));
+  const std::string name = open->NameOf(contact.key);
+  if (!open->book().IsBlocked(contact.key)) return Fail({.exit = Exit::kUsage, .what = absl::StrCat(name, " is not blocked")});
+  RETURN_IF_ERROR(ExplainBook(open->book().Unblock(contact.key), name));
+  RETURN_IF_ERROR(open->Save());
+  return DoneWith(
+      context, *open, contact.key,
+      absl::StrCat("Unblocked ", name, ". What was written meanwhile, in the last 14 days, shows at the next poll.\n"));
 }
 
 absl::Status RemoveContact(const Invocation& invocation, const Context& context) {
@@ -261,9 +295,17 @@ absl::Status BackUp(const Invocation& invocation, const Context& context) {
                  .what = absl::StrCat("cannot write ", ShownPath(flags.first)),
                  .why = {fd < 0 ? "it is there already, or its directory is not yours" : "the disk did not take it"}});
   }
-  Say(context, absl::StrCat("Identity and ", contacts.size(), " contacts, ", groups.size(), " groups in ", ShownPath(flags.first),
-                            passphrase ? ", sealed" : ", NOT sealed", ". Messages and session keys are not in it.\n"));
-  return absl::OkStatus();
+  return Done(context,
+              absl::StrCat("Identity and ", contacts.size(), " contacts, ", groups.size(), " groups in ", ShownPath(flags.first),
+                           passphrase ? ", sealed" : ", NOT sealed", ". Messages and session keys are not in it.\n"),
+              JsonObject()
+                  .Add("schema", 1)
+                  .Add("type", "backup")
+                  .Add("file", flags.first)
+                  .Add("contacts", contacts.size())
+                  .Add("groups", groups.size())
+                  .Add("sealed", passphrase.has_value())
+                  .Line());
 }
 
 absl::Status Restore(const Invocation& invocation, const Context& context) {
@@ -299,7 +341,9 @@ absl::Status Restore(const Invocation& invocation, const Context& context) {
   }
   // Contacts first: an identity without them would look complete.
   ASSIGN_OR_RETURN(const overlay::Network network, ResolveNetwork(invocation, context));
-  ASSIGN_OR_RETURN(const auto inbox_store, OpenInbox(InboxDirectory(context, info.public_key)));
+  const std::string directory = InboxDirectory(context, info.public_key);
+  RETURN_IF_ERROR(RefuseOldBook(directory));
+  ASSIGN_OR_RETURN(auto inbox_store, OpenInbox(directory));
   keys::SystemRng rng;
   chat::Inbox inbox(*inbox_store, backup->identity.key, rng);
   chat::ContactBook book({.network = network.name, .write_quorum = network.write_quorum}, backup->identity.key, rng);
@@ -311,9 +355,23 @@ absl::Status Restore(const Invocation& invocation, const Context& context) {
   }
   for (const chat::Group& group : backup->groups) book.RestoreGroup(group, absl::Now()).IgnoreError();  // damaged: it is left out
   book.RebuildSessions();
-  RETURN_IF_ERROR(inbox.Apply(book.TakeChange(absl::Now()).inbox));
-  const absl::Status saved = store.Save(info, backup->identity.key, passphrase, rng);
-  if (!saved.ok()) return ExplainKeyStore(saved, info.name);
+  const absl::Status kept = inbox.Apply(book.TakeChange(absl::Now()).inbox);
+  const absl::Status saved = kept.ok() ? store.Save(info, backup->identity.key, passphrase, rng) : kept;
+  if (!saved.ok()) {  // so that it can be tried again
+    inbox_store.reset();
+    EraseBook(directory).IgnoreError();
+    return kept.ok() ? ExplainKeyStore(saved, info.name) : kept;
+  }
+  if (context.flags.json) {
+    return WriteStdout(JsonObject()
+                           .Add("schema", 1)
+                           .Add("type", "restored")
+                           .Add("name", info.name)
+                           .Add("address", keys::FormatAddress(info.public_key))
+                           .Add("contacts", backup->contacts.size())
+                           .Add("groups", backup->groups.size())
+                           .Line());
+  }
   Say(context,
       absl::StrCat("Restored \"", info.name, "\" with ", backup->contacts.size(), " contacts and ", backup->groups.size(),
                    " groups. The next poll makes new sessions with them, and they are told:\n  bulbil poll\n"));

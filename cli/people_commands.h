@@ -22,10 +22,12 @@ absl::Status RenameContact(const Invocation& invocation, const Context& context)
 absl::Status SetDisappearing(const Invocation& invocation, const Context& context);
 absl::Status SetReceipts(const Invocation& invocation, const Context& context);
 absl::Status BlockContact(const Invocation& invocation, const Context& context);
+absl::Status UnblockContact(const Invocation& invocation, const Context& context);
 absl::Status RemoveContact(const Invocation& invocation, const Context& context);
 absl::Status ListRequests(const Invocation& invocation, const Context& context);
 // One file, 0600, never over another: key file text (keys/key_store.h) and the contacts, sealed under a key from the identity.
 absl::Status BackUp(const Invocation& invocation, const Context& context);
+// kIdentity: the identity, or a book of it from before, is here.
 absl::Status Restore(const Invocation& invocation, const Context& context);
 
 }  // namespace cli

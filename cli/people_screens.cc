@@ -25,9 +25,13 @@ const char* TrustWord(const chat::Contact& contact) {
   return contact.verified ? "verified" : "not verified";
 }
 
+bool IsBlocked(const chat::Conversation* conversation) {
+  return conversation != nullptr && conversation->standing() == chat::Standing::kBlocked;
+}
+
 const char* SessionWord(const chat::Conversation* conversation) {
+  if (IsBlocked(conversation)) return "blocked";
   if (conversation == nullptr || !conversation->has_session()) return "no session yet";
-  if (conversation->standing() == chat::Standing::kBlocked) return "blocked";
   return conversation->confirmed() ? "session" : "asked, not answered yet";
 }
 
@@ -112,6 +116,7 @@ std::string ContactJson(const chat::Contact& contact, const chat::Conversation* 
       .Add("answers_a_note", contact.reply.has_value())
       .Add("verified", contact.verified)
       .Add("key_changed", contact.changed_key.has_value())
+      .Add("blocked", IsBlocked(conversation))
       .Add("session", conversation != nullptr && conversation->confirmed())
       .Add("receipts", contact.acknowledge)
       .Add("disappear_seconds", absl::ToInt64Seconds(chat::LifeOf(contact.life)))
@@ -252,7 +257,7 @@ std::string NoticeText(const chat::BookNotice& notice, const std::string& who, c
       return absl::StrCat("! ", name, " writes to ", in, " with fresh keys: restored from a backup\n");
     case Kind::kGroupStale:
       return absl::StrCat("! ", name, " knows of changes of ", in,
-                          " that your backup does not. Look who is in it:  bulbil groups show\n");
+                          " that your backup does not. Look who is in it:  bulbil groups show ", ShellQuoted(in), "\n");
     case Kind::kUnreadable:
       return "! somebody's request could not be opened: its key was used up. The sender tries again by itself\n";
     case Kind::kTooManyRequests:
@@ -273,11 +278,11 @@ std::string NoticeJson(const chat::BookNotice& notice, const std::string& who, c
   return json.Line();
 }
 
-std::string StateJson(const chat::ContactBook::Change::State& state, const std::string& who) {
+std::string StateJson(const chat::ContactBook::Change::State& state, const std::string& who, bool is_group) {
   return JsonObject()
       .Add("schema", 1)
       .Add("type", "state")
-      .Add("contact", who)
+      .Add(is_group ? "group" : "contact", who)
       .Add("id", base::ToHex(state.change.id))
       .Add("state", StateWord(state.change.state))
       .Add("copies", int{state.change.copies})

@@ -35,6 +35,7 @@ std::string MessageLifeText(const std::string& name, uint8_t code);
 // `group`: of a notice about one, as OpenBook::NameOf has it.
 std::string NoticeText(const chat::BookNotice& notice, const std::string& who, const std::string& group = "");
 std::string NoticeJson(const chat::BookNotice& notice, const std::string& who, const std::string& group = "");
-std::string StateJson(const chat::ContactBook::Change::State& state, const std::string& who);
+// `who`: a contact, or a group in its brackets.
+std::string StateJson(const chat::ContactBook::Change::State& state, const std::string& who, bool is_group);
 
 }  // namespace cli

@@ -125,16 +125,10 @@ void PollLoop::Converse(absl::StatusOr<chat::PollResult> result) {
 }
 
 absl::Status PollLoop::OnChange(const chat::ContactBook::Change& change) {
-  for (const chat::BookNotice& notice : change.notices) {
-    const std::string who = open_.NameOf(notice.peer, notice.group), group = notice.group ? open_.NameOf(*notice.group) : "";
-    if (plan_.json) {
-      RETURN_IF_ERROR(WriteStdout(NoticeJson(notice, who, group)));
-    } else {
-      WriteStderr(NoticeText(notice, who, group));
-    }
-  }
+  RETURN_IF_ERROR(open_.Tell(change.notices));
   for (const chat::ContactBook::Change::State& state : change.states) {
-    if (plan_.json) RETURN_IF_ERROR(WriteStdout(StateJson(state, open_.NameOf(state.peer))));
+    const bool is_group = open_.book().groups().Find(state.peer) != nullptr;
+    if (plan_.json) RETURN_IF_ERROR(WriteStdout(StateJson(state, open_.NameOf(state.peer), is_group)));
   }
   for (const chat::Message& message : change.inbox.messages) RETURN_IF_ERROR(OnMessage(message));
   return absl::OkStatus();

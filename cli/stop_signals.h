@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// cli/stop_signals.h — SIGTERM and SIGINT as calls, on a thread of their own, where anything may be called.
+// cli/stop_signals.h — signals as calls, on a thread of their own, where anything may be called: SIGTERM, SIGINT and SIGHUP (a
+// terminal that is closed) ask for an end, SIGUSR1 for a line of status. A SIGHUP that is ignored, as under nohup, stays ignored.
 #pragma once
 
 #include <atomic>
@@ -8,16 +9,17 @@
 
 namespace cli {
 
-// Blocks both signals for this thread and all it starts: call first in main's thread, before any other is started.
+// Blocks these signals for this thread and all it starts: call first in main's thread, before any other is started.
 void BlockStopSignals();
 
-// True if one of them came while they are blocked and nobody has taken it yet.
+// True if one that asks for an end came while they are blocked and nobody has taken it yet.
 bool StopSignalWaits();
 
 class StopSignals {
  public:
-  // `on_signal`, with the signal's number, for each one that comes, until this object goes.
-  explicit StopSignals(std::function<void(int)> on_signal);
+  // `on_stop`, with the signal's number, for each one that asks for an end, and `on_status`, if there is one, until this object
+  // goes.
+  explicit StopSignals(std::function<void(int)> on_stop, std::function<void()> on_status = nullptr);
   ~StopSignals();
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;

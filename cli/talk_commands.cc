@@ -220,9 +220,10 @@ absl::Status SendNote(const Invocation& invocation, const Context& context) {
   }
   ASSIGN_OR_RETURN(const chat::SendResult result, SendAndWait(*session, request, flags.reply ? open.get() : nullptr, context));
   const absl::Time end = absl::Now();
-  SayWhatNowShows("Sent", *session, context);
   if (context.flags.json) return WriteStdout(SentJson(result, end - start));
-  return context.flags.quiet ? absl::OkStatus() : WriteStdout(SentText(result, end - start, end));
+  if (!context.flags.quiet) RETURN_IF_ERROR(WriteStdout(SentText(result, end - start, end)));
+  SayWhatNowShows("Sent", *session, context);
+  return absl::OkStatus();
 }
 
 absl::Status PollNotes(const Invocation& invocation, const Context& context) {

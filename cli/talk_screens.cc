@@ -35,11 +35,12 @@ std::string DayText(absl::Time time, absl::Time now, absl::TimeZone zone) {
   return day == today - 1 ? "yesterday" : absl::FormatCivilTime(day);
 }
 
-// "bob ✔", "carol ?", "bulb1qpvg…fkpm8j ✔ signed", "anonymous".
+// "bob ✔", "carol ?", "bulb1qpvg…fkpm8j ✔ signed" (the address is what is known of who signed), "anonymous".
 std::string WhoText(const chat::Message& message, const Sender& sender) {
   if (!message.from) return "anonymous";
   const std::string signed_note = message.in_conversation ? "" : " signed";
-  if (sender.name.empty()) return absl::StrCat(Cut(keys::FormatAddress(*message.from)), " ✔", signed_note);
+  if (sender.name.empty())
+    return absl::StrCat(Cut(keys::FormatAddress(*message.from)), message.in_conversation ? " ?" : " ✔", signed_note);
   const auto safe = [](const std::string& text) { return base::SanitizeForTerminal(base::AsBytes(text)).text; };
   return absl::StrCat(safe(sender.name), sender.verified ? " ✔" : " ?", signed_note,
                       sender.group.empty() ? "" : absl::StrCat(" in ", safe(sender.group)));
@@ -120,7 +121,7 @@ std::string MessageJson(const chat::Message& message, const std::string& mailbox
       .Add("id", IdOf(message.id))
       .Add("mailbox", mailbox)
       .Add("from", message.from ? keys::FormatAddress(sender.address.value_or(*message.from)) : "")
-      .Add("verified", message.from.has_value())
+      .Add("verified", message.in_conversation ? sender.verified : message.from.has_value())
       .Add("contact", sender.name)
       .Add("contact_verified", sender.verified)
       .Add("kind", message.group             ? "group"

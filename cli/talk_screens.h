@@ -32,6 +32,8 @@ struct Sender {
   std::string group;                       // [NAME] of the group that it was written to
 };
 std::string MessageText(const chat::Message& message, absl::Time now, absl::TimeZone zone, const Sender& sender = {});
+// "verified": of a note, that its signature is right; of what was written in a conversation or a group, that a person has
+// compared the sender's words.
 std::string MessageJson(const chat::Message& message, const std::string& mailbox, const Sender& sender = {});
 
 std::string SummaryText(const chat::PollResult& result, const std::string& mailbox);

@@ -39,7 +39,7 @@ TEST(Findings, EachIllnessIsNamed) {
   EXPECT_EQ(JudgeNode(status)[0].exit, Exit::kNetwork);
   status = Healthy();
   status.set_advertised("127.0.0.1:10001");
-  EXPECT_EQ(JudgeNode(status)[1].fix, "bulbil --listen 0.0.0.0:10001 --advertise HOST:10001");
+  EXPECT_EQ(JudgeNode(status)[1].fix.rfind("bulbil --network NAME --listen 0.0.0.0:10001 --advertise HOST:10001 ", 0), 0u);
   const std::vector<std::pair<const char*, Level>> states = {
       {"full", Level::kFail}, {"failing", Level::kFail}, {"suspect", Level::kWarn}, {"none", Level::kOk}, {"ok", Level::kOk}};
   for (const auto& [state, level] : states) {

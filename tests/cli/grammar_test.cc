@@ -68,7 +68,9 @@ TEST(Grammar, EveryCommandIsFound) {
                                                    {"id --qr", Command::kKeysShow},
                                                    {"keys export", Command::kKeysExport},
                                                    {"keys import", Command::kKeysImport},
-                                                   {"keys rm a", Command::kKeysRemove},
+                                                   {"keys passwd a --new-passphrase-file b", Command::kKeysPasswd},
+                                                   {"keys rm a --book", Command::kKeysRemove},
+                                                   {"contacts unblock bob", Command::kContactsUnblock},
                                                    {"status", Command::kStatus},
                                                    {"ring show", Command::kRingShow},
                                                    {"ring lookup 00", Command::kRingLookup},
@@ -136,7 +138,7 @@ TEST(Grammar, MistakesAreUsageErrorsInOurWords) {
       {"send bulb1x hello", "\"hello\" is one word too many for \"send\""},
       {"--port", "option --port needs a value"},
       {"send bulb1x -m", "option --message needs a value"},
-      {"keys", "\"keys\" needs one of: new, list, show, export, import, rm"},
+      {"keys", "\"keys\" needs one of: new, list, show, export, import, passwd, rm"},
       {"ring", "\"ring\" needs one of: show, lookup"},
       {"contacts add a b c", "\"c\" is one word too many for \"contacts add\""},
       {"--port 7 contacts list", "option --port means nothing to \"contacts list\""},
@@ -153,8 +155,9 @@ TEST(Grammar, MistakesAreUsageErrorsInOurWords) {
 }
 
 TEST(Grammar, CommandsOfLaterIssuesDoNotExist) {
-  for (const char* line : {"chat bob carol", "contacts", "contacts import", "metrics", "config show", "completion bash",
-                           "ring fingers", "ring trace", "ping x", "keys passwd"}) {
+  for (const char* line :
+       {"chat bob carol", "contacts", "contacts import", "metrics", "config show", "completion bash", "ring fingers",
+        "ring trace", "ping x", "keys default", "keys unlock", "poll --from bob", "status --all", "--log-file x"}) {
     EXPECT_EQ(ErrorIn(line).exit, Exit::kUsage) << line;
   }
 }

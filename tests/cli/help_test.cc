@@ -33,7 +33,7 @@ TEST(Help, EveryCommandHasAPageUnderItsName) {
 
 TEST(Help, KnowsGroupsAndAliases) {
   ASSERT_OK_AND_ASSIGN(const std::string keys, HelpText({"keys"}));
-  for (const char* word : {"keys new", "keys list", "keys show", "keys export", "keys import", "keys rm"}) {
+  for (const char* word : {"keys new", "keys list", "keys show", "keys export", "keys import", "keys passwd", "keys rm"}) {
     EXPECT_NE(keys.find(word), std::string::npos) << word;
   }
   ASSERT_OK_AND_ASSIGN(const std::string alias, HelpText({"keygen"}));

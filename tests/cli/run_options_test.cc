@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <sstream>
 
@@ -71,6 +74,21 @@ INSTANTIATE_TEST_SUITE_P(
         SeedRule{"--port 10001 --bootstrap localhost:10002", "127.0.0.1:10001", {"127.0.0.1:10002"}},
         SeedRule{"--listen 127.0.0.1:10004", "127.0.0.1:10004", {"127.0.0.1:10001"}},
         SeedRule{"--listen [::1]:10004", "[::1]:10004", {"127.0.0.1:10001"}}));
+
+TEST(RunOptions, TheConfigurationInTheDocsStarts) {
+  std::ifstream file(BULBIL_SOURCE_DIR "/docs/cli.md");
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  const size_t begin = page.find("    [node]\n"), end = page.find("\n\n", begin);
+  ASSERT_NE(begin, std::string::npos);
+  std::string sample;
+  for (std::istringstream lines(page.substr(begin, end - begin)); lines.good();) {
+    std::string line;
+    std::getline(lines, line);
+    absl::StrAppend(&sample, line.substr(std::min<size_t>(4, line.size())), "\n");
+  }
+  ASSERT_OK_AND_ASSIGN(const NodeOptions options, Node("", {.config = sample}));
+  EXPECT_NE(options.advertise, "") << sample;
+}
 
 TEST(RunOptions, ARelayIsARelay) {
   ASSERT_OK_AND_ASSIGN(const NodeOptions options, Node("relay --port 10004"));

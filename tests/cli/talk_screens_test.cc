@@ -93,6 +93,21 @@ TEST(MessageJson, NamesAVerifiedSender) {
   EXPECT_NE(MessageText(message, kNow, absl::UTCTimeZone()).find("✔ signed"), std::string::npos);
 }
 
+TEST(MessageJson, SaysOfAConversationWhetherAPersonHasComparedTheSender) {
+  support::SeededRng rng(1);
+  chat::Message message = Anonymous("x");
+  message.from = keys::SigningKey::Generate(rng).public_key();
+  message.in_conversation = true;
+  const auto verified = [&](const Sender& sender) {
+    return MessageJson(message, "me", sender).find("\"verified\":true") != std::string::npos;
+  };
+  EXPECT_FALSE(verified({.name = "bob", .verified = false}));
+  EXPECT_TRUE(verified({.name = "bob", .verified = true}));
+  message.group = *message.from;
+  EXPECT_FALSE(verified({.name = "~carol", .verified = false, .group = "[friends]"}));
+  EXPECT_EQ(MessageText(message, kNow, absl::UTCTimeZone()).find("✔"), std::string::npos) << "no name, and nobody looked";
+}
+
 TEST(Summary, SaysWhatDidNotAnswer) {
   chat::PollResult result{.parts_asked = 9, .parts_answered = 9, .new_messages = 2};
   EXPECT_EQ(SummaryText(result, "me"), "2 new in mailbox \"me\"\n");

@@ -47,7 +47,9 @@ def noticed(events):
 def no_keys_yet(cluster, alice):
     dave = Person(cluster, "dave")
     alice.local("contacts", "add", "dave", dave.address)
-    alice.network("send", "dave", "--wait", "3s", stdin=b"are you there?", expect=6)  # Dave has never polled: no keys of his
+    told = cluster.run("send", "dave", "--wait", "3s", "--bootstrap", cluster.live()[0].address, "--home", alice.home,
+                       stdin=b"are you there?", expect=6).stderr.decode()  # Dave has never polled: no keys of his
+    check("Tried at once" in told and "Sent at once" not in told, told)
     check("1 queued" in alice.local("contacts", "list").decode(), "the message is kept")
 
 
@@ -140,6 +142,16 @@ def receipts(alice, bob):
     check(texts(bob.poll()) == ["seen?"], "seen")
     states = [event["state"] for event in alice.poll() if event["type"] == "state"]
     check("delivered" in states, states)
+
+
+def blocked(alice, bob):
+    alice.local("contacts", "block", "bob")
+    bob.send("alice", "while blocked")
+    check(texts(alice.poll()) == [], "nothing is read")
+    alice.send("bob", "no", expect=7)
+    check("blocked" in alice.local("contacts", "show", "bob").decode(), "it is said")
+    alice.local("contacts", "unblock", "bob")
+    check(texts(alice.poll()) == ["while blocked"], "read once the block is taken back")
 
 
 def stranger(cluster, alice):
@@ -254,6 +266,7 @@ def main():
         sealed(cluster, bob)
         disappearing(alice, bob)
         receipts(alice, bob)
+        blocked(alice, bob)
         executes(alice, bob)
         bot_of_the_docs(alice, bob)
         beside_a_watch(alice, bob)

@@ -69,6 +69,9 @@ def no_network(cli, address):
     check(b"bulbil demo" in cli.run("status", expect=4).stderr, "nobody is told how to begin")
     held, target = closed_port()
     with held:
+        cli.run("contacts", "add", "bob", cli.line("keys", "new", "--no-input", "--no-passphrase", home="bob's"), "--as", "alice")
+        error = cli.run("send", "bob", "--as", "alice", "--bootstrap", target, "--timeout", "2s", stdin=b"x", expect=4).stderr
+        check(b"kept here" in error and b"at once" not in error, "nothing left:", error)
         cli.run("send", address, "--bootstrap", target, "--timeout", "2s", stdin=b"x", expect=4)
         cli.run("poll", "--as", "alice", "--bootstrap", target, "--timeout", "2s", expect=4)
         cli.run("chat", "--as", "alice", "--bootstrap", target, "--timeout", "2s", expect=4)

@@ -7,6 +7,7 @@ usage: cli_keys.py PROGRAM
 import json
 import os
 import stat
+import subprocess
 import sys
 
 from cli_runner import Runner, check
@@ -20,6 +21,7 @@ def the_contract(cli):
     address = result.stdout.decode()
     check(address.startswith("bulb1") and len(address) == 65 and address.endswith("\n"), "not the address alone:", repr(address))
     cli.run("keys", "new", "--no-input", "--name", "bob", home="a", expect=2)
+    check(b"bulbil backup " in result.stderr and b"--secret" not in result.stderr, "the copy that is named:", result.stderr)
     check(not os.path.exists(os.path.join(cli.home("a"), "keys", "bob.key")), "a refused command left a key behind")
     cli.run("keys", "new", "--no-input", "--no-passphrase", "--name", "alice", home="a", expect=3)
     check(cli.line("keys", "show", "alice", home="a") == address.strip(), "the second `new` changed the first key")
@@ -122,6 +124,57 @@ def at_the_terminal(cli):
     check(cli.run("keys", "list", home="t").stdout == b"", "removed identities are listed")
 
 
+def another_passphrase(cli):
+    """A first one, another one, and none again; the address and the secret stay."""
+    cli.run("keys", "new", "--no-input", "--no-passphrase", "--name", "kim", home="p")
+    secret = cli.line("keys", "export", "--secret", home="p")
+    first, second = (cli.home(name) for name in ("first", "second"))
+    for path, text in [(first, "one\n"), (second, "two\n")]:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    sealed_now = ["keys", "passwd", "--no-input", "--json", "--new-passphrase-file"]
+    cli.run("keys", "passwd", "--no-input", home="p", expect=2)
+    check(json.loads(cli.line(*sealed_now, first, home="p"))["sealed"], "not sealed")
+    check(json.loads(cli.line(*sealed_now, second, home="p", environment={"BULBIL_PASSPHRASE_FILE": first}))["sealed"], "not sealed")
+    cli.run(*sealed_now, first, "--passphrase-file", first, home="p", expect=3)
+    cli.run("keys", "export", "--secret", "--passphrase-file", first, home="p", expect=3)
+    check(cli.line("keys", "export", "--secret", "--passphrase-file", second, home="p") == secret, "another key")
+    shown = cli.on_terminal("keys", "passwd", home="p", answers=[("Passphrase of kim", "two"), ("New passphrase", "three"), ("Again", "three")])
+    check("sealed with the new passphrase" in shown, shown)
+    cli.on_terminal("keys", "passwd", "--no-passphrase", home="p", answers=[("Passphrase of kim", "three")])
+    check(cli.line("keys", "export", "--secret", home="p") == secret, "another key")
+
+
+def the_book_of_a_removed_identity(cli):
+    """It stays for the key to come back; a restore, which begins anew, refuses it; and it goes if one says so."""
+    new = ["keys", "new", "--no-input", "--no-passphrase", "--name"]
+    other = cli.line(*new, "other", home="elsewhere")
+    address = cli.line(*new, "ivan", home="b")
+    cli.run("contacts", "add", "olga", other, home="b")
+    backup = cli.home("ivan.bulb")
+    check(json.loads(cli.line("backup", backup, "--no-passphrase", "--json", home="b"))["contacts"] == 1, "no contact in the backup")
+    cli.run("contacts", "add", "late", cli.line(*new, "late", home="elsewhere"), home="b")
+    secret = cli.line("keys", "export", "--secret", home="b")
+    told = cli.run("keys", "rm", "ivan", "--yes", home="b").stderr.decode()
+    check("stay in" in told, told)
+    refused = cli.run("restore", backup, "--name", "ivan", home="b", expect=3).stderr.decode()
+    check("from before" in refused, refused)
+    check(cli.run("keys", "list", home="b").stdout == b"", "refused, and restored")
+    cli.line("keys", "import", "--no-input", "--no-passphrase", "--name", "ivan", home="b", stdin=secret.encode())
+    check(b"late" in cli.run("contacts", "list", home="b").stdout, "the key goes on with its book")
+    cli.run("keys", "rm", "ivan", "--yes", home="b")
+    command = [line.split(":  ")[1] for line in refused.splitlines() if ":  mv " in line]
+    subprocess.run(["sh", "-c", command[0]], check=True, timeout=60)
+    restored = json.loads(cli.line("restore", backup, "--name", "ivan", "--json", home="b"))
+    check((restored["address"], restored["contacts"]) == (address, 1), restored)
+    listed = cli.run("contacts", "list", home="b").stdout
+    check(b"olga" in listed and b"late" not in listed, "the backup's contacts alone:", listed)
+    check(json.loads(cli.line("keys", "rm", "ivan", "--yes", "--book", "--json", home="b"))["book_removed"], "the book stayed")
+    cli.run("restore", backup, "--name", "ivan", home="b")
+    cli.on_terminal("keys", "rm", "ivan", home="b", answers=[("Type its name", "ivan"), ("contacts and messages", "y")])
+    cli.run("restore", backup, "--name", "ivan", home="b")
+
+
 def qr(cli):
     address = cli.line("keys", "new", "--no-input", "--no-passphrase", home="q")
     lines = cli.run("keys", "show", "--qr", home="q").stdout.decode().splitlines()
@@ -132,7 +185,8 @@ def qr(cli):
 
 def main():
     with Runner(sys.argv[1]) as cli:
-        for story in [the_contract, files_are_private, which_identity, export_and_import, sealed, at_the_terminal, qr]:
+        for story in [the_contract, files_are_private, which_identity, export_and_import, sealed, at_the_terminal, another_passphrase,
+                      the_book_of_a_removed_identity, qr]:
             story(cli)
             print("ok", story.__name__)
 

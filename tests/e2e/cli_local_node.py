@@ -140,6 +140,28 @@ def each_v_tells_more(cluster, bootstrap):
     check("no node" in error, error)
 
 
+def signals_are_answered(cluster):
+    """USR1: a line of status. HUP: an end in order, but not under nohup."""
+    for ignored in (True, False):
+        home = os.path.join(cluster.folder, f"home-signals-{ignored}")
+        log = home + ".log"
+        with open(log, "wb") as out:
+            node = subprocess.Popen([cluster.program, "--port", "0", "--bootstrap", "none", "--home", home], stdout=out, stderr=out,
+                                    preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL))
+        try:
+            wait_until("a node alone", lambda: "ready: ring of 1" in open(log, encoding="utf-8").read() and node.poll() is None)
+            if ignored:
+                node.send_signal(signal.SIGHUP)
+            node.send_signal(signal.SIGUSR1)
+            wait_until("a line of status", lambda: "ready; ring of 1, 0 records" in open(log, encoding="utf-8").read())
+            check(node.poll() is None, "it ended")
+            node.send_signal(signal.SIGTERM if ignored else signal.SIGHUP)
+            check(node.wait(timeout=30) == 0, "exit", node.returncode)
+            check("leaving; a second signal" in open(log, encoding="utf-8").read(), "left without a word")
+        finally:
+            node.kill()
+
+
 def up_ends_whenever_it_is_told(cluster):
     home = os.path.join(cluster.folder, "home-up")
     command = [cluster.program, "up", "--nodes", "30", "--port", "20001", "--home", home]
@@ -172,6 +194,7 @@ def main():
         a_port_belongs_to_one_node(cluster, nodes[0])
         interrupted(cluster, nodes[0], person)
         each_v_tells_more(cluster, nodes[0].address)
+        signals_are_answered(cluster)
         up_ends_whenever_it_is_told(cluster)
         check(nodes[2].status()["store"]["records"] == 0, "a relay holds records")
         for node in nodes:

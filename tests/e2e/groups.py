@@ -47,7 +47,7 @@ def main():
         alice.local("groups", "create", "friends", "nobody", expect=3)
         alice.local("groups", "create", "friends", expect=2)
         alice.local("groups", "create", "friends", "bob")
-        alice.local("groups", "create", "friends", "bob", expect=2)
+        alice.local("groups", "create", "friends", "bob", expect=3)
         bob.network("send", "--group", "friends", stdin=b"too early", expect=3)
         invited = poll_all(alice, bob)["bob"]
         check("group_invitation" in noticed(invited), invited)
@@ -61,6 +61,7 @@ def main():
         check((message["kind"], message["group"], message["contact"]) == ("group", "[friends]", "bob"), message)
 
         alice.local("groups", "add", "friends", "carol")
+        alice.local("groups", "add", "friends", "carol", expect=3)
         bob.local("groups", "add", "friends", "alice", expect=7)  # it is not bob's
         poll_all(alice, bob, carol)
         carol.local("groups", "accept", "friends")
@@ -75,6 +76,10 @@ def main():
         shown = bob.local("groups", "show", "friends").decode()
         check(alice.address in shown and carol.address in shown and "~carol" in shown, shown)
         check(bob.local("contacts", "requests") == b"no requests\n", "a member is no request")
+        check(json.loads(bob.local("contacts", "block", "~carol", "--json"))["blocked"], "blocked by the name in the group")
+        say(carol, "bob does not hear this")
+        check(texts(poll_all(bob, alice)["bob"]) == [], "blocked")
+        check(not json.loads(bob.local("contacts", "unblock", "~carol", "--json"))["blocked"], "unblocked")
 
         backup = os.path.join(cluster.folder, "bob.bulb")
         bob.local("backup", backup, "--no-passphrase")
@@ -94,7 +99,8 @@ def main():
         check(texts(events["alice"]) == ["without bob"] and texts(events["bob"]) == [], events)
         bob.network("send", "--group", "friends", stdin=b"hello?", expect=7)
         bob.local("groups", "leave", "friends", "--yes")
-        carol.local("groups", "leave", "friends", "--yes")
+        left = json.loads(carol.local("groups", "leave", "friends", "--yes", "--json"))
+        check((left["name"], left["state"]) == ("friends", "left"), left)
         check("group_left" in noticed(poll_all(carol, alice)["alice"]), "carol went")
         check(carol.local("groups", "list", "--json") == b"", "gone")
     print("ok")
