@@ -77,7 +77,8 @@ struct BookNotice {
     kGroupEnded = 23,
     kGroupLost = 24,
     kGroupRestarted = 25,
-    kGroupStale = 26,  // GroupNotice
+    kGroupStale = 26,
+    kGroupUnheard = 27,  // GroupNotice; without a group
   };
   Kind kind = Kind::kLost;
   keys::PublicKey peer;

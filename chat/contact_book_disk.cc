@@ -175,6 +175,7 @@ absl::Status ContactBook::Load(const std::vector<BookEntry>& entries, absl::Time
         case kGroupMessageEntry:
         case kGroupParcelEntry:
         case kEarlyEntry:
+        case kLeftEntry:
           RETURN_IF_ERROR(groups_.Load(entry));
           break;
         case kHandshakeEntry:

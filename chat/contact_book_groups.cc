@@ -159,7 +159,8 @@ void ContactBook::SaveGroups(Change& change) {
     if (!IsBlocked(*message.from)) change.inbox.messages.push_back(std::move(message));
   }
   for (const GroupNotice& notice : groups.notices) {
-    change.notices.push_back({static_cast<BookNotice::Kind>(notice.kind), notice.peer, notice.count, notice.group});
+    change.notices.push_back({static_cast<BookNotice::Kind>(notice.kind), notice.peer, notice.count, {}});
+    if (notice.kind != GroupNotice::Kind::kUnheard) change.notices.back().group = notice.group;
   }
   for (const GroupBook::Change::State& state : groups.states) {
     change.states.push_back({state.group, state.change});

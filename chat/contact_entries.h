@@ -19,7 +19,7 @@ inline constexpr uint8_t kPrekeysEntry = 'p', kInviteEntry = 'i', kPublishedEntr
 
 // Of groups: the name begins with the group's id; then the member of a feed, the number or the seq (group_book.h).
 inline constexpr uint8_t kGroupEntry = 'g', kFeedEntry = 'h', kGroupMessageEntry = 'j', kGroupParcelEntry = 'l',
-                         kEarlyEntry = 'e';
+                         kEarlyEntry = 'e', kLeftEntry = 'a';
 
 inline base::Bytes NameOf(const keys::PublicKey& peer) { return base::ToBytes(peer.view()); }
 inline base::Bytes NameOf(const keys::PublicKey& peer, uint64_t number) {

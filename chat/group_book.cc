@@ -37,6 +37,9 @@ MessageId LocalId(base::ByteView secret, const GroupId& group, const keys::Publi
   return local;
 }
 
+// A list of which somebody knows, and we do not: no further than a creator's changes since a backup.
+bool IsAhead(uint32_t epoch, uint32_t ours) { return epoch > ours && epoch - ours <= kEpochStepMax && epoch < kEpochMax; }
+
 }  // namespace
 
 const GroupMember* Group::Find(const keys::PublicKey& key) const {
@@ -107,7 +110,8 @@ absl::Status GroupBook::Accept(const GroupId& id, absl::Time wall_now) {
   if (room.group.state != Group::State::kInvited) return absl::FailedPreconditionError("there is no invitation to this group");
   room.group.state = Group::State::kMember;
   room.writer.emplace(0, static_cast<uint64_t>(absl::ToUnixSeconds(wall_now)), rng_);
-  for (auto& [key, peer] : room.peers) peer.asked = wall_now;
+  // Whose chain did not come by now may believe that we have it: from when we were in this group before.
+  for (auto& [key, peer] : room.peers) peer.asked = absl::InfinitePast();
   room.changed = peers_changed_ = true;
   return absl::OkStatus();
 }
@@ -116,6 +120,10 @@ absl::Status GroupBook::Leave(const GroupId& id) {
   const auto it = rooms_.find(id);
   if (it == rooms_.end()) return absl::NotFoundError("no such group");
   for (const auto& [key, peer] : it->second.peers) Say(key, GroupFarewell{id, false});
+  std::erase_if(left_, [&](const Left& one) { return one.group == id; });
+  left_.push_back({id, it->second.group.epoch});
+  if (left_.size() > kLeftMax) left_.pop_front();
+  left_changed_ = true;
   Forget(it);
   return absl::OkStatus();
 }
@@ -311,14 +319,15 @@ void GroupBook::OnAnnouncement(const keys::PublicKey& from, GroupAnnouncement an
   for (GroupMember& member : next.members) member.name = SafeName(member.name);
   const auto held = rooms_.find(next.id);
   if (held == rooms_.end()) {
-    const auto waiting = std::count_if(rooms_.begin(), rooms_.end(),
-                                       [](const auto& one) { return one.second.group.state == Group::State::kInvited; });
-    if (rooms_.size() >= kGroupsMax || static_cast<size_t>(waiting) >= kInvitationsMax) return;
+    if (next.epoch <= EpochWeWentAt(next.id)) return;
+    if (rooms_.size() >= kGroupsMax || !HasRoomForInvitationOf(from)) return Note(GroupNotice::Kind::kUnheard, {}, from);
     Note(GroupNotice::Kind::kInvited, next.id, from);
     return TakeEarly(NewRoom(std::move(next)), wall_now);
   }
   Room& room = held->second;
   if (room.group.creator != from || next.epoch <= room.group.epoch) return;
+  if (room.group.state == Group::State::kEnded && !HasRoomForInvitationOf(from))
+    return Note(GroupNotice::Kind::kUnheard, {}, from);
   room.group.epoch = next.epoch;
   if (room.group.state == Group::State::kEnded) {
     room.group.state = Group::State::kInvited;
@@ -328,13 +337,22 @@ void GroupBook::OnAnnouncement(const keys::PublicKey& from, GroupAnnouncement an
   TakeEarly(room, wall_now);
 }
 
+bool GroupBook::HasRoomForInvitationOf(const keys::PublicKey& creator) const {
+  size_t waiting = 0, of_one = 0;
+  for (const auto& [id, room] : rooms_) {
+    if (room.group.state != Group::State::kInvited) continue;
+    ++waiting;
+    of_one += room.group.creator == creator ? 1 : 0;
+  }
+  return waiting < kInvitationsMax && of_one < kInvitationsOfOneMax;
+}
+
 void GroupBook::OnChain(const keys::PublicKey& from, const GroupChainTold& told, absl::Time wall_now) {
   const auto it = rooms_.find(told.group);
-  const auto peer = it == rooms_.end() ? std::map<keys::PublicKey, Peer>::iterator() : it->second.peers.find(from);
-  if (it == rooms_.end() || peer == it->second.peers.end()) {  // not announced yet, or not any more
-    return KeepEarly(from, told);
-  }
+  if (it == rooms_.end()) return OnChainOfNoMember(from, told);
   Room& room = it->second;
+  const auto peer = room.peers.find(from);
+  if (peer == room.peers.end()) return OnChainOfNoMember(from, told);
   const bool is_own = room.group.creator == options_.self;
   // A newer list than ours: we may have been taken out meanwhile, which will be told, and then this is needed once more.
   if (!is_own && told.epoch > room.group.epoch) KeepEarly(from, told);
@@ -346,8 +364,7 @@ void GroupBook::OnChain(const keys::PublicKey& from, const GroupChainTold& told,
     if (is_own && told.epoch < room.group.epoch) peer->second.announced = 0;
     room.changed = true;
   }
-  if (!is_own || told.epoch <= room.group.epoch || told.epoch - room.group.epoch > kEpochStepMax || told.epoch >= kEpochMax)
-    return;
+  if (!is_own || !IsAhead(told.epoch, room.group.epoch)) return;
   const uint32_t old = std::exchange(room.group.epoch, told.epoch);
   for (auto& [key, other] : room.peers) {
     if (other.announced == old) other.announced = told.epoch;  // the others are still to be told
@@ -356,12 +373,36 @@ void GroupBook::OnChain(const keys::PublicKey& from, const GroupChainTold& told,
   Note(GroupNotice::Kind::kStale, told.group, from);
 }
 
+// Who tells it goes by a list that is not ours: by an old one, if this is our group or we went from it; else by one that is
+// not here yet, for which it is kept.
+void GroupBook::OnChainOfNoMember(const keys::PublicKey& from, const GroupChainTold& told) {
+  const Group* group = Find(told.group);
+  if (group != nullptr && group->creator == options_.self) {
+    // Whom our own list, out of an old backup, does not name yet is not sent away.
+    if (IsAhead(told.epoch, group->epoch)) return Note(GroupNotice::Kind::kStale, told.group, from);
+    return Say(from, GroupFarewell{told.group, true});
+  }
+  if (told.epoch <= EpochWeWentAt(told.group)) return Say(from, GroupFarewell{told.group, false});
+  KeepEarly(from, told);
+}
+
+// Of the list that we knew when we left the group, or were removed; 0: neither.
+uint32_t GroupBook::EpochWeWentAt(const GroupId& id) const {
+  if (const Group* group = Find(id)) return group->state == Group::State::kEnded ? group->epoch : 0;
+  const auto left = std::find_if(left_.begin(), left_.end(), [&](const Left& one) { return one.group == id; });
+  return left == left_.end() ? 0 : left->epoch;
+}
+
 void GroupBook::KeepEarly(const keys::PublicKey& from, const GroupChainTold& told) {
   early_changed_ = true;
   std::erase_if(early_, [&](const Early& one) { return one.from == from && one.told.chain.writer == told.chain.writer; });
   early_.push_back({from, told});
   early_.back().told.wants = false;  // it is told ours when it is a member, or has been
-  if (early_.size() > kEarlyMax) early_.pop_front();
+  if (early_.size() <= kEarlyMax) return;
+  std::map<keys::PublicKey, size_t> of;
+  for (const Early& one : early_) ++of[one.from];
+  const auto most = std::max_element(of.begin(), of.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  early_.erase(std::find_if(early_.begin(), early_.end(), [&](const Early& one) { return one.from == most->first; }));
 }
 
 void GroupBook::OnFarewell(const keys::PublicKey& from, const GroupFarewell& farewell, absl::Time wall_now) {
@@ -379,6 +420,7 @@ void GroupBook::OnFarewell(const keys::PublicKey& from, const GroupFarewell& far
   if (room.group.creator == options_.self) {
     ++room.group.epoch;
     Note(GroupNotice::Kind::kLeft, room.group.id, from);
+    Say(from, GroupFarewell{room.group.id, true});  // a list that crossed its farewell may have invited it anew
   }
   SetMembers(room, std::move(members), wall_now);
 }
@@ -443,13 +485,13 @@ void GroupBook::Hear(Room& room, absl::Time wall_now) {
 void GroupBook::Tell(Room& room, absl::Time wall_now) {
   const Group& group = room.group;
   for (auto& [key, peer] : room.peers) {
-    if (group.creator == options_.self && peer.announced != group.epoch) {
+    const bool wants = peer.feed.known() ? std::max(peer.feed.heard(), peer.asked) + kGroupSilence <= wall_now
+                                         : peer.asked + kGroupAskAgain <= wall_now;
+    if (group.creator == options_.self && (peer.announced != group.epoch || wants)) {
       Say(key, GroupAnnouncement{group.id, group.epoch, group.name, group.members});
       peer.announced = group.epoch;
       room.changed = true;
     }
-    const bool wants = peer.feed.known() ? std::max(peer.feed.heard(), peer.asked) + kGroupSilence <= wall_now
-                                         : peer.asked + kGroupAskAgain <= wall_now;
     if (!wants && peer.told == room.writer->writer()) continue;
     Say(key, GroupChainTold{group.id, group.epoch, wants, room.writer->Tell()});
     peer.told = room.writer->writer();
@@ -491,6 +533,18 @@ std::vector<GroupBook::Put> GroupBook::Puts(absl::Time wall_now, size_t at_most)
     }
   }
   return puts;
+}
+
+// The same once more is one notice: what others send is as long as they like.
+void GroupBook::Note(GroupNotice::Kind kind, const GroupId& group, const keys::PublicKey& peer, uint32_t count) {
+  if (!notices_.empty()) {
+    GroupNotice& last = notices_.back();
+    if (last.kind == kind && last.group == group && last.peer == peer) {
+      last.count += count;
+      return;
+    }
+  }
+  notices_.push_back({kind, group, peer, count});
 }
 
 void GroupBook::ChangeStates(const GroupId& group, const std::vector<StateChange>& changes) {

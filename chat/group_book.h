@@ -9,7 +9,9 @@
 //   stayed;
 //   - what the one who went wrote and was not read yet is not shown;
 //   - a member whose chain is not known after a day, or in which nothing was found for a week, is told our chain again, and
-//   asked;
+//   asked; its creator tells the list with it: so who had no room for an invitation hears it later;
+//   - whoever goes by an old list hears so when it tells its chain: of the creator that it is in the group no more, of one who
+//   went that it did. A farewell may expire unread: what was to be known by it becomes known then.
 //   - a member may go by itself, the creator too: then nobody changes the list any more, and the group goes on.
 // An invitation takes effect when a person accepts it; what is written meanwhile waits. A text is sealed once, in one box for
 // all; nobody acknowledges it: "stored" is all that its writer learns. Boxes are put again until they expire, or
@@ -35,8 +37,10 @@
 namespace chat {
 
 inline constexpr size_t kGroupsMax = 64;
-inline constexpr size_t kInvitationsMax = 16;                      // groups that wait to be accepted; more are not heard
-inline constexpr size_t kEarlyMax = 128;                           // chains of groups, or members, not announced yet
+inline constexpr size_t kInvitationsMax = 16;      // groups that wait to be accepted; more are not heard
+inline constexpr size_t kInvitationsOfOneMax = 3;  // of one creator: nobody takes all the places
+inline constexpr size_t kEarlyMax = 128;  // chains of groups, or members, not announced yet; one of whoever has most gives way
+inline constexpr size_t kLeftMax = 64;    // groups we went from, and their epochs; the oldest are forgotten
 inline constexpr size_t kGroupParcelsKept = 2048;                  // own boxes of one group; 4 MB
 inline constexpr absl::Duration kGroupAskAgain = absl::Hours(24);  // whose chain is not known
 inline constexpr uint32_t kEpochStepMax = 1024;  // that a member may be ahead of a creator who restored a backup
@@ -65,6 +69,7 @@ struct GroupNotice {
     kLost = 24,       // `count` messages of `peer`
     kRestarted = 25,  // `peer` lost its keys and writes with fresh ones
     kStale = 26,      // ours is an older list than `peer` knows: restored from a backup
+    kUnheard = 27,    // `count` invitations of `peer`: no room while others wait; it tells them again. `group` is zero
   };
   Kind kind = Kind::kLost;
   GroupId group;
@@ -163,8 +168,8 @@ class GroupBook {
     std::vector<State> states;
   };
   Change TakeChange();
-  // DataLoss. The entry's type is one of kGroupTypes; those of kGroupEntry come first. A damaged feed begins empty: its writer is
-  // asked.
+  // DataLoss. The entry's type is one of those of groups; those of kGroupEntry come first. A damaged feed begins empty: its
+  // writer is asked.
   absl::Status Load(const BookEntry& entry);
 
  private:
@@ -186,6 +191,10 @@ class GroupBook {
     keys::PublicKey from;
     GroupChainTold told;
   };
+  struct Left {
+    GroupId group;
+    uint32_t epoch = 0;  // of the list that we knew
+  };
 
   absl::StatusOr<Room*> Own(const GroupId& id);
   Room& NewRoom(Group group);
@@ -197,17 +206,18 @@ class GroupBook {
   void ForgetOutbox(Room& room);
   void Part(const keys::PublicKey& from, const GroupId& group);
   void OnAnnouncement(const keys::PublicKey& from, GroupAnnouncement announcement, absl::Time wall_now);
+  bool HasRoomForInvitationOf(const keys::PublicKey& creator) const;
   void OnChain(const keys::PublicKey& from, const GroupChainTold& told, absl::Time wall_now);
-  void OnFarewell(const keys::PublicKey& from, const GroupFarewell& farewell, absl::Time wall_now);
+  void OnChainOfNoMember(const keys::PublicKey& from, const GroupChainTold& told);
+  uint32_t EpochWeWentAt(const GroupId& id) const;
   void KeepEarly(const keys::PublicKey& from, const GroupChainTold& told);
+  void OnFarewell(const keys::PublicKey& from, const GroupFarewell& farewell, absl::Time wall_now);
   void TakeEarly(Room& room, absl::Time wall_now);
   void Hear(Room& room, absl::Time wall_now);
   void Tell(Room& room, absl::Time wall_now);
   void SealTexts(Room& room, absl::Time wall_now);
   void Say(const keys::PublicKey& to, const GroupControl& control) { controls_.push_back({to, EncodeGroupControl(control)}); }
-  void Note(GroupNotice::Kind kind, const GroupId& group, const keys::PublicKey& peer, uint32_t count = 1) {
-    notices_.push_back({kind, group, peer, count});
-  }
+  void Note(GroupNotice::Kind kind, const GroupId& group, const keys::PublicKey& peer, uint32_t count = 1);
   void ChangeStates(const GroupId& group, const std::vector<StateChange>& changes);
   void SaveRoom(Room& room, Change& change);
 
@@ -215,7 +225,8 @@ class GroupBook {
   base::Rng& rng_;
   std::map<GroupId, Room> rooms_;
   std::deque<Early> early_;
-  bool early_changed_ = false, peers_changed_ = false;
+  std::deque<Left> left_;
+  bool early_changed_ = false, left_changed_ = false, peers_changed_ = false;
   std::vector<Told> controls_;
   std::vector<std::pair<keys::PublicKey, GroupId>> parted_;
   std::vector<BookEntry> gone_;

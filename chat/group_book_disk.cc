@@ -43,6 +43,11 @@ GroupBook::Change GroupBook::TakeChange() {
     for (const Early& one : early_) out.Append(one.from.view()).Long(EncodeGroupControl(one.told));
     change.entries.push_back({kEarlyEntry, {}, out.Take()});
   }
+  if (std::exchange(left_changed_, false)) {
+    base::ByteWriter out;
+    for (const Left& one : left_) out.Append(one.group.view()).U32(one.epoch);
+    change.entries.push_back({kLeftEntry, {}, out.Take()});
+  }
   change.arrived = std::exchange(arrived_, {});
   change.notices = std::exchange(notices_, {});
   change.states = std::exchange(states_, {});
@@ -58,6 +63,13 @@ absl::Status GroupBook::Load(const BookEntry& entry) {
       ASSIGN_OR_RETURN(const GroupControl told, DecodeGroupControl(in.Long()));
       if (!std::holds_alternative<GroupChainTold>(told)) return damaged;
       early_.push_back({one.from, std::get<GroupChainTold>(told)});
+    }
+    return in.ok() ? absl::OkStatus() : damaged;
+  }
+  if (entry.type == kLeftEntry) {
+    while (in.ok() && in.left() > 0) {
+      const GroupId group{in.Array<32>()};
+      left_.push_back({group, in.U32()});
     }
     return in.ok() ? absl::OkStatus() : damaged;
   }

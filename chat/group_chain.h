@@ -9,9 +9,10 @@
 //                 own is not believed); plain text as session.h lays it out, kGroupRoom bytes
 // After BACAP (Katzenpost's Pigeonhole; facts and source in docs/mailbox.md): whoever has (P, C_i) finds, verifies and opens
 // i and all later ones; nothing before it, and nothing can be written with it. A box is one of box.h, of the same size: a storing
-// node sees no difference, and no two places of a chain have anything in common. Seeds are erased as they are used, so what was
-// read stays sealed when a member's disk is taken; only a fresh chain (group_book.h makes one when somebody goes) heals what
-// comes. The signature under M_i proves to members who wrote, and nothing to others: P is nobody's identity. Pure.
+// node sees no difference, but that more than one finds it; no two places of a chain have anything in common. Seeds are erased as
+// they are used, so what was read stays sealed when a member's disk is taken; only a fresh chain (group_book.h makes one when
+// somebody goes) heals what comes. The signature under M_i proves to members who wrote, and nothing to others: P is nobody's
+// identity. Pure.
 #pragma once
 
 #include <array>

@@ -4,7 +4,7 @@
 //   byte 1: what, then group 32, then
 //   1 announcement   epoch 4 ‖ len 1 name ‖ count 1 ‖ for each member: identity 32 ‖ len 1 name        by the group's creator
 //   2 chain          epoch 4 ‖ flags 1 (1: yours is wanted) ‖ P 32 ‖ secret 32 ‖ first 4 ‖ next 4 ‖ made 8
-//   3 farewell       removed 1: 0 the sender goes; 1 the creator has removed whom it tells
+//   3 farewell       removed 1: 0 the sender goes, or is not in it; 1 the creator has removed, or does not list, whom it tells
 // An announcement of 32 members has at most 3,200 bytes: two boxes, as a text would have. Pure.
 #pragma once
 

@@ -40,11 +40,11 @@ void GroupFeed::TakeChain(const GroupChain& told, absl::Time wall_now) {
   Line line{.writer = told.writer,
             .reader = BoxReader(PlaceChain(told.secret), told.next, told.writer),
             .since = wall_now,
-            .made = told.made,
+            .made = std::min(told.made, Seconds(wall_now)),
             .first = told.first};
-  if (!lines_.empty() && told.made < lines_.back().made) {  // one of before, told late
+  if (!lines_.empty() && line.made < lines_.back().made) {  // one of before, told late
     line.end = lines_.front().first;
-    if (told.next >= std::min(begun_, line.end) || told.made >= lines_.front().made) return;
+    if (told.next >= std::min(begun_, line.end) || line.made >= lines_.front().made) return;
     begun_ = told.next;
     lines_.push_front(std::move(line));
     return DropDrained(wall_now);

@@ -7,7 +7,7 @@
 // numbers: behind a gap they wait, at most kHoldBack; what turns up later is marked late. A chain that begins before what was
 // shown is that of somebody who lost theirs: everything is begun anew. Whoever was away for so long that boxes expired unread
 // finds nothing any more: then the writer is asked, and reading goes on where it says; what lies between is lost, and counted.
-// A core: pure.
+// Clocks may be wrong: a chain counts as made when it was told, if it says later. A core: pure.
 #pragma once
 
 #include <deque>
@@ -61,7 +61,7 @@ class GroupFeed {
     keys::PublicKey writer;
     BoxReader reader;
     absl::Time since;             // it was told
-    uint64_t made = 0;            // by its writer
+    uint64_t made = 0;            // by its writer; at most `since`
     uint32_t first = 0;           // number of its first message
     uint32_t end = kGroupSeqMax;  // and of the first one that lies in the next chain
   };

@@ -90,6 +90,8 @@ const char* NoticeWord(chat::BookNotice::Kind kind) {
       return "group_keys_replaced";
     case Kind::kGroupStale:
       return "group_list_old";
+    case Kind::kGroupUnheard:
+      return "group_invitation_no_room";
     case Kind::kTooManyRequests:
       break;
   }
@@ -258,6 +260,10 @@ std::string NoticeText(const chat::BookNotice& notice, const std::string& who, c
     case Kind::kGroupStale:
       return absl::StrCat("! ", name, " knows of changes of ", in,
                           " that your backup does not. Look who is in it:  bulbil groups show ", ShellQuoted(in), "\n");
+    case Kind::kGroupUnheard:
+      return absl::StrCat(
+          "! ", notice.count == 1 ? "an invitation" : absl::StrCat(notice.count, " invitations"), " of ", name,
+          " found no room: too many wait. Accept or leave one; a day later it comes again:  bulbil groups list\n");
     case Kind::kUnreadable:
       return "! somebody's request could not be opened: its key was used up. The sender tries again by itself\n";
     case Kind::kTooManyRequests:

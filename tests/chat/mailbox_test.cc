@@ -145,7 +145,7 @@ TEST_F(MailboxTest, AListingThatNeedNotWaitDoesNot) {
   EXPECT_TRUE(now.answer->item.has_value());
 }
 
-TEST_F(MailboxTest, ListingsBeyondTheirNumberDoNotWaitAndOthersAreServedBesideThem) {
+TEST_F(MailboxTest, ListingsOfOnePlaceBeyondEightDoNotWaitAndOthersAreServedBesideThem) {
   std::vector<Waiting> waiting(static_cast<size_t>(kListWaitsOfPlaceMax) + 1);
   for (Waiting& one : waiting) Wait(List(owner_, {}, 0, /*waits=*/true), one);
   EXPECT_FALSE(waiting.front().answer.has_value());
@@ -156,6 +156,27 @@ TEST_F(MailboxTest, ListingsBeyondTheirNumberDoNotWaitAndOthersAreServedBesideTh
   loop_.RunFor(kListWait);
   Waiting again;
   Wait(List(owner_, {}, 0, /*waits=*/true), again);
+  EXPECT_FALSE(again.answer.has_value()) << "there is room again";
+}
+
+// As many doors as it takes: no place has more than its share.
+TEST_F(MailboxTest, ListingsBeyondTheNumberOfANodeDoNotWaitWhateverTheirPlace) {
+  constexpr int kDoors = kListWaitsMax / kListWaitsOfPlaceMax;
+  std::vector<Waiting> waiting(static_cast<size_t>(kListWaitsMax));
+  for (size_t i = 0; i < kDoors; ++i) {
+    const ListRequest list = List(keys::SigningKey::Generate(rng_), {}, 0, /*waits=*/true);
+    for (size_t k = 0; k < kListWaitsOfPlaceMax; ++k) Wait(list, waiting[i * kListWaitsOfPlaceMax + k]);
+  }
+  for (const Waiting& one : waiting) EXPECT_FALSE(one.answer.has_value());
+  Waiting beyond;
+  Wait(List(owner_, {}, 0, /*waits=*/true), beyond);
+  ASSERT_TRUE(beyond.answer.has_value()) << "the first one of its place";
+  EXPECT_FALSE(beyond.answer->item.has_value());
+  EXPECT_EQ(AskFor(PutRequest{NewEnvelope()}).status, MailboxStatus::kStored);
+  loop_.RunFor(kListWait);
+  for (const Waiting& one : waiting) EXPECT_TRUE(one.answer.has_value());
+  Waiting again;
+  Wait(List(stranger_, {}, 0, /*waits=*/true), again);
   EXPECT_FALSE(again.answer.has_value()) << "there is room again";
 }
 
