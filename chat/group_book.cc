@@ -393,18 +393,6 @@ uint32_t GroupBook::EpochWeWentAt(const GroupId& id) const {
   return left == left_.end() ? 0 : left->epoch;
 }
 
-void GroupBook::KeepEarly(const keys::PublicKey& from, const GroupChainTold& told) {
-  early_changed_ = true;
-  std::erase_if(early_, [&](const Early& one) { return one.from == from && one.told.chain.writer == told.chain.writer; });
-  early_.push_back({from, told});
-  early_.back().told.wants = false;  // it is told ours when it is a member, or has been
-  if (early_.size() <= kEarlyMax) return;
-  std::map<keys::PublicKey, size_t> of;
-  for (const Early& one : early_) ++of[one.from];
-  const auto most = std::max_element(of.begin(), of.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-  early_.erase(std::find_if(early_.begin(), early_.end(), [&](const Early& one) { return one.from == most->first; }));
-}
-
 void GroupBook::OnFarewell(const keys::PublicKey& from, const GroupFarewell& farewell, absl::Time wall_now) {
   const auto it = rooms_.find(farewell.group);
   if (it == rooms_.end() || !it->second.peers.contains(from)) return;
@@ -423,19 +411,6 @@ void GroupBook::OnFarewell(const keys::PublicKey& from, const GroupFarewell& far
     Say(from, GroupFarewell{room.group.id, true});  // a list that crossed its farewell may have invited it anew
   }
   SetMembers(room, std::move(members), wall_now);
-}
-
-// What came before it was known what it belongs to.
-void GroupBook::TakeEarly(Room& room, absl::Time wall_now) {
-  std::deque<Early> all = std::exchange(early_, {});
-  early_changed_ = early_changed_ || !all.empty();
-  for (Early& one : all) {
-    if (one.told.group == room.group.id && room.peers.contains(one.from)) {
-      OnChain(one.from, one.told, wall_now);
-    } else {
-      early_.push_back(std::move(one));
-    }
-  }
 }
 
 // ---- work

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -32,7 +33,7 @@ class OnionKeyFile : public testing::Test {
   std::string path() const { return directory_ + "/onion.keys"; }
 
   support::SeededRng rng_{1};
-  const std::string directory_ = testing::TempDir() + "/onion_key_file_test";
+  const std::string directory_ = testing::TempDir() + "/onion_key_file_test-" + std::to_string(getpid());  // tests run side by side
 };
 
 void ExpectSame(const OnionKeys& a, const OnionKeys& b) {
