@@ -124,6 +124,10 @@ class ChatLines : public CorrespondenceListener {
     Print(absl::StrCat("to ", NameOf(to), ": ", text, ": ", own->second.beginning));
   }
   void OnNotice(const std::optional<keys::PublicKey>&, const std::string& text) override { Print(text); }
+  void OnUnsent(const chat::Message& message, const std::string& notice) override {
+    Print(notice);
+    if (waiting_.erase(message.id) > 0) Count(Fail({.exit = Exit::kLocal, .what = notice.substr(0, notice.find('\n'))}));
+  }
   void OnStatus(const StatusShown& status) override {
     if (status.trouble != trouble_ && !status.trouble.empty()) Print(absl::StrCat("! ", status.trouble));
     trouble_ = status.trouble;
@@ -153,19 +157,21 @@ class ChatLines : public CorrespondenceListener {
   void OnLine(const std::string& line) {
     if (line.empty()) return;
     if (line[0] == '/' && line.rfind("//", 0) != 0) return Command(absl::StrSplit(line, ' ', absl::SkipEmpty()));
-    TypedLine typed = ParseTypedLine(line);
+    const TypedLine typed = ParseTypedLine(line);
     ++sending_;
     correspondence_.WithBook([this, typed](OpenBook& open) {
       --sending_;
-      if (!typed.to.empty()) {
-        const auto thread = open.FindThread(typed.to);
+      const auto addressed = Addressed(typed, [&open](const std::string& name) { return open.FindThread(name).ok(); });
+      if (!addressed.ok()) return PrintError(addressed.status());
+      if (!addressed->to.empty()) {
+        const auto thread = open.FindThread(addressed->to);
         if (!thread.ok()) return PrintError(thread.status());
         to_ = *thread;
       }
       if (!to_) return PrintError(Fail({.exit = Exit::kUsage, .what = "to whom?", .fix = {"@NAME text"}}));
-      if (typed.text.empty()) return;
+      if (addressed->text.empty()) return;
       const bool is_group = open.book().groups().Find(*to_) != nullptr;
-      base::Bytes text = base::ToBytes(base::AsBytes(typed.text));
+      base::Bytes text = base::ToBytes(base::AsBytes(addressed->text));
       const auto id = is_group ? open.book().SendToGroup(*to_, std::move(text), absl::Now())
                                : open.book().Send(*to_, std::move(text), absl::Now());
       if (id.ok()) waiting_.insert(*id);
@@ -183,6 +189,9 @@ class ChatLines : public CorrespondenceListener {
   }
   void PrintError(const absl::Status& error) {
     Print(ErrorLine(error));
+    Count(error);
+  }
+  void Count(const absl::Status& error) {
     if (not_done_++ == 0) first_error_ = error;
   }
   // A script has to learn that a line of its came to nothing.
@@ -232,9 +241,29 @@ class ChatLines : public CorrespondenceListener {
 TypedLine ParseTypedLine(const std::string& line) {
   if (line.rfind("//", 0) == 0) return {"", line.substr(1)};
   if (line[0] != '@') return {"", line};
+  if (const size_t end = line.find('"', 2); line.rfind("@\"", 0) == 0 && end != std::string::npos) {
+    const size_t text = line.compare(end + 1, 1, " ") == 0 ? end + 2 : end + 1;
+    return {line.substr(2, end - 2), line.substr(text), /*is_quoted=*/true};
+  }
   const size_t space = line.find(' ');
   return {line.substr(1, space == std::string::npos ? space : space - 1),
           space == std::string::npos ? "" : line.substr(space + 1)};
+}
+
+absl::StatusOr<TypedLine> Addressed(const TypedLine& typed, const std::function<bool(const std::string&)>& is_known) {
+  if (typed.to.empty() || typed.is_quoted || typed.text.empty()) return typed;
+  std::vector<TypedLine> fit;
+  if (is_known(typed.to)) fit.push_back(typed);
+  for (size_t end = 0; end < typed.text.size();) {
+    end = std::min(typed.text.find(' ', end + 1), typed.text.size());
+    const std::string name = absl::StrCat(typed.to, " ", typed.text.substr(0, end));
+    if (name.size() > chat::kContactNameMax) break;
+    if (is_known(name)) fit.push_back({name, end == typed.text.size() ? "" : typed.text.substr(end + 1)});
+  }
+  if (fit.size() < 2) return fit.empty() ? typed : fit.front();
+  return Fail({.exit = Exit::kUsage,
+               .what = absl::StrCat("to \"", fit[0].to, "\" or to \"", fit[1].to, "\"? Nothing was sent"),
+               .fix = {absl::StrCat("@\"", fit[0].to, "\" text"), absl::StrCat("@\"", fit[1].to, "\" text")}});
 }
 
 absl::Status RunChatLines(const ChatPlan& plan, absl::Duration patience, TalkSession& session, OpenBook& open) {

@@ -136,6 +136,7 @@ class ChatScreen : public CorrespondenceListener {
     model_.AddNotice(about, text);
     DrawSoon();
   }
+  void OnUnsent(const chat::Message& message, const std::string& notice) override { OnNotice(message.from, notice); }
   void OnStatus(const StatusShown& status) override { model_.SetStatus(status); }
   void OnTick() override {
     const ChatModel::ThreadId& open = model_.open();

@@ -208,18 +208,19 @@ absl::Status TellOutcome(const Context& context, OpenBook& open, const keys::Pub
 absl::Status Follow(const Invocation& invocation, const Context& context, OpenBook& open, const keys::PublicKey& to,
                     const chat::MessageId& id, size_t boxes, absl::Duration patience, absl::Time start) {
   RETURN_IF_ERROR(open.Save());
-  ASSIGN_OR_RETURN(const std::unique_ptr<TalkSession> session, OpenForSending(invocation, context, boxes));
+  const absl::StatusOr<std::unique_ptr<TalkSession>> session = OpenForSending(invocation, context, boxes);
+  if (!session.ok()) return TellOutcome(context, open, to, id, session.status(), start);
   absl::Status outcome;
   bool used_network = false;
   {
     Progress progress(context);
-    Rounds rounds(*session, open, to, id, patience, progress);
+    Rounds rounds(**session, open, to, id, patience, progress);
     outcome = rounds.Run();
     used_network = rounds.used_network();
   }
   // Not where the book could not be taken again.
   const absl::Status told = open.released() ? outcome : TellOutcome(context, open, to, id, outcome, start);
-  if (used_network) SayWhatNowShows(told.ok() ? "Sent" : "Tried", *session, context);
+  if (used_network) SayWhatNowShows(told.ok() ? "Sent" : "Tried", **session, context);
   return told;
 }
 

@@ -291,7 +291,7 @@ void Correspondence::AfterRound(const absl::Status& outcome) {
     puts_due_ = session_.loop().Now() + kTroublePause;
     for (const chat::Message& message : std::exchange(unsaved_, {})) {
       const std::string what = message.file ? message.file->name : base::ToString(message.text);
-      listener_.OnNotice(message.from, absl::StrCat("NOT sent: ", trouble_, "\n", what));
+      listener_.OnUnsent(message, absl::StrCat("NOT sent: ", trouble_, "\n", what));
     }
     Reread();
   }

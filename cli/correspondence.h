@@ -42,6 +42,8 @@ class CorrespondenceListener {
   virtual void OnGone(const chat::MessageId& id) = 0;
   virtual void OnState(const keys::PublicKey& to, const chat::StateChange& change, bool under_way) = 0;
   virtual void OnNotice(const std::optional<keys::PublicKey>& about, const std::string& text) = 0;
+  // A message of one's own that did not reach the disk: it is not kept, and does not leave. `notice`: why, and its text.
+  virtual void OnUnsent(const chat::Message& message, const std::string& notice) = 0;
   virtual void OnStatus(const StatusShown& status) = 0;
   virtual void OnTick() = 0;  // after all the others, every kTick
 };
@@ -54,7 +56,7 @@ class Correspondence {
   void Start();
   // Does it with the book, now or as soon as another command gives it back; what changed leaves at once.
   void WithBook(std::function<void(OpenBook& open)> job);
-  // What does not reach the disk comes back as a notice: here, and of what a job of WithBook has written.
+  // What does not reach the disk comes back (OnUnsent): here, and of what a job of WithBook has written.
   void Send(const keys::PublicKey& to, const std::string& text);
   // The text of an own message once more, as long as it is kept.
   void SendAgain(const keys::PublicKey& to, const chat::MessageId& id);

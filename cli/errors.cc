@@ -83,6 +83,8 @@ absl::Status Fail(CommandError error) {
   return status;
 }
 
+bool IsCommandError(const absl::Status& status) { return status.GetPayload(kPayloadUrl).has_value(); }
+
 CommandError ErrorOf(const absl::Status& status) {
   const auto payload = status.GetPayload(kPayloadUrl);
   if (!payload) return ErrorOfAnotherRoom(status);

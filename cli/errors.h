@@ -37,6 +37,9 @@ struct CommandError {
 // A status that carries this error; its message is `what`.
 absl::Status Fail(CommandError error);
 
+// Whether it carries such an error.
+bool IsCommandError(const absl::Status& status);
+
 // The error a status carries, or, for a status of another room, one made of its code and message: Unavailable is the network,
 // DeadlineExceeded time, ResourceExhausted a refusal, and what nobody expected an internal error.
 CommandError ErrorOf(const absl::Status& status);

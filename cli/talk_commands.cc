@@ -170,6 +170,15 @@ absl::StatusOr<PollPlan> PlanOf(const TalkFlags& flags, const Context& context) 
   return plan;
 }
 
+// The text, for which others may have the book meanwhile: a person types, or a pipe is slow.
+absl::StatusOr<base::Bytes> TextMeanwhile(OpenBook& open, const TalkFlags& flags, const Context& context) {
+  ASSIGN_OR_RETURN(const absl::Duration patience, TimeoutOf(context));
+  open.Release();
+  ASSIGN_OR_RETURN(base::Bytes text, NoteText(flags, chat::kTextMax, context));
+  RETURN_IF_ERROR(open.Take(patience));
+  return text;
+}
+
 }  // namespace
 
 absl::Status SendNote(const Invocation& invocation, const Context& context) {
@@ -177,19 +186,22 @@ absl::Status SendNote(const Invocation& invocation, const Context& context) {
   RETURN_IF_ERROR(CheckSendFlags(flags));
   if (!flags.group.empty()) {
     ASSIGN_OR_RETURN(const auto open, BookFor(invocation, context));
+    RETURN_IF_ERROR(open->FindGroup(flags.group).status());  // before somebody types for nothing
+    ASSIGN_OR_RETURN(base::Bytes text, TextMeanwhile(*open, flags, context));
     ASSIGN_OR_RETURN(const chat::Group group, open->FindGroup(flags.group));
-    ASSIGN_OR_RETURN(base::Bytes text, NoteText(flags, chat::kTextMax, context));
     return SendToGroup(invocation, context, *open, group, std::move(text));
   }
   const bool to_contact = IsContactName(flags.to);
   if (to_contact && !flags.sign && !flags.anonymous && !flags.reply) {
     ASSIGN_OR_RETURN(const auto open, BookFor(invocation, context));
-    ASSIGN_OR_RETURN(const chat::Contact contact, Partner(*open, flags.to));
+    RETURN_IF_ERROR(Partner(*open, flags.to).status());
     if (!flags.file.empty()) {
+      ASSIGN_OR_RETURN(const chat::Contact contact, Partner(*open, flags.to));
       ASSIGN_OR_RETURN(FileToSend file, ReadFileToSend(flags.file));
       return SendToContact(invocation, context, *open, contact, std::move(file.bytes), std::move(file.name));
     }
-    ASSIGN_OR_RETURN(base::Bytes text, NoteText(flags, chat::kTextMax, context));
+    ASSIGN_OR_RETURN(base::Bytes text, TextMeanwhile(*open, flags, context));
+    ASSIGN_OR_RETURN(const chat::Contact contact, Partner(*open, flags.to));
     return SendToContact(invocation, context, *open, contact, std::move(text));
   }
   if (!flags.file.empty())

@@ -28,6 +28,7 @@ absl::Status TooFewNodes(const std::string& message) {
 }  // namespace
 
 absl::Status ExplainTalk(const absl::Status& status) {
+  if (IsCommandError(status)) return status;  // said already, in words of its own
   const std::string message(status.message());
   switch (status.code()) {
     case absl::StatusCode::kFailedPrecondition:

@@ -124,12 +124,16 @@ class Listener : public CorrespondenceListener {
   void OnNotice(const std::optional<keys::PublicKey>&, const std::string& text) override {
     absl::StrAppend(&notices, text, "\n");
   }
+  void OnUnsent(const chat::Message& message, const std::string& notice) override {
+    unsent.push_back(message.id);
+    absl::StrAppend(&notices, notice, "\n");
+  }
   void OnStatus(const StatusShown& status) override { trouble = status.trouble; }
   void OnTick() override {}
 
   size_t requests = 0;
   std::map<chat::MessageId, std::string> messages;
-  std::vector<chat::MessageId> gone;
+  std::vector<chat::MessageId> gone, unsent;
   std::string notices, trouble;
 };
 
@@ -288,6 +292,7 @@ TEST_F(CorrespondenceTest, ATextThatTheDiskDoesNotTakeIsSaid) {
     loop_.RunFor(absl::Seconds(1));
     EXPECT_TRUE(absl::StrContains(listener_.notices, "NOT sent")) << listener_.notices;
     EXPECT_TRUE(absl::StrContains(listener_.notices, "dear bob")) << listener_.notices;
+    EXPECT_EQ(listener_.unsent.size(), 1U);
     disk_.writes_left = -1;
     loop_.RunFor(absl::Minutes(10));
     EXPECT_TRUE(TextsOnDisk().empty());

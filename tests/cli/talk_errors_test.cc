@@ -19,6 +19,7 @@ TEST(TalkErrors, HaveTheExitCodesOfTheManual) {
       {absl::InvalidArgumentError("no valid point"), Exit::kIdentity},
       {absl::DataLossError("damaged"), Exit::kLocal},
       {absl::InternalError("bug"), Exit::kInternal}};
+  EXPECT_EQ(ErrorOf(ExplainTalk(Fail({.exit = Exit::kUsage, .what = "said"}))).what, "said");
   for (const auto& [status, exit] : cases) EXPECT_EQ(ErrorOf(ExplainTalk(status)).exit, exit) << status;
 }
 

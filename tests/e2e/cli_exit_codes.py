@@ -58,6 +58,12 @@ def identities(cli):
     cli.run("send", address, stdin=b"", expect=2)
     cli.run("send", address, "-m", "", expect=2)
     cli.run("send", address, stdin=b"x" * 16385, expect=7)
+    # A text that is kept says so, whatever the command fails of: who corrects the command must not send it twice.
+    friend = cli.line("keys", "new", "--no-input", "--no-passphrase", "--name", "friend", home="friend")
+    cli.run("contacts", "add", "Anna Maria", friend, "--as", "alice")
+    kept = cli.run("send", "Anna Maria", "-m", "hi", "--as", "alice", "--bootstrap", "nonsense", expect=2).stderr
+    check(b"is kept here" in kept and b"nonsense" in kept, "what was kept is not said:", kept)
+    check(b"1 queued" in cli.run("contacts", "show", "Anna Maria", "--as", "alice").stdout, "the text is not kept")
     return address
 
 
