@@ -163,11 +163,12 @@ void CircuitsDriver::Do(CheckTarget& action) {
     return Apply(relay_.OnTarget(action.circuit, *known, loop_.Now()));
   }
   auto result = std::make_shared<absl::StatusOr<overlay::Descriptor>>(absl::UnknownError(""));
-  const auto check = [result, network = options_.network, descriptor = std::move(action.descriptor), wall_now = loop_.WallNow()] {
+  const auto check = [result, network = options_.network, descriptor = std::move(action.descriptor), wall_now = loop_.WallNow(),
+                      work_seen = work_seen_] {
     *result = overlay::DecodeDescriptor(network, descriptor, wall_now);
     if (!result->ok()) return;
     const overlay::Descriptor& target = **result;
-    if (!overlay::VerifyAdmission(network, target.node_key, target.address, target.admission)) {
+    if (!overlay::VerifyAdmissionOnce(network, target.node_key, target.address, target.admission, *work_seen)) {
       *result = absl::PermissionDeniedError("a place without work");
     }
   };

@@ -14,6 +14,7 @@
 #include "circuits/endpoint.h"
 #include "circuits/pool_filler_driver.h"
 #include "circuits/relay.h"
+#include "keys/work_memory.h"
 #include "overlay/directory.h"
 #include "overlay/link.h"
 
@@ -106,6 +107,8 @@ class CircuitsDriver : private overlay::LinkListener {
   base::Bytes kept_;
   base::Timer keep_timer_;
   base::Timer timer_;
+  // What workers saw of admissions in EXTENDs: a false one costs its look once. Shared: a look may outlive this.
+  std::shared_ptr<keys::WorkMemory> work_seen_ = std::make_shared<keys::WorkMemory>();
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -117,7 +117,7 @@ RelayActions Relay::OnDestroy(LinkId link, const Cell& cell, const CircuitEntry&
 absl::Status Relay::AdmitCreate(LinkState& link, absl::Time now) {
   const size_t unsettled_max = link.info.is_node ? kUnsettledPerNodeLink : kUnsettledPerClientLink;
   const bool full = link.carried >= kCarriedMax - carried_.size() || table_.CountOn(link.info.id) >= CircuitsMaxOn(link.info);
-  const bool busy = link.unsettled >= std::min(unsettled_max, kUnsettledMax - unsettled_);
+  const bool busy = link.unsettled >= std::min(unsettled_max, UnsettledLeft());
   if (!options_.enabled || full || busy) return absl::ResourceExhaustedError("no room for a circuit");
   if (HasRates(options_.network) && !link.creates.Take(now)) return absl::ResourceExhaustedError("circuits come too fast");
   return absl::OkStatus();
@@ -238,6 +238,8 @@ RelayActions Relay::Translate(uint64_t circuit, RelayCircuitActions steps, absl:
                                 },
                                 [&](circuits::DropNext&) { DropNext(carried, actions); },
                                 [&](VerifyTarget& a) {
+                                  const auto link = links_.find(carried.previous_link);
+                                  if (link == links_.end() || link->second.unsettled >= UnsettledLeft()) destroyed = true;
                                   actions.push_back(CheckTarget{circuit, std::move(a.descriptor)});
                                 },
                                 [&](DialTarget& a) {

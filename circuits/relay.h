@@ -23,7 +23,9 @@ namespace circuits {
 inline constexpr size_t kCarriedMax = 32768;       // circuits of a node in all; about 3 KiB each
 inline constexpr size_t kClientCircuitsMax = 512;  // over one client link: a poll after two weeks away needs 51 circuits
 inline constexpr size_t kWaitingMax = 16384;       // cells that wait for windows, of all circuits together: 32 MiB
-inline constexpr size_t kUnsettledMax = 4096;      // circuits with a handshake or an extend under way, of a node
+// Circuits with a handshake or an extend under way, of a node. A link gets no more of them than it leaves free for others; of
+// handshakes at most as many as stand below.
+inline constexpr size_t kUnsettledMax = 4096;
 inline constexpr size_t kUnsettledPerNodeLink = 1024;
 inline constexpr size_t kUnsettledPerClientLink = 64;
 inline constexpr absl::Duration kSettleMax = absl::Seconds(10);  // for a handshake, and for an extend
@@ -117,6 +119,7 @@ class Relay {
   RelayActions OnUnknown(overlay::LinkId link, const overlay::Cell& cell, absl::Time now);
   RelayActions OnDestroy(overlay::LinkId link, const overlay::Cell& cell, const CircuitEntry& entry);
   RelayActions OnCreate(overlay::LinkId link, const overlay::Cell& cell, absl::Time now);
+  size_t UnsettledLeft() const { return kUnsettledMax - unsettled_; }
   absl::Status AdmitCreate(LinkState& link, absl::Time now);
   bool AdmitDial(const Carried& carried, const overlay::Descriptor& target, absl::Time now);
   RelayActions Translate(uint64_t circuit, RelayCircuitActions actions, absl::Time now);

@@ -91,13 +91,30 @@ std::optional<bool> JudgeAdmission(const Network& network, const keys::PublicKey
   return keys::JudgeWork(challenge, network.admission_effort, ProofOf(admission));
 }
 
+keys::Digest AdmissionName(const Network& network, const keys::PublicKey& node_key, const std::string& address,
+                           base::ByteView admission) {
+  return keys::Hash("admission-judged", {AdmissionChallenge(network, node_key, address, EpochOf(admission)), admission});
+}
+
+bool VerifyAdmissionOnce(const Network& network, const keys::PublicKey& node_key, const std::string& address,
+                         base::ByteView admission, keys::WorkMemory& seen) {
+  if (!CheckAdmission(network, node_key, address, admission).ok()) return false;
+  if (network.admission_effort == 0) return true;
+  const keys::Digest name = AdmissionName(network, node_key, address, admission);
+  std::optional<bool> good = seen.Find(name);
+  if (!good) {
+    good = JudgeAdmission(network, node_key, address, admission);
+    if (good) seen.Remember(name, *good);
+  }
+  return good.value_or(false);
+}
+
 absl::Status AdmissionBook::Check(const Network& network, const keys::PublicKey& node_key, const std::string& address,
                                   base::ByteView admission, JudgedFor sort, absl::Time wall_now) {
   RETURN_IF_ERROR(CheckAdmission(network, node_key, address, admission));
   if (network.admission_effort == 0) return absl::OkStatus();
   RETURN_IF_ERROR(CheckAdmissionTime(network, node_key, admission, wall_now));
-  const keys::Digest name =
-      keys::Hash("admission-judged", {AdmissionChallenge(network, node_key, address, EpochOf(admission)), admission});
+  const keys::Digest name = AdmissionName(network, node_key, address, admission);
   std::optional<bool> good = judged_.Find(name);
   if (!good) {
     const absl::Time second = absl::FromUnixSeconds(absl::ToUnixSeconds(wall_now));

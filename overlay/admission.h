@@ -55,6 +55,13 @@ bool VerifyAdmission(const Network& network, const keys::PublicKey& node_key, co
 std::optional<bool> JudgeAdmission(const Network& network, const keys::PublicKey& node_key, const std::string& address,
                                    base::ByteView admission);
 
+// The name by which memories know what a look at it showed: it binds the admission and all that it is for.
+keys::Digest AdmissionName(const Network& network, const keys::PublicKey& node_key, const std::string& address,
+                           base::ByteView admission);
+// VerifyAdmission, once for each admission that `seen` still knows, good or not. For workers, which have no AdmissionBook.
+bool VerifyAdmissionOnce(const Network& network, const keys::PublicKey& node_key, const std::string& address,
+                         base::ByteView admission, keys::WorkMemory& seen);
+
 // New ones of each sort: a twentieth of a core in all, and who makes them up pays 14 ms for each. Two sorts, so that what anybody
 // may show does not use up what the own calls need.
 inline constexpr int kJudgedPerSecond = 50;

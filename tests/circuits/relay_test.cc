@@ -133,6 +133,32 @@ TEST(Relay, CircuitsPerClientLinkAreBounded) {
   EXPECT_EQ(bench.relay.circuit_count(), kClientCircuitsMax);
 }
 
+// The same of extends, for which circuits need not be new.
+TEST(Relay, ExtendsLeaveRoomForOthers) {
+  Bench bench(11);
+  bench.Up(20, true);
+  bench.Create(20, 1);  // its keys are those of all that follow
+  const base::Bytes extend = EncodeExtend(base::Bytes(keys::kOnionSkinSize), base::Bytes(100));
+  size_t extending = 0;
+  for (overlay::LinkId link = 1; link <= 10; ++link) {
+    bench.Up(link, true);
+    for (overlay::CircuitId id = 1; id <= 600; ++id) {
+      bench.Answer(std::get<ReplyToSkin>(bench.OnCell(link, bench.AnyCreate(id), kStart).at(0)).circuit);
+    }
+  }
+  for (overlay::LinkId link = 1; link <= 10; ++link) {
+    for (overlay::CircuitId id = 1; id <= 600; ++id) {
+      OriginLayers layers;
+      layers.AddHop(bench.hop_keys);
+      extending += Bench::Count<CheckTarget>(bench.OnCell(link, bench.Say(layers, id, RelayCommand::kExtend, extend), kStart));
+    }
+  }
+  EXPECT_GT(extending, kUnsettledMax / 2);
+  EXPECT_LT(extending, kUnsettledMax);
+  bench.Up(11, false);
+  EXPECT_GE(bench.CreateMany(11, 1, 1), 1u);
+}
+
 // Every greedy link leaves as much free as it took, so the ninth neighbour still finds room.
 TEST(Relay, GreedyNeighboursLeaveRoomForOthers) {
   Bench bench(10);

@@ -154,6 +154,22 @@ TEST_F(AdmissionTest, AStrangerIsConvictedOnlyIfItWorkedForItsPlace) {
   EXPECT_OK(convictions.Hear(cheap, /*is_known=*/true, Now())) << "who stands in the table was looked at before";
 }
 
+TEST_F(AdmissionTest, AWorkerLooksOnceAtGoodAndBadWork) {
+  const base::Bytes good = Earn(key_), bad = Fake(key_);
+  keys::WorkMemory seen;
+  const auto verify = [&](const base::Bytes& what) {
+    return VerifyAdmissionOnce(network_, key_.public_key(), kAddress, what, seen);
+  };
+  const auto name = [&](const base::Bytes& what) { return AdmissionName(network_, key_.public_key(), kAddress, what); };
+  EXPECT_TRUE(verify(good));
+  EXPECT_FALSE(verify(bad));
+  EXPECT_EQ(seen.Find(name(good)), std::optional<bool>(true));
+  EXPECT_EQ(seen.Find(name(bad)), std::optional<bool>(false));
+  seen.Remember(name(bad), true);  // only who does not look again believes this
+  EXPECT_TRUE(verify(bad));
+  EXPECT_FALSE(VerifyAdmissionOnce(network_, key_.public_key(), "127.1.0.1:10001", good, seen));
+}
+
 TEST_F(AdmissionTest, WorkIsLookedAtOnceAndSoOftenASecond) {
   AdmissionBook book;
   const auto check = [&](const keys::SigningKey& key, const base::Bytes& admission) {
