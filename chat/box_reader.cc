@@ -61,6 +61,14 @@ bool BoxReader::OnFound(uint32_t seq, absl::Time expiry) {
   return true;
 }
 
+bool BoxReader::Await(PlaceChain chain, uint32_t from, uint32_t to, absl::Time expiry) {
+  if (to - from > kMissingMax) return false;
+  std::vector<Missing> all;
+  for (; from < to; ++from, chain.Advance()) all.push_back({from, chain.Seed(), expiry});
+  missing_.insert(missing_.begin(), all.begin(), all.end());
+  return true;
+}
+
 std::optional<keys::WipedArray<32>> BoxReader::SeedOf(uint32_t seq) const {
   for (const Missing& one : missing_) {
     if (one.seq == seq) return one.seed;

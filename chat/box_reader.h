@@ -44,6 +44,9 @@ class BoxReader {
   // the head may have moved; NextHead asks on.
   bool OnFound(uint32_t seq, absl::Time expiry);
   std::vector<Probe> NextHead();
+  // Messages [from, to) are missing too, all before those of now: `chain` begins with the first one. They expire by `expiry`.
+  // False, and nothing has changed, if they are more than kMissingMax.
+  bool Await(PlaceChain chain, uint32_t from, uint32_t to, absl::Time expiry);
   // Message head-1 was the last of its chain; the next one lies at the first place of `chain`.
   void SwitchTo(PlaceChain chain) { chain_ = std::move(chain); }
   // Missing messages that cannot come any more, and those beyond kMissingMax: forgotten from now on.

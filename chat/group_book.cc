@@ -37,9 +37,6 @@ MessageId LocalId(base::ByteView secret, const GroupId& group, const keys::Publi
   return local;
 }
 
-// A list of which somebody knows, and we do not: no further than a creator's changes since a backup.
-bool IsAhead(uint32_t epoch, uint32_t ours) { return epoch > ours && epoch - ours <= kEpochStepMax && epoch < kEpochMax; }
-
 }  // namespace
 
 const GroupMember* Group::Find(const keys::PublicKey& key) const {
@@ -54,8 +51,12 @@ absl::StatusOr<GroupId> GroupBook::Create(const std::string& name, const std::ve
   if (!IsName(name) || others.empty()) return absl::InvalidArgumentError("a group has a name of 1 to 64 bytes, and members");
   if (FindName(name) != nullptr) return absl::AlreadyExistsError("the name is taken");
   if (rooms_.size() >= kGroupsMax) return absl::ResourceExhaustedError("too many groups");
-  Group group{GroupIdOf(options_.self, rng_.Array<16>()),          Group::State::kMember, name, options_.self, 1,
-              {{options_.self, own_name.substr(0, kGroupNameMax)}}};
+  Group group{GroupIdOf(options_.self, rng_.Array<16>()),
+              Group::State::kMember,
+              name,
+              options_.self,
+              0,
+              {{options_.self, own_name.substr(0, kGroupNameMax), 1}}};
   Room& room = NewRoom(std::move(group));
   room.writer.emplace(0, static_cast<uint64_t>(absl::ToUnixSeconds(wall_now)), rng_);
   const GroupId id = room.group.id;
@@ -64,7 +65,6 @@ absl::StatusOr<GroupId> GroupBook::Create(const std::string& name, const std::ve
     rooms_.erase(id);
     return added;
   }
-  room.group.epoch = 1;
   return id;
 }
 
@@ -80,13 +80,13 @@ absl::StatusOr<GroupBook::Room*> GroupBook::Own(const GroupId& id) {
 absl::Status GroupBook::Add(const GroupId& id, const std::vector<GroupMember>& others, absl::Time wall_now) {
   ASSIGN_OR_RETURN(Room* const room, Own(id));
   GroupAnnouncement next{id, room->group.epoch + 1, room->group.name, room->group.members};
-  next.members.insert(next.members.end(), others.begin(), others.end());
+  for (const GroupMember& one : others) next.members.push_back({one.key, one.name, next.epoch});
   if (next.members.size() > kGroupMembersMax) return absl::ResourceExhaustedError("a group has 32 members at most");
   if (!DecodeGroupControl(EncodeGroupControl(next)).ok()) return absl::InvalidArgumentError("somebody is a member already");
-  room->group.epoch = next.epoch;
-  SealTexts(*room, wall_now);  // what was written before is not for them
+  SealForPresent(*room, wall_now);
   for (const GroupMember& one : others) room->peers[one.key].asked = wall_now;
   peers_changed_ = true;
+  room->group.epoch = next.epoch;
   room->group.members = std::move(next.members);
   room->changed = true;
   return absl::OkStatus();
@@ -95,10 +95,9 @@ absl::Status GroupBook::Add(const GroupId& id, const std::vector<GroupMember>& o
 absl::Status GroupBook::Remove(const GroupId& id, const keys::PublicKey& member, absl::Time wall_now) {
   ASSIGN_OR_RETURN(Room* const room, Own(id));
   if (member == options_.self || room->group.Find(member) == nullptr) return absl::NotFoundError("no such member");
-  Say(member, GroupFarewell{id, true});
   std::vector<GroupMember> members = room->group.members;
   std::erase_if(members, [&](const GroupMember& one) { return one.key == member; });
-  ++room->group.epoch;
+  Say(member, GroupFarewell{id, true, ++room->group.epoch});
   SetMembers(*room, std::move(members), wall_now);
   return absl::OkStatus();
 }
@@ -119,7 +118,7 @@ absl::Status GroupBook::Accept(const GroupId& id, absl::Time wall_now) {
 absl::Status GroupBook::Leave(const GroupId& id) {
   const auto it = rooms_.find(id);
   if (it == rooms_.end()) return absl::NotFoundError("no such group");
-  for (const auto& [key, peer] : it->second.peers) Say(key, GroupFarewell{id, false});
+  for (const auto& [key, peer] : it->second.peers) Say(key, GroupFarewell{id, false, it->second.group.epoch});
   std::erase_if(left_, [&](const Left& one) { return one.group == id; });
   left_.push_back({id, it->second.group.epoch});
   if (left_.size() > kLeftMax) left_.pop_front();
@@ -183,10 +182,25 @@ std::string GroupBook::FreeName(const std::string& name, const GroupId& id) cons
 
 void GroupBook::SetMembers(Room& room, std::vector<GroupMember> members, absl::Time wall_now) {
   room.changed = peers_changed_ = true;
-  const size_t stay = static_cast<size_t>(
-      std::count_if(members.begin(), members.end(), [&](const GroupMember& one) { return room.peers.contains(one.key); }));
+  // Gone, or gone and come again: another member, to whom nothing of before belongs.
+  const auto is_gone = [&, list = Group{.members = members}](const auto& one) {
+    const GroupMember* now = list.Find(one.first);
+    const GroupMember* before = room.group.Find(one.first);
+    return now == nullptr || (before != nullptr && now->since > before->since);
+  };
+  std::set<keys::PublicKey> gone;
+  for (const auto& one : room.peers) {
+    if (is_gone(one)) gone.insert(one.first);
+  }
   // What was written before somebody came is not for them; before somebody went, it is only for those who stay: in a fresh chain.
-  if (room.writer && stay == room.peers.size()) SealTexts(room, wall_now);
+  if (room.writer && gone.empty()) SealForPresent(room, wall_now);
+  for (const keys::PublicKey& key : gone) {
+    Part(key, room.group.id);
+    room.peers.erase(key);
+    gone_.push_back({kFeedEntry, NameOf(room.group.id, key), std::nullopt});
+    const bool tells = room.group.state == Group::State::kMember && room.group.creator != options_.self;
+    if (tells) Note(GroupNotice::Kind::kLeft, room.group.id, key);
+  }
   room.group.members = std::move(members);
   for (const GroupMember& member : room.group.members) {
     if (member.key == options_.self) continue;
@@ -194,16 +208,7 @@ void GroupBook::SetMembers(Room& room, std::vector<GroupMember> members, absl::T
     if (is_new) peer->second.asked = wall_now;
     if (is_new && room.group.state == Group::State::kMember) Note(GroupNotice::Kind::kJoined, room.group.id, member.key);
   }
-  const size_t before = room.peers.size();
-  std::erase_if(room.peers, [&](const auto& one) {
-    if (room.group.Find(one.first) != nullptr) return false;
-    Part(one.first, room.group.id);
-    gone_.push_back({kFeedEntry, NameOf(room.group.id, one.first), std::nullopt});
-    const bool tells = room.group.state == Group::State::kMember && room.group.creator != options_.self;
-    if (tells) Note(GroupNotice::Kind::kLeft, room.group.id, one.first);
-    return true;
-  });
-  if (room.peers.size() < before && room.writer) Renew(room, room.writer->next(), wall_now);
+  if (!gone.empty() && room.writer) Renew(room, room.writer->next(), wall_now);
 }
 
 // A fresh chain: whoever is told of it from now on reads what is written from now on.
@@ -236,15 +241,20 @@ void GroupBook::Forget(std::map<GroupId, Room>::iterator it) {
   rooms_.erase(it);
 }
 
-// Its name stays, for what was said in it.
-void GroupBook::End(Room& room) {
+// By the list of `epoch` we are not in it: its creator says so, or that it put us in by a later one. Of an invitation nothing is
+// left; of a group its name, for what was said in it.
+void GroupBook::End(std::map<GroupId, Room>::iterator it, uint32_t epoch) {
+  Room& room = it->second;
+  if (room.group.state == Group::State::kInvited) return Forget(it);  // nobody was in it
+  Note(GroupNotice::Kind::kEnded, room.group.id, room.group.creator);
   Group group = room.group;
+  group.epoch = std::max(group.epoch, std::min(epoch, kEpochMax));
   group.state = Group::State::kEnded;
   group.members.clear();
   for (const auto& [number, message] : room.outbox.messages()) {
     if (message.state == DeliveryState::kQueued) states_.push_back({group.id, {message.id, DeliveryState::kExpired}});
   }
-  Forget(rooms_.find(group.id));
+  Forget(it);
   gone_.pop_back();  // the group's own entry is written anew
   NewRoom(std::move(group));
 }
@@ -317,7 +327,13 @@ void GroupBook::OnAnnouncement(const keys::PublicKey& from, GroupAnnouncement an
   if (next.Find(from) == nullptr || next.Find(options_.self) == nullptr || next.epoch > kEpochMax) return;
   next.name = FreeName(SafeName(announcement.name), next.id);
   for (GroupMember& member : next.members) member.name = SafeName(member.name);
-  const auto held = rooms_.find(next.id);
+  auto held = rooms_.find(next.id);
+  if (held != rooms_.end() && next.epoch > held->second.group.epoch) {
+    const uint32_t since = next.Find(options_.self)->since;
+    const GroupMember* before = held->second.group.Find(options_.self);
+    if (before != nullptr && since > before->since) End(held, since - 1);  // its farewell is still on the way
+    held = rooms_.find(next.id);
+  }
   if (held == rooms_.end()) {
     if (next.epoch <= EpochWeWentAt(next.id)) return;
     if (rooms_.size() >= kGroupsMax || !HasRoomForInvitationOf(from)) return Note(GroupNotice::Kind::kUnheard, {}, from);
@@ -347,68 +363,22 @@ bool GroupBook::HasRoomForInvitationOf(const keys::PublicKey& creator) const {
   return waiting < kInvitationsMax && of_one < kInvitationsOfOneMax;
 }
 
-void GroupBook::OnChain(const keys::PublicKey& from, const GroupChainTold& told, absl::Time wall_now) {
-  const auto it = rooms_.find(told.group);
-  if (it == rooms_.end()) return OnChainOfNoMember(from, told);
-  Room& room = it->second;
-  const auto peer = room.peers.find(from);
-  if (peer == room.peers.end()) return OnChainOfNoMember(from, told);
-  const bool is_own = room.group.creator == options_.self;
-  // A newer list than ours: we may have been taken out meanwhile, which will be told, and then this is needed once more.
-  if (!is_own && told.epoch > room.group.epoch) KeepEarly(from, told);
-  peer->second.feed.TakeChain(told.chain, wall_now);
-  // What the feed lets go of for it is saved together with it.
-  if (room.group.state == Group::State::kMember) Hear(room, wall_now);
-  if (told.wants) {
-    peer->second.told = {};
-    if (is_own && told.epoch < room.group.epoch) peer->second.announced = 0;
-    room.changed = true;
-  }
-  if (!is_own || !IsAhead(told.epoch, room.group.epoch)) return;
-  const uint32_t old = std::exchange(room.group.epoch, told.epoch);
-  for (auto& [key, other] : room.peers) {
-    if (other.announced == old) other.announced = told.epoch;  // the others are still to be told
-  }
-  room.changed = true;
-  Note(GroupNotice::Kind::kStale, told.group, from);
-}
-
-// Who tells it goes by a list that is not ours: by an old one, if this is our group or we went from it; else by one that is
-// not here yet, for which it is kept.
-void GroupBook::OnChainOfNoMember(const keys::PublicKey& from, const GroupChainTold& told) {
-  const Group* group = Find(told.group);
-  if (group != nullptr && group->creator == options_.self) {
-    // Whom our own list, out of an old backup, does not name yet is not sent away.
-    if (IsAhead(told.epoch, group->epoch)) return Note(GroupNotice::Kind::kStale, told.group, from);
-    return Say(from, GroupFarewell{told.group, true});
-  }
-  if (told.epoch <= EpochWeWentAt(told.group)) return Say(from, GroupFarewell{told.group, false});
-  KeepEarly(from, told);
-}
-
-// Of the list that we knew when we left the group, or were removed; 0: neither.
-uint32_t GroupBook::EpochWeWentAt(const GroupId& id) const {
-  if (const Group* group = Find(id)) return group->state == Group::State::kEnded ? group->epoch : 0;
-  const auto left = std::find_if(left_.begin(), left_.end(), [&](const Left& one) { return one.group == id; });
-  return left == left_.end() ? 0 : left->epoch;
-}
-
 void GroupBook::OnFarewell(const keys::PublicKey& from, const GroupFarewell& farewell, absl::Time wall_now) {
   const auto it = rooms_.find(farewell.group);
   if (it == rooms_.end() || !it->second.peers.contains(from)) return;
   Room& room = it->second;
   if (farewell.removed) {
-    if (room.group.creator != from) return;
-    if (room.group.state == Group::State::kInvited) return Forget(it);  // nobody was in it
-    Note(GroupNotice::Kind::kEnded, room.group.id, from);
-    return End(room);
+    const GroupMember* self = room.group.Find(options_.self);
+    if (room.group.creator == from && self != nullptr && farewell.epoch >= self->since) End(it, farewell.epoch);
+    return;
   }
+  if (farewell.epoch < room.group.Find(from)->since) return;  // it went before, and is in it again
   std::vector<GroupMember> members = room.group.members;
   std::erase_if(members, [&](const GroupMember& one) { return one.key == from; });
   if (room.group.creator == options_.self) {
-    ++room.group.epoch;
     Note(GroupNotice::Kind::kLeft, room.group.id, from);
-    Say(from, GroupFarewell{room.group.id, true});  // a list that crossed its farewell may have invited it anew
+    Say(from,
+        GroupFarewell{room.group.id, true, ++room.group.epoch});  // a list that crossed its farewell may have invited it anew
   }
   SetMembers(room, std::move(members), wall_now);
 }
@@ -460,6 +430,7 @@ void GroupBook::Hear(Room& room, absl::Time wall_now) {
 void GroupBook::Tell(Room& room, absl::Time wall_now) {
   const Group& group = room.group;
   for (auto& [key, peer] : room.peers) {
+    peer.asked = std::min(peer.asked, wall_now);  // set while the clock was ahead
     const bool wants = peer.feed.known() ? std::max(peer.feed.heard(), peer.asked) + kGroupSilence <= wall_now
                                          : peer.asked + kGroupAskAgain <= wall_now;
     if (group.creator == options_.self && (peer.announced != group.epoch || wants)) {
@@ -473,6 +444,13 @@ void GroupBook::Tell(Room& room, absl::Time wall_now) {
     if (wants) peer.asked = wall_now;
     room.changed = true;
   }
+}
+
+// What was written so far is for all who are in it now: who does not know our chain is told where it begins.
+void GroupBook::SealForPresent(Room& room, absl::Time wall_now) {
+  if (room.outbox.NextUnsealed() == nullptr) return;
+  Tell(room, wall_now);
+  SealTexts(room, wall_now);
 }
 
 void GroupBook::SealTexts(Room& room, absl::Time wall_now) {

@@ -8,6 +8,10 @@
 //   - when a member is gone from the list, everybody else's next message lies in a fresh chain, which is told to those who
 //   stayed;
 //   - what the one who went wrote and was not read yet is not shown;
+//   - a list says by which epoch each member was put in: who is in by a later one than we knew was out meanwhile, and is another
+//   member; so are we, if it is ourselves. Of what a member says, a farewell counts if it went by a list since then; a chain, if
+//   it was told by a list since both its teller and we are in. Anything earlier is of a membership that is over, however late it
+//   is read, and changes nothing;
 //   - a member whose chain is not known after a day, or in which nothing was found for a week, is told our chain again, and
 //   asked; its creator tells the list with it: so who had no room for an invitation hears it later;
 //   - whoever goes by an old list hears so when it tells its chain: of the creator that it is in the group no more, of one who
@@ -201,7 +205,7 @@ class GroupBook {
   std::string FreeName(const std::string& name, const GroupId& id) const;
   void SetMembers(Room& room, std::vector<GroupMember> members, absl::Time wall_now);
   void Renew(Room& room, uint32_t first, absl::Time wall_now);
-  void End(Room& room);
+  void End(std::map<GroupId, Room>::iterator it, uint32_t epoch);
   void Forget(std::map<GroupId, Room>::iterator it);
   void ForgetOutbox(Room& room);
   void Part(const keys::PublicKey& from, const GroupId& group);
@@ -215,6 +219,7 @@ class GroupBook {
   void TakeEarly(Room& room, absl::Time wall_now);
   void Hear(Room& room, absl::Time wall_now);
   void Tell(Room& room, absl::Time wall_now);
+  void SealForPresent(Room& room, absl::Time wall_now);
   void SealTexts(Room& room, absl::Time wall_now);
   void Say(const keys::PublicKey& to, const GroupControl& control) { controls_.push_back({to, EncodeGroupControl(control)}); }
   void Note(GroupNotice::Kind kind, const GroupId& group, const keys::PublicKey& peer, uint32_t count = 1);

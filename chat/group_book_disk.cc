@@ -82,8 +82,9 @@ absl::Status GroupBook::Load(const BookEntry& entry) {
     const base::ByteView writer = in.Long();
     if (writer.size() == GroupWriter::kSerializedSize) room.writer.emplace(GroupWriter::Parse(writer));
     while (in.ok() && in.left() > 0) {
-      const keys::PublicKey key{in.Array<32>()};
-      Peer& peer = room.peers[key];
+      const auto known = room.peers.find({in.Array<32>()});
+      if (known == room.peers.end()) return damaged;  // those of the list, and nobody else
+      Peer& peer = known->second;
       peer.told.bytes = in.Array<32>();
       peer.announced = in.U32();
       peer.asked = absl::FromUnixSeconds(static_cast<int64_t>(in.U64() & INT64_MAX));
@@ -93,8 +94,10 @@ absl::Status GroupBook::Load(const BookEntry& entry) {
   const auto it = rooms_.find(id);
   if (it == rooms_.end()) return damaged;
   if (entry.type == kFeedEntry) {
+    const auto peer = it->second.peers.find({name.Array<32>()});
+    if (peer == it->second.peers.end()) return absl::OkStatus();  // of nobody in it
     // What somebody else decides on in part is not worth a book: an empty one is as that of a member just met.
-    it->second.peers[{name.Array<32>()}].feed = GroupFeed::Parse(*entry.value).value_or(GroupFeed());
+    peer->second.feed = GroupFeed::Parse(*entry.value).value_or(GroupFeed());
   } else if (entry.type == kGroupMessageEntry) {
     ASSIGN_OR_RETURN(Outgoing message, DecodeOutgoing(*entry.value));
     it->second.outbox.Restore(std::move(message));

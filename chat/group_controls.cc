@@ -23,6 +23,7 @@ bool IsSound(const GroupAnnouncement& announcement) {
   if (announcement.members.size() < 2 || announcement.members.size() > kGroupMembersMax) return false;
   std::set<keys::PublicKey> distinct;
   for (const GroupMember& member : announcement.members) {
+    if (member.since > announcement.epoch) return false;
     if (!IsName(member.name) || !keys::ToX25519(member.key).ok() || !distinct.insert(member.key).second) return false;
   }
   return true;
@@ -38,6 +39,7 @@ void AppendMembers(base::ByteWriter& out, const std::vector<GroupMember>& member
   CHECK(members.size() <= kGroupMembersMax);
   out.U8(static_cast<uint8_t>(members.size()));
   for (const GroupMember& member : members) out.Append(member.key.view()).Short(base::AsBytes(member.name));
+  for (const GroupMember& member : members) out.U32(member.since);
 }
 
 std::vector<GroupMember> TakeMembers(base::ByteReader& in) {
@@ -48,6 +50,7 @@ std::vector<GroupMember> TakeMembers(base::ByteReader& in) {
     member.name = base::ToString(in.Short());
     members.push_back(std::move(member));
   }
+  for (size_t i = 0; i < members.size() && in.left() > 0; ++i) members[i].since = in.U32();
   return members;
 }
 
@@ -58,18 +61,19 @@ bool TellsOf(base::ByteView bytes, const GroupId& group) {
 
 base::Bytes EncodeGroupControl(const GroupControl& control) {
   base::ByteWriter out;
-  std::visit(
-      base::Overloaded{[&](const GroupAnnouncement& one) {
-                         out.U8(kAnnouncement).Append(one.group.view()).U32(one.epoch).Short(base::AsBytes(one.name));
-                         AppendMembers(out, one.members);
-                       },
-                       [&](const GroupChainTold& one) {
-                         out.U8(kChain).Append(one.group.view()).U32(one.epoch).U8(one.wants ? kFlagWants : 0);
-                         out.Append(one.chain.writer.view()).Append(one.chain.secret.view());
-                         out.U32(one.chain.first).U32(one.chain.next).U64(one.chain.made);
-                       },
-                       [&](const GroupFarewell& one) { out.U8(kFarewell).Append(one.group.view()).U8(one.removed ? 1 : 0); }},
-      control);
+  std::visit(base::Overloaded{[&](const GroupAnnouncement& one) {
+                                out.U8(kAnnouncement).Append(one.group.view()).U32(one.epoch).Short(base::AsBytes(one.name));
+                                AppendMembers(out, one.members);
+                              },
+                              [&](const GroupChainTold& one) {
+                                out.U8(kChain).Append(one.group.view()).U32(one.epoch).U8(one.wants ? kFlagWants : 0);
+                                out.Append(one.chain.writer.view()).Append(one.chain.secret.view());
+                                out.U32(one.chain.first).U32(one.chain.next).U64(one.chain.made);
+                              },
+                              [&](const GroupFarewell& one) {
+                                out.U8(kFarewell).Append(one.group.view()).U8(one.removed ? 1 : 0).U32(one.epoch);
+                              }},
+             control);
   return out.Take();
 }
 
@@ -94,8 +98,9 @@ absl::StatusOr<GroupControl> DecodeGroupControl(base::ByteView bytes) {
     return in.Done() && is_sound ? absl::StatusOr<GroupControl>(std::move(one)) : Malformed();
   }
   const uint8_t removed = in.U8();
+  const uint32_t epoch = in.U32();
   if (what != kFarewell || removed > 1 || !in.Done()) return Malformed();
-  return GroupFarewell{group, removed == 1};
+  return GroupFarewell{group, removed == 1, epoch};
 }
 
 }  // namespace chat

@@ -32,6 +32,7 @@ void GroupFeed::TakeChain(const GroupChain& told, absl::Time wall_now) {
     // Told again: where nothing was found for long, what lies between has expired.
     const bool is_behind = known == &lines_.back() && told.next > known->reader.head() && heard_ + kGroupSilence <= wall_now;
     heard_ = wall_now;
+    if (known == &lines_.front() && told.next < begun_) TakeEarlier(*known, told, wall_now);
     if (!is_behind) return;
     news_.lost += told.next - known->reader.contiguous();
     known->reader = BoxReader(PlaceChain(told.secret), told.next, told.writer);
@@ -43,8 +44,9 @@ void GroupFeed::TakeChain(const GroupChain& told, absl::Time wall_now) {
             .made = std::min(told.made, Seconds(wall_now)),
             .first = told.first};
   if (!lines_.empty() && line.made < lines_.back().made) {  // one of before, told late
-    line.end = lines_.front().first;
-    if (told.next >= std::min(begun_, line.end) || line.made >= lines_.front().made) return;
+    line.end = std::min(begun_, lines_.front().first);
+    if (told.next >= line.end || line.made >= lines_.front().made) return;
+    news_.lost += begun_ - line.end;
     begun_ = told.next;
     lines_.push_front(std::move(line));
     return DropDrained(wall_now);
@@ -58,9 +60,31 @@ void GroupFeed::TakeChain(const GroupChain& told, absl::Time wall_now) {
     lines_.clear();
   }
   if (lines_.empty()) next_shown_ = begun_ = told.next;
-  if (!lines_.empty()) lines_.back().end = told.first;
+  if (!lines_.empty()) {
+    lines_.back().end = told.first;
+    news_.lost += told.next - told.first;  // in between, and told to us in words that never came
+  }
   lines_.push_back(std::move(line));
   DropDrained(wall_now);
+}
+
+// The first chain that is read was told before, where it began for us; that comes only now.
+void GroupFeed::TakeEarlier(Line& line, const GroupChain& told, absl::Time wall_now) {
+  if (next_shown_ == begun_) next_shown_ = told.next;
+  if (!line.reader.Await(PlaceChain(told.secret), told.next, begun_, BoxExpiry(wall_now))) news_.lost += begun_ - told.next;
+  begun_ = told.next;
+}
+
+// What was noted while our clock was ahead.
+void GroupFeed::ForgetFuture(absl::Time wall_now) {
+  heard_ = std::min(heard_, wall_now);
+  if (held_since_ != absl::InfiniteFuture()) held_since_ = std::min(held_since_, wall_now);
+  for (Line& line : lines_) {
+    if (line.since <= wall_now) continue;
+    line.since = wall_now;
+    line.made = std::min(line.made, Seconds(wall_now));
+    changed_ = true;
+  }
 }
 
 // What is not found of it by now is lost.
@@ -127,6 +151,7 @@ std::vector<Probe> GroupFeed::OnFound(const GroupId& group, const keys::PublicKe
 }
 
 GroupFeed::News GroupFeed::Advance(absl::Time wall_now) {
+  ForgetFuture(wall_now);
   for (Line& line : lines_) {
     const auto lost = line.reader.GiveUp(wall_now);
     news_.lost += static_cast<uint32_t>(lost.size());
@@ -221,7 +246,7 @@ absl::StatusOr<GroupFeed> GroupFeed::Parse(base::ByteView bytes) {
       feed.partial_[one.message_id][one.index] = std::move(one);
     }
   }
-  if (in.left() > 0) feed.begun_ = in.U32();  // earlier versions kept none
+  feed.begun_ = in.left() > 0 || feed.lines_.empty() ? in.U32() : feed.lines_.front().first;  // earlier versions kept none
   if (!in.Done()) return absl::DataLossError("damaged feed of a group");
   return feed;
 }

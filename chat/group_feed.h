@@ -5,9 +5,11 @@
 // where the one before it ends. That one is read until everything before its end was found, or given up (box_reader.h), or is
 // two weeks old. The next one is read once it is, or kHoldBack after it was told. Messages are shown in the order of their
 // numbers: behind a gap they wait, at most kHoldBack; what turns up later is marked late. A chain that begins before what was
-// shown is that of somebody who lost theirs: everything is begun anew. Whoever was away for so long that boxes expired unread
-// finds nothing any more: then the writer is asked, and reading goes on where it says; what lies between is lost, and counted.
-// Clocks may be wrong: a chain counts as made when it was told, if it says later. A core: pure.
+// shown is that of somebody who lost theirs: everything is begun anew. Chains are told again, and tellings overtake each other:
+// one that begins earlier than what we were told first adds what lies before that, and nothing else; what no telling gives us of
+// a chain is lost, and counted. Whoever was away for so long that boxes expired unread finds nothing any more: then the writer is
+// asked, and reading goes on where it says; what lies between is lost, and counted. Clocks may be wrong: a chain counts as made
+// when it was told, if it says later; our own times that are later than now count as now. A core: pure.
 #pragma once
 
 #include <deque>
@@ -66,6 +68,8 @@ class GroupFeed {
     uint32_t end = kGroupSeqMax;  // and of the first one that lies in the next chain
   };
   Line* Find(const keys::PublicKey& chain);
+  void TakeEarlier(Line& line, const GroupChain& told, absl::Time wall_now);
+  void ForgetFuture(absl::Time wall_now);
   size_t LinesRead(absl::Time wall_now) const;
   void DropDrained(absl::Time wall_now);
   void DropFirst();

@@ -408,5 +408,71 @@ TEST_F(GroupBookTest, ADamagedFeedBeginsEmptyAndItsWriterIsAsked) {
   EXPECT_EQ(At(1).texts, (Texts{"before", "after"}));
 }
 
+// The words in which a chain is told overtake each other: none of its texts is lost, or shown twice.
+class ToldTwiceTest : public GroupBookTest, public testing::WithParamInterface<bool> {};
+
+TEST_P(ToldTwiceTest, AnEarlierTellingThatComesLaterAddsWhatLiesBefore) {
+  const bool chain_is_over = GetParam();
+  People(3);
+  Found(3);
+  const auto telling = [&] {
+    At(0).book->OnControlExpired(At(1).key);
+    auto told = At(0).Save(now_);
+    return told.back();  // an announcement, and the chain
+  };
+  const GroupBook::Told first = telling();
+  Say(0, "one");
+  Say(0, "two");
+  ASSERT_TRUE(At(0).Save(now_).empty());
+  const GroupBook::Told second = telling();
+  At(1).DamageFeeds();
+  At(1).Restart();
+  At(1).book->OnControl(At(0).key, second.bytes, now_);
+  Say(0, "three");
+  Round();
+  ASSERT_EQ(At(1).texts, Texts{"three"});
+  if (chain_is_over) {
+    ASSERT_OK(At(0).book->Remove(group_, At(2).key, now_));
+    Round();
+    Round();
+  }
+  for (int i = 0; i < 2; ++i) {
+    At(1).book->OnControl(At(0).key, first.bytes, now_);
+    for (int round = 0; round < 4; ++round) Round();
+    At(1).Restart();
+  }
+  EXPECT_EQ(At(1).texts, (Texts{"three", "one", "two"}));
+  EXPECT_EQ(At(1).late, 2);
+  EXPECT_EQ(At(1).Count(GroupNotice::Kind::kLost), 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(ChainIsOver, ToldTwiceTest, testing::Bool());
+
+// One list takes somebody out, the next one puts somebody in, and both are read while a text waits to be sealed.
+TEST_F(GroupBookTest, WhatWaitsWhileTwoListsComeIsForThoseWhoStay) {
+  People(4);
+  Found(3);
+  std::vector<GroupBook::Told> lists;
+  const auto keep_lists = [&] {
+    for (GroupBook::Told& told : At(0).Save(now_)) {
+      if (told.to == At(1).key) lists.push_back(told);
+      Queue(At(0).key, told);
+    }
+    post_[At(1).key].clear();
+  };
+  ASSERT_OK(At(0).book->Remove(group_, At(2).key, now_));
+  keep_lists();
+  ASSERT_OK(At(0).book->Add(group_, Others(3, 4), now_));
+  keep_lists();
+  Say(1, "waits");
+  for (const GroupBook::Told& told : lists) At(1).book->OnControl(At(0).key, told.bytes, now_);
+  Round();
+  ASSERT_OK(At(3).book->Accept(group_, now_));
+  Round();
+  Round();
+  EXPECT_EQ(At(0).texts, Texts{"waits"});
+  EXPECT_TRUE(At(3).texts.empty());
+}
+
 }  // namespace
 }  // namespace chat

@@ -40,8 +40,8 @@ TEST_F(HostileGroupTest, HostileWordsChangeNothing) {
   hear(0, old);
   old.epoch = UINT32_MAX;
   hear(0, old);
-  hear(2, GroupFarewell{group_, true});   // not the creator
-  hear(3, GroupFarewell{group_, false});  // no member
+  hear(2, GroupFarewell{group_, true, 1});   // not the creator
+  hear(3, GroupFarewell{group_, false, 1});  // no member
   hear(3, GroupChainTold{group_, 1, true, {}});
   for (const std::string& junk : {std::string(), std::string("\x01"), std::string(5000, '\x02'), std::string(34, '\x03')}) {
     At(1).book->OnControl(At(0).key, base::AsBytes(junk), now_);
@@ -158,7 +158,7 @@ TEST_F(HostileGroupTest, InvitationsThatAreTakenBackLeaveNothing) {
   for (uint8_t i = 0; i < 100; ++i) {
     const GroupId id = GroupIdOf(At(0).key, {i});
     for (const GroupControl& control :
-         {GroupControl(GroupAnnouncement{id, 1, "x", members}), GroupControl(GroupFarewell{id, true})})
+         {GroupControl(GroupAnnouncement{id, 1, "x", members}), GroupControl(GroupFarewell{id, true, 2})})
       At(1).book->OnControl(At(0).key, EncodeGroupControl(control), now_);
     At(1).Save(now_);
   }

@@ -44,10 +44,20 @@ struct Counts {
   }
 };
 
+inline void AddCounts(Counts& sum, const Counts& one) {
+  for (const auto field : {&Counts::sent, &Counts::shown, &Counts::lost_silently, &Counts::duplicates_seen, &Counts::out_of_order,
+                           &Counts::wrong_states, &Counts::late, &Counts::expired, &Counts::restored,
+                           &Counts::restored_conversations, &Counts::deaths, &Counts::changes, &Counts::told_lost})
+    sum.*field += one.*field;
+}
+
 class GroupTalk {
  public:
-  GroupTalk(size_t messages, uint64_t seed)
+  // `change_every` so many texts somebody is taken out, or put in again: at 20 that is within the hour, so that what was said by
+  // and to a member is still on its way when it is one no more, or again.
+  GroupTalk(size_t messages, uint64_t seed, size_t change_every)
       : messages_(messages),
+        change_every_(std::max<size_t>(1, change_every)),
         rng_(seed),
         store_({.nodes = 40, .droppers = 8, .failure = 0.1, .lost_answer = 0.05, .half_life = absl::Hours(1)}, seed + 1) {
     for (size_t who = 0; who < kPeople; ++who) {
@@ -58,13 +68,13 @@ class GroupTalk {
 
   Counts Run() {
     Found();
-    const size_t restore_every = std::max<size_t>(1, messages_ / 4), change_every = std::max<size_t>(1, messages_ / 20);
+    const size_t restore_every = std::max<size_t>(1, messages_ / 4);
     for (size_t step = 0; counts_.sent < messages_; ++step) {
       const size_t who = rng_.Below(kPeople);
       for (size_t burst = rng_.Below(4); burst > 0; --burst) Send(who);
       Live(who, /*may_die=*/rng_.Below(16) == 0, /*door=*/step % 8 == 0);
       Pass(absl::Seconds(30 + static_cast<int64_t>(rng_.Below(240))));
-      if (counts_.sent / change_every > counts_.changes) Change();
+      if (counts_.sent / change_every_ > counts_.changes) Change();
       if (counts_.sent / restore_every > counts_.restored) Restore(rng_.Below(kPeople));
     }
     Settle(1000);
@@ -231,7 +241,7 @@ class GroupTalk {
   }
 
   using DeliveryState = chat::DeliveryState;
-  const size_t messages_;
+  const size_t messages_, change_every_;
   support::SeededRng rng_;
   support::LossyStore store_;
   std::vector<std::unique_ptr<support::Person>> people_;

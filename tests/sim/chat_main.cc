@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two users over a store that loses things, for a given number of messages, and then five with a group, who write a fiftieth as
-// many: run by chat.py, which reads the last line.
+// many, and twice again a hundredth, in a group that changes all the time: run by chat.py, which reads the last line.
 //
 // usage: chat_conversation MESSAGES SEED
 // Nodes are replaced by empty ones with a half-life of one hour, a fifth of them forget at once what they acknowledged, one
@@ -181,7 +181,9 @@ int main(int argc, char** argv) {
   const size_t messages = std::strtoull(argv[1], nullptr, 10);
   const uint64_t seed = std::strtoull(argv[2], nullptr, 10);
   const Counts two = Talk(messages, seed).Run();
-  const Counts groups = sim::GroupTalk(messages / 50, seed).Run();
+  Counts groups = sim::GroupTalk(messages / 50, seed, messages / 1000).Run();
+  for (const uint64_t other : {seed + 2, seed + 3})
+    sim::AddCounts(groups, sim::GroupTalk(messages / 100, other, messages / 5000).Run());
   for (const auto& [prefix, counts] : {std::pair("", two), std::pair("group_", groups)}) {
     for (const auto& [name, value] : counts.All()) std::printf("%s%s=%zu ", prefix, name, value);
   }
