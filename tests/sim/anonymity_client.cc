@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/anonymity_client.h"
 
+#include "circuits/peer_book.h"
 #include "overlay/address_prefix.h"
 
 namespace sim {
@@ -38,6 +39,8 @@ LookupTotals& LookupTotals::operator+=(const LookupTotals& other) {
   bytes += other.bytes;
   handshakes += other.handshakes;
   seconds += other.seconds;
+  removed += other.removed;
+  removed_honest += other.removed_honest;
   return *this;
 }
 
@@ -54,6 +57,34 @@ AnonymityClient::AnonymityClient(AnonymityWorld& world, uint64_t seed)
 }
 
 const RoutingTable* AnonymityClient::Fetch(const keys::PublicKey& node_key) { return world_.TableOf(node_key, now_); }
+
+const RoutingTable* AnonymityClient::FetchChecked(const keys::PublicKey& node_key) {
+  const RoutingTable* table = Fetch(node_key);
+  if (table == nullptr) return nullptr;
+  const std::optional<double> gap = density_.MeanGap(now_);
+  density_.Add(*table, now_);
+  if (!gap.has_value() || circuits::CheckTable(*table, *gap).ok()) return table;
+  distrusted_[node_key] = now_ + circuits::kDistrustFor;
+  const bool pooled = pool_.Contains(node_key);
+  lookups_.removed += pooled;
+  lookups_.removed_honest += pooled && !world_.IsHostile(node_key);
+  pool_.Remove(node_key);
+  FollowPool();
+  return nullptr;
+}
+
+void AnonymityClient::FollowPool() {
+  std::erase_if(pooled_, [&](const Peer& peer) { return !pool_.Contains(peer.node_key); });
+  absl::erase_if(betrayed_, [&](const keys::PublicKey& node_key) { return !pool_.Contains(node_key); });
+}
+
+circuits::NodeKeys AnonymityClient::Distrusted() const {
+  circuits::NodeKeys liars;
+  for (const auto& [node_key, until] : distrusted_) {
+    if (until > now_) liars.insert(node_key);
+  }
+  return liars;
+}
 
 // Tables of members met on walks: what the density comes from.
 void AnonymityClient::Explore() {
@@ -91,13 +122,14 @@ std::optional<Peer> AnonymityClient::PickGuard() {
 
 std::optional<Peer> AnonymityClient::KeptGuard() { return guards_.Choose(pooled_, RulesAfter({}, self_), false, now_, now_); }
 
-std::optional<SimCircuit> AnonymityClient::PickCircuit(const Peer& guard, const circuits::NodeKeys& refusing) {
+std::optional<SimCircuit> AnonymityClient::PickCircuit(const Peer& guard, circuits::NodeKeys shunned) {
+  shunned.merge(Distrusted());
   HopRules rules = RulesAfter({guard}, self_);
-  rules.shun = refusing;
+  rules.shun = shunned;
   const std::optional<Peer> middle = circuits::ChooseHop(pooled_, rules, rng_);
   if (!middle.has_value()) return std::nullopt;
   rules = RulesAfter({guard, *middle}, self_);
-  rules.shun = refusing;
+  rules.shun = std::move(shunned);
   const std::optional<Peer> last = circuits::ChooseHop(pooled_, rules, rng_);
   if (!last.has_value()) return std::nullopt;
   return SimCircuit{guard, *middle, *last};
@@ -132,7 +164,9 @@ bool AnonymityClient::Try(circuits::PointLookup& lookup, const circuits::RelayPo
   const bool pooled = pool_.IsUsable();
   std::optional<SimCircuit> circuit = pooled ? std::nullopt : Walk(/*checked=*/true);
   const std::vector<Peer> guard_choices = pooled ? pooled_ : circuit ? std::vector<Peer>{circuit->guard} : std::vector<Peer>{};
-  const std::optional<Peer> guard = guards_.Choose(guard_choices, RulesAfter({}, self_), !pooled, now_, now_);
+  HopRules guard_rules = RulesAfter({}, self_);
+  guard_rules.shun = Distrusted();
+  const std::optional<Peer> guard = guards_.Choose(guard_choices, guard_rules, !pooled, now_, now_);
   if (!guard.has_value()) return false;
   if (pooled) {
     circuit = PickCircuit(*guard);
@@ -141,9 +175,8 @@ bool AnonymityClient::Try(circuits::PointLookup& lookup, const circuits::RelayPo
   }
   if (!circuit.has_value()) return false;
   lookup.Restart({self_.node_key, circuit->guard.node_key, circuit->middle.node_key, circuit->last.node_key});
-  const RoutingTable* start = Fetch(circuit->last.node_key);
+  const RoutingTable* start = FetchChecked(circuit->last.node_key);
   if (start == nullptr) return false;
-  density_.Add(*start, now_);
   lookup.Learn(*start);
   const bool exit_hostile = world_.IsHostile(circuit->last.node_key);
   const bool guard_hostile = world_.IsHostile(circuit->guard.node_key);
@@ -152,9 +185,8 @@ bool AnonymityClient::Try(circuits::PointLookup& lookup, const circuits::RelayPo
   circuits::PointStep step = lookup.Next();
   while (const auto* fetch = std::get_if<circuits::FetchTable>(&step)) {
     watched |= world_.IsHostile(fetch->peer.node_key);
-    const RoutingTable* table = world_.AnswersOver(exit_hostile, truth.node_key) ? Fetch(fetch->peer.node_key) : nullptr;
+    const RoutingTable* table = world_.AnswersOver(exit_hostile, truth.node_key) ? FetchChecked(fetch->peer.node_key) : nullptr;
     if (table != nullptr) {
-      density_.Add(*table, now_);
       lookup.OnTable(*table);
     } else {
       lookup.OnNoTable();
@@ -175,8 +207,7 @@ bool AnonymityClient::Try(circuits::PointLookup& lookup, const circuits::RelayPo
   if (pool_.OnFound(draw.id, found->arc, *density_.MeanGap(now_), descriptor, /*provisional=*/!pooled, now_)) {
     if (is_new) pooled_.push_back(relay);
     if (guard_hostile && (watched || world_.IsHostile(relay.node_key))) betrayed_.insert(relay.node_key);
-    std::erase_if(pooled_, [&](const Peer& peer) { return !pool_.Contains(peer.node_key); });
-    absl::erase_if(betrayed_, [&](const keys::PublicKey& node_key) { return !pool_.Contains(node_key); });
+    FollowPool();
     if (pool_.IsUsable() && first_pooled_.empty()) first_pooled_ = pooled_;
   }
   return true;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // tests/sim/anonymity_client.h — one client in an AnonymityWorld: its density, lookups, pool and guards are the program's own cores.
 // It begins at three members it was told of, walks until its pool is usable, and fills it through circuits out of it from then on.
+// A table that the density forbids costs its owner the place in the pool, whenever it is fetched: circuits begin lookups at their last
+// relay's table, so pooled relays are looked at again and again (CircuitBuilder::Accept).
 #pragma once
 
 #include "absl/container/flat_hash_set.h"
@@ -17,6 +19,7 @@ struct LookupTotals {
   uint64_t watched = 0;  // tries in which the last hop or a member whose table was fetched was hostile
   uint64_t exit_watched = 0;
   uint64_t fetches = 0, bytes = 0, handshakes = 0;
+  uint64_t removed = 0, removed_honest = 0;  // from the pool, for their tables
   double seconds = 0;
   LookupTotals& operator+=(const LookupTotals& other);
 };
@@ -36,7 +39,7 @@ class AnonymityClient {
   // The one that it has kept since it began, or since its pool was usable.
   std::optional<overlay::Peer> KeptGuard();
   // Middle and last hop out of the pool for that guard.
-  std::optional<SimCircuit> PickCircuit(const overlay::Peer& guard, const circuits::NodeKeys& refusing = {});
+  std::optional<SimCircuit> PickCircuit(const overlay::Peer& guard, circuits::NodeKeys shunned = {});
   // A walk over finger tables; `checked`: held to the density. Nothing where it leads nowhere.
   std::optional<SimCircuit> Walk(bool checked);
 
@@ -51,6 +54,10 @@ class AnonymityClient {
  private:
   void Explore();
   const overlay::RoutingTable* Fetch(const keys::PublicKey& node_key);
+  // The same over a circuit, held to the density.
+  const overlay::RoutingTable* FetchChecked(const keys::PublicKey& node_key);
+  void FollowPool();  // pooled_ and betrayed_ after the pool
+  circuits::NodeKeys Distrusted() const;
   void Resolve(const circuits::RelayPool::Draw& draw);
   bool Try(circuits::PointLookup& lookup, const circuits::RelayPool::Draw& draw);
   void Count(int fetched, bool watched, bool exit_watched);
@@ -65,6 +72,7 @@ class AnonymityClient {
   circuits::GuardSet guards_;
   std::vector<overlay::Peer> pooled_, first_pooled_;
   absl::flat_hash_set<keys::PublicKey> betrayed_;
+  absl::flat_hash_map<keys::PublicKey, absl::Time> distrusted_;  // until then
   LookupTotals lookups_;
   absl::Duration usable_after_ = absl::InfiniteDuration();
 };

@@ -101,7 +101,7 @@ class Study {
   }
 
   void Circuits() {
-    double circuits = 0, both = 0, last = 0, end_to_end = 0, users = 0, touched = 0, clients = 0, touched_without_guard = 0;
+    double circuits = 0, first = 0, both = 0, last = 0, end_to_end = 0, users = 0, touched = 0, clients = 0, touched_without_guard = 0;
     for (const auto& client : clients_) {
       for (int g = 0; g < kGuardsTried; ++g) {
         const auto guard = client->PickGuard();
@@ -115,6 +115,7 @@ class Study {
           const bool first_hostile = IsHostile(circuit->guard), last_hostile = IsHostile(circuit->last);
           const bool replica_hostile = world_.rng().Unit() < options_.hostile;
           both += first_hostile && last_hostile;
+          first += first_hostile;
           last += last_hostile;
           end_to_end += first_hostile && (last_hostile || replica_hostile);
           bad += first_hostile && last_hostile;
@@ -131,6 +132,7 @@ class Study {
     last_hostile_ = last / circuits;
     figures_.Set("compromised", compromised_);
     figures_.Set("last_hostile", last_hostile_);
+    figures_.Set("guard_hostile", first / circuits);
     figures_.Set("guard_and_last_or_replica", end_to_end / circuits);
     figures_.Set("users_touched_100", touched / users);
     figures_.Set("users_touched_100_without_guards", touched_without_guard / clients);
@@ -301,6 +303,9 @@ class Study {
     figures_.Set("lookup_leak_initiator", guard_hostile * watched * hidden);
     figures_.Set("lookup_leak_initiator_without_dummies", guard_hostile * watched * senders);
     figures_.Set("lookup_leak_initiator_last_hop_alone", guard_hostile * exit * senders);
+    const double pools = static_cast<double>(clients_.size());
+    figures_.Set("removed_per_pool", static_cast<double>(total.removed) / pools);
+    figures_.Set("removed_honest_per_pool", static_cast<double>(total.removed_honest) / pools);
     figures_.Set("tables_per_lookup", static_cast<double>(total.fetches) / tries);
     figures_.Set("bytes_per_relay", static_cast<double>(total.bytes) / kept);
     figures_.Set("handshakes_per_relay", static_cast<double>(total.handshakes) / kept);
