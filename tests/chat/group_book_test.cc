@@ -408,6 +408,24 @@ TEST_F(GroupBookTest, ADamagedFeedBeginsEmptyAndItsWriterIsAsked) {
   EXPECT_EQ(At(1).texts, (Texts{"before", "after"}));
 }
 
+// Books and backups of before lists said it.
+TEST_F(GroupBookTest, AGroupWithoutTheEpochsOfItsMembersIsRead) {
+  People(3);
+  Found(2);
+  ASSERT_OK(At(0).book->Add(group_, Others(2, 3), now_));
+  const Group group = *At(0).book->Find(group_);
+  base::Bytes bytes = EncodeGroup(group);
+  ASSERT_OK_AND_ASSIGN(const Group now, DecodeGroup(bytes));
+  EXPECT_EQ(now.members, group.members);
+  EXPECT_EQ(now.members[1].since, 1u);
+  EXPECT_EQ(now.members[2].since, 2u);
+  bytes.resize(bytes.size() - 3 * 4);
+  ASSERT_OK_AND_ASSIGN(const Group before, DecodeGroup(bytes));
+  ASSERT_EQ(before.members.size(), 3u);
+  EXPECT_EQ(before.members[2].name, group.members[2].name);
+  EXPECT_EQ(before.members[2].since, 0u);
+}
+
 // The words in which a chain is told overtake each other: none of its texts is lost, or shown twice.
 class ToldTwiceTest : public GroupBookTest, public testing::WithParamInterface<bool> {};
 
