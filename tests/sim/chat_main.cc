@@ -6,6 +6,7 @@
 // Nodes are replaced by empty ones with a half-life of one hour, a fifth of them forget at once what they acknowledged, one
 // operation in ten fails and one answer in twenty is lost; users die at random writes and start again from what is on disk; now
 // and then one loses the machine and goes on from a backup. Counted against what was really sent and shown.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -183,7 +184,7 @@ int main(int argc, char** argv) {
   const Counts two = Talk(messages, seed).Run();
   Counts groups = sim::GroupTalk(messages / 50, seed, messages / 1000).Run();
   for (const uint64_t other : {seed + 2, seed + 3})
-    sim::AddCounts(groups, sim::GroupTalk(messages / 100, other, messages / 5000).Run());
+    sim::AddCounts(groups, sim::GroupTalk(messages / 100, other, std::max<size_t>(20, messages / 5000)).Run());
   for (const auto& [prefix, counts] : {std::pair("", two), std::pair("group_", groups)}) {
     for (const auto& [name, value] : counts.All()) std::printf("%s%s=%zu ", prefix, name, value);
   }
