@@ -6,6 +6,7 @@
 
 #include "base/byte_reader.h"
 #include "base/byte_writer.h"
+#include "chat/saved_time.h"
 
 namespace chat {
 
@@ -43,7 +44,7 @@ FileInfo IncomingFile::info() const {
 base::Bytes IncomingFile::Serialize() const {
   base::ByteWriter out;
   out.Append(id_).U16(pieces_).U16(last_size_).U8(kept_ ? 1 : 0).U32(seq_);
-  out.U64(static_cast<uint64_t>(std::max<int64_t>(0, absl::ToUnixSeconds(touched_)))).Short(base::AsBytes(name_)).Append(bits_);
+  out.U64(Seconds(touched_)).Short(base::AsBytes(name_)).Append(bits_);
   return out.Take();
 }
 
@@ -54,7 +55,7 @@ absl::StatusOr<IncomingFile> IncomingFile::Parse(base::ByteView bytes) {
   file.last_size_ = in.U16();
   file.kept_ = in.U8() == 1;
   file.seq_ = in.U32();
-  file.touched_ = absl::FromUnixSeconds(static_cast<int64_t>(in.U64() & INT64_MAX));
+  file.touched_ = FromSeconds(in.U64());
   file.name_ = base::ToString(in.Short());
   const base::ByteView bits = in.Rest();
   if (!in.ok() || file.pieces_ == 0 || file.pieces_ > kFilePiecesMax || bits.size() != file.bits_.size()) {

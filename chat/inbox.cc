@@ -7,6 +7,7 @@
 #include "base/byte_reader.h"
 #include "base/byte_writer.h"
 #include "base/status_macros.h"
+#include "chat/saved_time.h"
 #include "keys/aead.h"
 #include "keys/hash.h"
 
@@ -28,9 +29,6 @@ keys::Secret<32> Derive(const keys::SigningKey& identity, std::string_view label
   keys::Wipe(digest);
   return secret;
 }
-
-uint64_t Seconds(absl::Time time) { return static_cast<uint64_t>(std::max<int64_t>(0, absl::ToUnixSeconds(time))); }
-absl::Time FromSeconds(uint64_t seconds) { return absl::FromUnixSeconds(static_cast<int64_t>(seconds & INT64_MAX)); }
 
 base::Bytes FragmentName(const NoteId& id, uint8_t index) { return base::ByteWriter().Append(id).U8(index).Take(); }
 
@@ -274,6 +272,39 @@ uint64_t Inbox::NextOrder(absl::Time received) {
   return std::max(last + 1, now);
 }
 
+void Inbox::AddHistory(const Message& message, absl::Time deletion, std::vector<InboxWrite>& writes) {
+  writes.push_back(Put(kMessage, message.id, EncodeMessage(message, NextOrder(message.received))));
+  if (message.life > 0) writes.push_back(Put(kTimer, message.id, EncodeTimer({message.id, deletion, message.life})));
+}
+
+// Its life begins when it has been shown.
+absl::Status Inbox::AddReceived(const Message& message, std::vector<InboxWrite>& writes) {
+  const auto kept = store_.Get(KeyOf(kMessage, message.id));
+  if (kept.ok()) return absl::OkStatus();
+  if (!absl::IsNotFound(kept.status())) return kept.status();
+  AddHistory(message, absl::UnixEpoch(), writes);
+  writes.push_back(Put(kUnshown, message.id, message.id));
+  return absl::OkStatus();
+}
+
+absl::Status Inbox::ChangeFate(const NoteId& id, Fate fate, std::vector<InboxWrite>& writes) {
+  const auto value = store_.Get(KeyOf(kMessage, id));
+  if (absl::IsNotFound(value.status())) return absl::OkStatus();
+  RETURN_IF_ERROR(value.status());
+  ASSIGN_OR_RETURN(const base::Bytes plain, OpenEntry(KeyOf(kMessage, id), *value));
+  ASSIGN_OR_RETURN(Kept kept, DecodeMessage(plain));
+  kept.message.fate = fate;
+  writes.push_back(Put(kMessage, id, EncodeMessage(kept.message, kept.order)));
+  return absl::OkStatus();
+}
+
+void Inbox::AddBookEntry(const BookEntry& entry, std::vector<InboxWrite>& writes) {
+  if (!entry.value) return writes.push_back(Erase(entry.type, entry.name));
+  base::Bytes value = base::ByteWriter().Long(entry.name).Append(*entry.value).Take();
+  writes.push_back(Put(entry.type, entry.name, value));
+  keys::Wipe(value);
+}
+
 absl::Status Inbox::Apply(const InboxChange& change) {
   std::vector<InboxWrite> writes;
   for (const HeldFragment& held : change.fragments) {
@@ -285,44 +316,17 @@ absl::Status Inbox::Apply(const InboxChange& change) {
     EraseFragments(note.id, writes);
     writes.push_back(Put(kFinished, note.id, base::ByteWriter().Append(note.id).U64(Seconds(note.expiry)).bytes()));
   }
-  for (const Message& message : change.messages) {
-    const auto kept = store_.Get(KeyOf(kMessage, message.id));
-    if (kept.ok()) continue;
-    if (!absl::IsNotFound(kept.status())) return kept.status();
-    writes.push_back(Put(kMessage, message.id, EncodeMessage(message, NextOrder(message.received))));
-    writes.push_back(Put(kUnshown, message.id, message.id));
-    if (message.life > 0) writes.push_back(Put(kTimer, message.id, EncodeTimer({message.id, absl::UnixEpoch(), message.life})));
-  }
+  for (const Message& message : change.messages) RETURN_IF_ERROR(AddReceived(message, writes));
   for (const NoteId& id : change.forgotten) EraseFragments(id, writes);
   for (const NoteId& id : change.shown) writes.push_back(Erase(kUnshown, id));
-  for (const Message& message : change.history) {
-    writes.push_back(Put(kMessage, message.id, EncodeMessage(message, NextOrder(message.received))));
-    const absl::Time deletion = message.received + LifeOf(message.life);
-    if (message.life > 0) writes.push_back(Put(kTimer, message.id, EncodeTimer({message.id, deletion, message.life})));
-  }
-  for (const auto& [id, fate] : change.fates) {
-    const auto value = store_.Get(KeyOf(kMessage, id));
-    if (absl::IsNotFound(value.status())) continue;
-    RETURN_IF_ERROR(value.status());
-    ASSIGN_OR_RETURN(const base::Bytes plain, OpenEntry(KeyOf(kMessage, id), *value));
-    ASSIGN_OR_RETURN(Kept kept, DecodeMessage(plain));
-    kept.message.fate = fate;
-    writes.push_back(Put(kMessage, id, EncodeMessage(kept.message, kept.order)));
-  }
+  for (const Message& message : change.history) AddHistory(message, message.received + LifeOf(message.life), writes);
+  for (const auto& [id, fate] : change.fates) RETURN_IF_ERROR(ChangeFate(id, fate, writes));
   for (const NoteId& id : change.erased) EraseMessage(id, writes);
   for (const FilePiece& piece : change.pieces) {
     writes.push_back(Put(kPiece, PieceName(piece.from, piece.id, piece.index), piece.bytes));
   }
   for (const FileErased& file : change.files_erased) EraseFile(file, writes);
-  for (const BookEntry& entry : change.book) {
-    if (entry.value) {
-      base::Bytes value = base::ByteWriter().Long(entry.name).Append(*entry.value).Take();
-      writes.push_back(Put(entry.type, entry.name, value));
-      keys::Wipe(value);
-    } else {
-      writes.push_back(Erase(entry.type, entry.name));
-    }
-  }
+  for (const BookEntry& entry : change.book) AddBookEntry(entry, writes);
   if (change.last_complete_poll) {
     writes.push_back(Put(kPoll, {}, base::ByteWriter().U64(Seconds(*change.last_complete_poll)).bytes()));
   }

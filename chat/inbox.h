@@ -142,6 +142,10 @@ class Inbox {
   InboxWrite Put(uint8_t type, base::ByteView name, base::ByteView value);
   InboxWrite Erase(uint8_t type, base::ByteView name) const { return {KeyOf(type, name), std::nullopt}; }
   absl::StatusOr<base::Bytes> OpenEntry(base::ByteView key, base::ByteView value) const;
+  void AddHistory(const Message& message, absl::Time deletion, std::vector<InboxWrite>& writes);
+  absl::Status AddReceived(const Message& message, std::vector<InboxWrite>& writes);
+  absl::Status ChangeFate(const NoteId& id, Fate fate, std::vector<InboxWrite>& writes);
+  void AddBookEntry(const BookEntry& entry, std::vector<InboxWrite>& writes);
   absl::Status ForEach(uint8_t type, const std::function<absl::Status(base::ByteView value)>& visit) const;
   void EraseFragments(const NoteId& id, std::vector<InboxWrite>& writes) const;
   struct Sweeping {
@@ -154,10 +158,10 @@ class Inbox {
   void EraseFile(const FileErased& file, std::vector<InboxWrite>& writes) const;
   absl::Status LoadFinished(absl::Time wall_now, InboxState& state);
 
-  InboxStore& store_;
-  base::Rng& rng_;
   uint64_t NextOrder(absl::Time received);
 
+  InboxStore& store_;
+  base::Rng& rng_;
   std::atomic<uint64_t> last_order_ = 0;
   keys::Secret<32> seal_key_;
   keys::Secret<32> index_key_;

@@ -10,6 +10,7 @@
 #include "chat/box.h"
 #include "chat/envelope.h"
 #include "chat/file_transfer.h"
+#include "chat/saved_time.h"
 
 namespace chat {
 
@@ -20,13 +21,6 @@ constexpr uint8_t kHasFile = 0x80;  // in the state of a message, in the kind of
 constexpr uint8_t kHasLife = 0x40;  // in the state of a message: one more byte
 constexpr uint8_t kControl = 0x20;  // in the state of a message
 constexpr uint8_t kGone = 0x80;     // in that byte
-
-uint64_t Seconds(absl::Time time) {
-  return time == absl::InfiniteFuture() ? UINT64_MAX : static_cast<uint64_t>(std::max<int64_t>(0, absl::ToUnixSeconds(time)));
-}
-absl::Time FromSeconds(uint64_t seconds) {
-  return seconds == UINT64_MAX ? absl::InfiniteFuture() : absl::FromUnixSeconds(static_cast<int64_t>(seconds & INT64_MAX));
-}
 
 // After a put that succeeded.
 absl::Duration PauseAfter(const Parcel& parcel) {

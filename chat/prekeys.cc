@@ -7,15 +7,9 @@
 #include "base/byte_reader.h"
 #include "base/byte_writer.h"
 #include "base/check.h"
+#include "chat/saved_time.h"
 
 namespace chat {
-
-namespace {
-
-uint64_t Seconds(absl::Time time) { return static_cast<uint64_t>(std::max<int64_t>(0, absl::ToUnixSeconds(time))); }
-absl::Time FromSeconds(uint64_t seconds) { return absl::FromUnixSeconds(static_cast<int64_t>(seconds & INT64_MAX)); }
-
-}  // namespace
 
 bool Prekeys::Renew(absl::Time wall_now, base::Rng& rng, uint32_t door_effort) {
   std::erase_if(signed_, [&](const Held& one) { return one.retired && one.since + kSignedPrekeyKept <= wall_now; });

@@ -143,6 +143,7 @@ void CircuitBuilder::OnResult(const TaskRef& task, const CircuitStep& step, absl
   const absl::Time now = loop_.Now(), wall_now = loop_.WallNow();
   const auto* extend = std::get_if<ExtendStep>(&step);
   if (!result.ok()) {
+    if (absl::IsResourceExhausted(result.status())) return Finish(task, result.status());  // the fault is here
     if (extend != nullptr) OnSilent(extend->target.node_key, extend->hops_before == 0);
     if (extend != nullptr && extend->hops_before > 0) task->hops.push_back(extend->target.node_key);
     return Finish(task, result.status());
@@ -171,7 +172,8 @@ absl::StatusOr<RoutingTable> CircuitBuilder::Accept(const TableFetched& fetched,
   if (const std::optional<double> gap = view_.density().MeanGap(now); gap.has_value() && !CheckTable(table, *gap).ok()) {
     view_.AddDoubted(table, now);
     if (book_.Distrust(hop, now)) {
-      spdlog::info("circuits: a node signed a table that cannot be true; avoided for {} minutes", absl::ToInt64Minutes(kDistrustFor));
+      spdlog::info("circuits: a node signed a table that cannot be true; avoided for {} minutes",
+                   absl::ToInt64Minutes(kDistrustFor));
     }
     pool_.Remove(hop);
     return absl::InvalidArgumentError("a table that cannot be true");

@@ -46,7 +46,9 @@ CircuitsDriver::CircuitsDriver(CircuitsOptions options, base::EventLoop& loop, o
 }
 
 //   len 2 guards ‖ pool    (GuardSet::Encode, RelayPool::Encode)
-base::Bytes CircuitsDriver::EncodeRelays() const { return base::ByteWriter().Long(guards_.Encode()).Append(pool_.Encode()).Take(); }
+base::Bytes CircuitsDriver::EncodeRelays() const {
+  return base::ByteWriter().Long(guards_.Encode()).Append(pool_.Encode()).Take();
+}
 
 // What cannot be read is as if it had never been: guards and pool begin anew.
 void CircuitsDriver::RestoreRelays() {
@@ -185,7 +187,7 @@ void CircuitsDriver::Do(CheckTarget& action) {
 }
 
 void CircuitsDriver::Do(Dial& action) {
-  const LinkId link = links_.Connect(action.target);
+  const LinkId link = links_.Connect(action.target, overlay::LinkFor::kRelayed);
   Apply(relay_.OnDialing(action.circuit, link, loop_.Now()));
 }
 

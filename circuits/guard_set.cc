@@ -24,13 +24,23 @@ bool IsBiased(int tried, int died) {
 }
 
 GuardSet::Guard* GuardSet::Find(const keys::PublicKey& node_key) {
-  const auto found = std::find_if(guards_.begin(), guards_.end(), [&](const Guard& guard) { return guard.peer.node_key == node_key; });
+  const auto found =
+      std::find_if(guards_.begin(), guards_.end(), [&](const Guard& guard) { return guard.peer.node_key == node_key; });
   return found == guards_.end() ? nullptr : &*found;
+}
+
+// Over is also what would last longer than any guard does: it was drawn while the clock was ahead.
+void GuardSet::DropOver(absl::Time now, absl::Time wall_now) {
+  for (Guard& guard : guards_) {
+    const bool is_over = guard.until <= wall_now || guard.until > wall_now + kGuardLife + kGuardLifeJitter;
+    guard.over_since = is_over ? std::min(guard.over_since, now) : absl::InfiniteFuture();
+  }
+  std::erase_if(guards_, [&](const Guard& guard) { return now - guard.over_since >= kGuardOver; });
 }
 
 std::optional<Peer> GuardSet::Choose(const std::vector<Peer>& choices, const HopRules& rules, bool provisional, absl::Time now,
                                      absl::Time wall_now) {
-  std::erase_if(guards_, [&](const Guard& guard) { return guard.until <= wall_now; });
+  DropOver(now, wall_now);
   const auto allowed = [&](const Guard& guard) {
     return !rules.never.contains(guard.peer.node_key) && (guard.silent == 0 || guard.again <= now);
   };
@@ -69,7 +79,8 @@ bool GuardSet::OnCircuit(const keys::PublicKey& node_key, bool stood, absl::Time
     guard->tried /= 2;
     guard->died /= 2;
   }
-  if (!IsBiased(guard->tried, guard->died) || wall_now - dropped_ < kBiasDropEvery) return false;
+  const bool is_soon = dropped_ <= wall_now && wall_now - dropped_ < kBiasDropEvery;  // one in the future is a wrong clock's
+  if (!IsBiased(guard->tried, guard->died) || is_soon) return false;
   dropped_ = wall_now;
   guards_.erase(guards_.begin() + (guard - guards_.data()));
   return true;

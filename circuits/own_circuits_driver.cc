@@ -65,7 +65,8 @@ void OwnCircuits::Run(uint64_t circuit, CircuitStep step, StepDone done) {
   }
   own.waiting = *extend;
   own.waiting_until = loop_.Now() + kStepMax;
-  own.link = links_.Connect(extend->target);
+  own.link = links_.Connect(extend->target, overlay::LinkFor::kOwnCircuit);
+  if (own.link == 0) return Drop(circuit, false, absl::ResourceExhaustedError("no room for a link to the guard"));
   const overlay::LinkInfo* link = links_.Find(own.link);
   ArmTimer(own.waiting_until);
   if (link != nullptr) Start(circuit, own, *link);
@@ -74,7 +75,7 @@ void OwnCircuits::Run(uint64_t circuit, CircuitStep step, StepDone done) {
 void OwnCircuits::Start(uint64_t circuit, Own& own, const overlay::LinkInfo& link) {
   const auto circuits_max = static_cast<size_t>(network_.circuits_per_link);
   const auto id = table_.Allocate(link, {CircuitEnd::kOrigin, circuit}, circuits_max, rng_);
-  if (!id.has_value()) return Drop(circuit, false, absl::UnavailableError("the link to the guard is full"));
+  if (!id.has_value()) return Drop(circuit, false, absl::ResourceExhaustedError("no room on the link to the guard"));
   own.id = *id;
   ExtendStep step = *std::move(own.waiting);
   own.waiting.reset();

@@ -4,8 +4,9 @@
 namespace circuits {
 
 bool PeerBook::Add(base::ByteView encoded, absl::Time now, absl::Time wall_now) {
-  const absl::StatusOr<overlay::Descriptor> held = directory_.Add(encoded, wall_now);
-  if (!held.ok()) return false;
+  const overlay::Descriptor* known = ring_.FindEncoded(encoded, wall_now);
+  const absl::StatusOr<overlay::Descriptor> held = known != nullptr ? *known : learned_.Add(encoded, wall_now);
+  if (!held.ok() || ring_.convictions().IsConvicted(held->node_key, wall_now)) return false;
   const auto blamed = blamed_.find(held->node_key);
   if (blamed != blamed_.end() && blamed->second.until > now) blamed->second.heard_again = true;
   return true;
@@ -18,8 +19,17 @@ std::optional<overlay::Descriptor> PeerBook::Find(const keys::PublicKey& node_ke
 }
 
 std::optional<overlay::Descriptor> PeerBook::FindAny(const keys::PublicKey& node_key, absl::Time wall_now) const {
-  const overlay::Descriptor* found = directory_.Find(node_key, wall_now);
-  return found == nullptr ? std::nullopt : std::optional(*found);
+  if (ring_.convictions().IsConvicted(node_key, wall_now)) return std::nullopt;
+  const overlay::Descriptor* neighbour = ring_.Find(node_key, wall_now);
+  const overlay::Descriptor* learned = learned_.Find(node_key, wall_now);
+  if (neighbour == nullptr || (learned != nullptr && learned->issued > neighbour->issued)) std::swap(neighbour, learned);
+  return neighbour == nullptr ? std::nullopt : std::optional(*neighbour);
+}
+
+// What is held costs nothing.
+bool PeerBook::IsAdmitted(const overlay::Peer& peer, absl::Time wall_now) {
+  overlay::Directory& judge = ring_.Find(peer.node_key, wall_now) != nullptr ? ring_ : learned_;
+  return judge.CheckAdmitted(peer, wall_now).ok();
 }
 
 void PeerBook::Blame(const keys::PublicKey& node_key, absl::Time now) {

@@ -164,6 +164,7 @@ RelayActions Relay::OnTarget(uint64_t circuit, const absl::StatusOr<overlay::Des
 RelayActions Relay::OnDialing(uint64_t circuit, LinkId link, absl::Time now) {
   const auto found = carried_.find(circuit);
   if (found == carried_.end()) return {};
+  if (link == 0) return Translate(circuit, found->second->core.OnDialed(false), now);
   found->second->next_link = link;
   if (links_.contains(link)) return StartNext(circuit, *found->second, now);
   dialing_[link].push_back(circuit);

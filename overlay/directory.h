@@ -40,6 +40,7 @@ class Directory {
   // Whether this peer worked for its place, as AdmissionBook; costs nothing for one whose descriptor is held.
   absl::Status CheckAdmitted(const Peer& peer, absl::Time wall_now);
   size_t size() const { return by_key_.size(); }
+  const Network& network() const { return network_; }
   Convictions& convictions() { return convictions_; }
   const Convictions& convictions() const { return convictions_; }
 

@@ -39,25 +39,22 @@ void GrpcLinks::ServeOn(GrpcServer& server) {
   server.HandleRaw(kLinkMethod, [this](const std::shared_ptr<GrpcServerCall>& call) { Accept(call); });
 }
 
-LinkId GrpcLinks::Connect(const Descriptor& to) {
+bool GrpcLinks::HasRoomFor(LinkFor whom) const {
+  const size_t kept = whom == LinkFor::kOwnCircuit ? 0 : std::min(kOwnLinksKept, options_.links_max / 2);
+  return links_.size() + kept < options_.links_max;
+}
+
+LinkId GrpcLinks::Connect(const Descriptor& to, LinkFor whom) {
   if (const auto found = node_links_.find(to.node_key); found != node_links_.end()) return found->second;
   const keys::TlsIdentity own =
       options_.node ? options_.node->identity : keys::MakeTlsIdentity(keys::SigningKey::Generate(rng_), rng_);
-  if (stopping_ || links_.size() >= options_.links_max || own.public_key == to.node_key) return FailLater();
+  if (stopping_ || !HasRoomFor(whom) || own.public_key == to.node_key) return 0;
   Link& link = *AddLink(own.public_key, to.node_key, /*is_node=*/true);
   link.setup_timer.Reset(loop_.Now() + kLinkSetupMax);
   const base::Bytes descriptor = options_.node ? options_.node->descriptor() : base::Bytes();
   link.stream = GrpcLinkStream::Open(loop_, *this, link.info.id, MakeTlsChannel(to.address, own, to.node_key, ChannelUse::kLink),
                                      descriptor);
   return link.info.id;
-}
-
-LinkId GrpcLinks::FailLater() {
-  const LinkId id = ++last_id_;
-  loop_.Post([this, id] {
-    if (listener_ != nullptr) listener_->OnLinkDown(id);
-  });
-  return id;
 }
 
 std::shared_ptr<GrpcLinks::Link> GrpcLinks::AddLink(const keys::PublicKey& own_key, const keys::PublicKey& peer_key,
@@ -132,7 +129,7 @@ absl::StatusOr<bool> GrpcLinks::IdentifyNode(GrpcServerCall& call) {
 }
 
 void GrpcLinks::AcceptClient(const std::shared_ptr<GrpcServerCall>& call) {
-  if (client_links_ >= options_.client_links_max || links_.size() >= options_.links_max) {
+  if (client_links_ >= options_.client_links_max || !HasRoomFor(LinkFor::kRelayed)) {
     return Refuse(call, absl::StatusCode::kResourceExhausted);
   }
   TakeInto(*AddLink(options_.node->identity.public_key, call->caller().tls_key, /*is_node=*/false), call);
@@ -147,7 +144,7 @@ void GrpcLinks::AcceptNode(const std::shared_ptr<GrpcServerCall>& call) {
   if (verdict == LinkVerdict::kRefuse) return Refuse(call, absl::StatusCode::kAborted);
   if (verdict == LinkVerdict::kAdopt) return TakeInto(*links_[found->second], call);
   if (verdict == LinkVerdict::kReplace) Drop(found->second);
-  if (links_.size() >= options_.links_max) return Refuse(call, absl::StatusCode::kResourceExhausted);
+  if (!HasRoomFor(LinkFor::kRelayed)) return Refuse(call, absl::StatusCode::kResourceExhausted);
   TakeInto(*AddLink(own_key, peer_key, /*is_node=*/true), call);
 }
 

@@ -48,8 +48,8 @@ class GrpcLinks final : public Links, public GrpcLoopUser, private GrpcLinkStrea
   };
   struct Options {
     std::optional<OwnNode> node;    // nothing: a client
-    size_t links_max = 1024;        // about 170 KiB each with its connection; beyond it Connect fails and nodes are refused
-    size_t client_links_max = 512;  // of these, clients' links: they cannot crowd out the nodes
+    size_t links_max = 1024;        // about 170 KiB each with its connection; the last kOwnLinksKept for own circuits alone
+    size_t client_links_max = 512;  // of these, clients' links
   };
 
   // `directory` keeps the descriptors of nodes that open links to us; a client may pass null.
@@ -60,7 +60,7 @@ class GrpcLinks final : public Links, public GrpcLoopUser, private GrpcLinkStrea
   void ServeOn(GrpcServer& server);
 
   void SetListener(LinkListener* listener) override { listener_ = listener; }
-  LinkId Connect(const Descriptor& to) override;
+  LinkId Connect(const Descriptor& to, LinkFor whom) override;
   bool Send(LinkId link, const Cell& cell) override;
   void Close(LinkId link) override;
   const LinkInfo* Find(LinkId link) const override;
@@ -74,9 +74,9 @@ class GrpcLinks final : public Links, public GrpcLoopUser, private GrpcLinkStrea
  private:
   struct Link;
 
-  LinkId FailLater();
   std::shared_ptr<Link> AddLink(const keys::PublicKey& own_key, const keys::PublicKey& peer_key, bool is_node);
   void Drop(LinkId id);
+  bool HasRoomFor(LinkFor whom) const;
 
   void Accept(const std::shared_ptr<GrpcServerCall>& call);
   absl::StatusOr<bool> IdentifyNode(GrpcServerCall& call);

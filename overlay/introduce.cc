@@ -44,8 +44,7 @@ absl::StatusOr<RoutingTable> CheckTable(const Network& network, const absl::Stat
 
 void Meet(const Network& network, RpcClient& client, const RpcTarget& target, base::Bytes own_descriptor, base::EventLoop& loop,
           std::function<void(absl::StatusOr<Descriptor>)> done) {
-  const DescribeQuestion question = {std::move(own_descriptor), std::nullopt};
-  client.Call(target, kMethodDescribe, EncodeDescribe(question), kMeetTimeout,
+  client.Call(target, kMethodDescribe, EncodeDescribe(own_descriptor), kMeetTimeout,
               [network, &loop, done = std::move(done)](const absl::StatusOr<RpcAnswer>& answer) {
                 absl::StatusOr<Descriptor> descriptor = CheckDescriptor(network, answer, loop.WallNow());
                 if (!descriptor.ok()) return done(Explain(descriptor.status()));

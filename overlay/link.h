@@ -29,19 +29,25 @@ class LinkListener {
   virtual ~LinkListener() = default;
   virtual void OnLinkUp(const LinkInfo& link) = 0;
   virtual void OnCell(LinkId link, Cell& cell) = 0;  // which it may change: it is not looked at again
-  virtual void OnLinkDown(LinkId link) = 0;  // also for one that never came up; the id is dead
+  virtual void OnLinkDown(LinkId link) = 0;          // also for one that never came up; the id is dead
   // There was no room left, and of all circuits whose cells wait (on this link if it is full, else on any) this one had the
   // oldest. Its cells are thrown away already: it has to go, on both sides.
   virtual void OnEvicted(LinkId link, CircuitId circuit) = 0;
 };
+
+// Whose circuit a link is wanted for. The last kOwnLinksKept places are for one's own: who fills the others with links, or with
+// dials to addresses that are silent, would else decide which guards can be reached.
+enum class LinkFor { kOwnCircuit, kRelayed };
+inline constexpr size_t kOwnLinksKept = 16;  // a client has eight guards at most
 
 class Links {
  public:
   virtual ~Links() = default;
   virtual void SetListener(LinkListener* listener) = 0;
   // The link to that node: the one there is, or a new one that comes up (OnLinkUp) or fails (OnLinkDown within 5 s). Cells sent
-  // before it is up wait. The peer must prove the descriptor's node key. Dials are rate-limited by the caller.
-  virtual LinkId Connect(const Descriptor& to) = 0;
+  // before it is up wait. The peer must prove the descriptor's node key. Dials are rate-limited by the caller. 0: there is no
+  // room here (or it is ourselves, or the end of the process), which says nothing about the peer.
+  virtual LinkId Connect(const Descriptor& to, LinkFor whom) = 0;
   // False if the link is gone, or too many cells of this circuit wait: the cell is dropped, and the circuit has to go. A full
   // link, or too much on all links together, costs the circuit with the oldest cell instead (OnEvicted): the one whose reader
   // is slow, or which has more than its share, not the one that happens to send.

@@ -218,7 +218,7 @@ void RingDriver::Ask(Asker asker, overlay::Call call, absl::Time deadline, bool 
 void RingDriver::ShowSelf(Asker asker, overlay::Call call, absl::Time deadline) {
   const RpcTarget target = {call.to.address, call.to.node_key};
   client_.Call(
-      target, kMethodDescribe, EncodeDescribe({descriptor_.encoded, std::nullopt}), deadline - loop_.Now(),
+      target, kMethodDescribe, EncodeDescribe(descriptor_.encoded), deadline - loop_.Now(),
       [this, asker, deadline, alive = std::weak_ptr<char>(alive_), call = std::move(call)](const absl::StatusOr<RpcAnswer>&) {
         if (alive.lock()) Ask(asker, call, deadline, /*introduced=*/true);
       });

@@ -99,10 +99,11 @@ class RingDriver {
   // Each of them; index < virtual_nodes().
   size_t virtual_nodes() const { return nodes_.size(); }
   const Ring& virtual_node(size_t index) const { return *nodes_[index].ring; }
-  // What this process goes by, up to kTableSpacing behind; good until the next call for that index. Signed if that may be; else
-  // `encoded` and `head` are empty: a non-member's, which names nobody but us, and a member's while no time is kept for it.
+  // What this process goes by, as the ring is now; good until the next call for that index. Signed if that may be; else `encoded`
+  // and `head` are empty: a non-member's, which names nobody but us, and a member's that changed within kTableSpacing or for which
+  // no time is kept.
   const RoutingTable& table(size_t index = 0) const;
-  // What others are shown, as long: the last one that was signed, though it may be behind. Null: nothing is signed.
+  // What others are shown: the last one that was signed, though it may be behind. Good as long. Null: nothing is signed.
   const RoutingTable* signed_table(size_t index = 0) const;
   // None of them was issued later.
   absl::Time tables_issued() const;

@@ -62,15 +62,10 @@ void RingDriver::OnRingRequest(const Caller& caller, std::string_view method, co
 }
 
 void RingDriver::OnDescribe(const Caller& caller, const std::string& request, const RpcResponder& respond) {
-  const absl::StatusOr<DescribeQuestion> question = DecodeDescribe(request);
-  if (!question.ok()) return respond(question.status());
-  if (!question->asker.empty()) {
-    directory_.AddOf(caller.tls_key, question->asker, loop_.WallNow()).IgnoreError();
-  }
-  if (!question->node_key || *question->node_key == node_key_.public_key()) return respond(EncodeDescribeReply(descriptor_.encoded));
-  const Descriptor* known = directory_.Find(*question->node_key, loop_.WallNow());
-  if (known == nullptr) return respond(absl::NotFoundError("no such descriptor"));
-  respond(EncodeDescribeReply(known->encoded));
+  const absl::StatusOr<base::Bytes> asker = DecodeDescribe(request);
+  if (!asker.ok()) return respond(asker.status());
+  if (!asker->empty()) directory_.AddOf(caller.tls_key, *asker, loop_.WallNow()).IgnoreError();
+  respond(EncodeDescribeReply(descriptor_.encoded));
 }
 
 void RingDriver::OnTable(const std::string& request, const RpcResponder& respond) {
@@ -183,8 +178,9 @@ void RingDriver::RefreshTable(size_t index) const {
   const bool is_signed = !held.encoded.empty();
   if (is_signed && same && young) return;
   const absl::Time next = NextIssue(index);
-  if (is_signed && age < kTableSpacing) return KeepTablesUntil(next);  // so that it need not wait for the disk then
-  if (MaySignTable(next)) {
+  const bool too_soon = is_signed && age < kTableSpacing;
+  if (too_soon) KeepTablesUntil(next);  // so that it need not wait for the disk then
+  if (!too_soon && MaySignTable(next)) {
     held = std::move(now);
     return SignTableOf(index, next);
   }
@@ -266,8 +262,7 @@ void RingDriver::RefreshDirectory() {
 void RingDriver::Describe(const Peer& peer) {
   ++describing_;
   described_[peer.node_key] = {.asked = loop_.Now()};
-  const DescribeQuestion question = {descriptor_.encoded, std::nullopt};
-  client_.Call({peer.address, peer.node_key}, kMethodDescribe, EncodeDescribe(question), options_.network.call_timeout,
+  client_.Call({peer.address, peer.node_key}, kMethodDescribe, EncodeDescribe(descriptor_.encoded), options_.network.call_timeout,
                [this, alive = std::weak_ptr<char>(alive_), key = peer.node_key](const absl::StatusOr<RpcAnswer>& answer) {
                  if (!alive.lock()) return;
                  --describing_;

@@ -242,23 +242,15 @@ absl::StatusOr<RingReply> DecodeReply(const Network& network, const RingRequest&
 
 // --- Open to everybody ---
 
-std::string EncodeDescribe(const DescribeQuestion& question) {
+std::string EncodeDescribe(base::ByteView asker) {
   v1::DescribeRequest message;
-  message.set_node_descriptor(base::ToString(question.asker));
-  if (question.node_key) message.set_node_key(base::ToString(question.node_key->view()));
+  message.set_node_descriptor(base::ToString(asker));
   return message.SerializeAsString();
 }
 
-absl::StatusOr<DescribeQuestion> DecodeDescribe(const std::string& bytes) {
+absl::StatusOr<base::Bytes> DecodeDescribe(const std::string& bytes) {
   ASSIGN_OR_RETURN(const auto message, Parse<v1::DescribeRequest>(bytes));
-  DescribeQuestion question;
-  question.asker = base::ToBytes(base::AsBytes(message.node_descriptor()));
-  if (message.node_key().empty()) return question;
-  keys::PublicKey node_key;
-  if (message.node_key().size() != node_key.bytes.size()) return absl::InvalidArgumentError("no node key");
-  std::copy(message.node_key().begin(), message.node_key().end(), node_key.bytes.begin());
-  question.node_key = node_key;
-  return question;
+  return base::ToBytes(base::AsBytes(message.node_descriptor()));
 }
 
 std::string EncodeDescribeReply(base::ByteView descriptor) {

@@ -46,12 +46,10 @@ absl::StatusOr<RingReply> DecodeReply(const Network& network, const RingRequest&
 
 // --- Open to everybody ---
 
-struct DescribeQuestion {
-  base::Bytes asker;                        // its descriptor, encoded; empty from a client
-  std::optional<keys::PublicKey> node_key;  // whose is wanted; nothing: the answerer's own
-};
-std::string EncodeDescribe(const DescribeQuestion& question);
-absl::StatusOr<DescribeQuestion> DecodeDescribe(const std::string& bytes);
+// The asker's own descriptor, encoded; empty from a client. The answer is the answerer's own, never another's: which it holds
+// would tell whom its user looked up.
+std::string EncodeDescribe(base::ByteView asker);
+absl::StatusOr<base::Bytes> DecodeDescribe(const std::string& bytes);
 std::string EncodeDescribeReply(base::ByteView descriptor);
 absl::StatusOr<base::Bytes> DecodeDescribeReply(const std::string& bytes);
 

@@ -83,7 +83,7 @@ class BreakableLinks : public overlay::Links, overlay::LinkListener {
     }
   }
   void SetListener(overlay::LinkListener* listener) override { listener_ = listener; }
-  overlay::LinkId Connect(const overlay::Descriptor& to) override { return links_.Connect(to); }
+  overlay::LinkId Connect(const overlay::Descriptor& to, overlay::LinkFor whom) override { return links_.Connect(to, whom); }
   bool Send(overlay::LinkId link, const overlay::Cell& cell) override { return links_.Send(link, cell); }
   void Close(overlay::LinkId link) override { links_.Close(link); }
   const overlay::LinkInfo* Find(overlay::LinkId link) const override { return links_.Find(link); }

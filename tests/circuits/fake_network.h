@@ -59,6 +59,8 @@ class FakeNetwork {
   }
   // From the next DrawTables on its table names every stride-th member after it only.
   void Lie(size_t i, size_t stride) { members_[i]->stride = stride; }
+  // It has no room for a link, to anybody.
+  void FillLinks(size_t i, bool full) { members_[i]->links.full = full; }
   // Takes cells and never sends one; its links stay up.
   void Mute(size_t i) { members_[i]->mute = true; }
   // Breaks each link with that chance, at both ends.
@@ -186,9 +188,12 @@ class FakeNetwork {
     size_t self = 0;
     overlay::LinkListener* listener = nullptr;
     std::map<overlay::LinkId, LinkEnd> ends;
+    bool full = false;
 
     void SetListener(overlay::LinkListener* heir) override { listener = heir; }
-    overlay::LinkId Connect(const overlay::Descriptor& to) override { return net->Connect(self, to); }
+    overlay::LinkId Connect(const overlay::Descriptor& to, overlay::LinkFor) override {
+      return full ? 0 : net->Connect(self, to);
+    }
     bool Send(overlay::LinkId link, const overlay::Cell& cell) override { return net->Send(self, link, cell); }
     void Close(overlay::LinkId link) override { net->Close(self, link); }
     const overlay::LinkInfo* Find(overlay::LinkId link) const override {
@@ -203,7 +208,8 @@ class FakeNetwork {
       net->last_asked = self;
       if (net->on_request) return net->on_request(self, std::move(request));
       if (!net->endpoints_answer) return;
-      if (net->link_delay == absl::ZeroDuration()) return request.answer(base::Bytes(request.payload.rbegin(), request.payload.rend()));
+      if (net->link_delay == absl::ZeroDuration())
+        return request.answer(base::Bytes(request.payload.rbegin(), request.payload.rend()));
       // A copy is made at another replica first.
       net->After(2 * net->link_delay, [request = std::move(request)] { request.answer(request.payload); });
     }
@@ -284,7 +290,8 @@ class FakeNetwork {
     }
     for (int exponent = 200; exponent < 256 && n > 1; ++exponent) {
       const overlay::NodeId ideal = table.owner.point.PlusPowerOfTwo(exponent);
-      const auto after = std::lower_bound(ring.begin(), ring.end(), ideal, [](const auto& a, const auto& at) { return a.point < at; });
+      const auto after =
+          std::lower_bound(ring.begin(), ring.end(), ideal, [](const auto& a, const auto& at) { return a.point < at; });
       const overlay::Peer& peer = after == ring.end() ? ring.front() : *after;
       if (peer == table.owner) continue;
       if (!table.fingers.empty() && table.fingers.back().peer == peer) table.fingers.pop_back();  // its greatest exponent counts

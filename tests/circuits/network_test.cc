@@ -149,6 +149,23 @@ TEST(Network, DeadNodesInAllTablesAreGoneAround) {
   }
 }
 
+// Else whoever fills the links of a node has it draw guards until it meets one that has a link with it already: the attacker's.
+TEST(Network, ANodeWithoutRoomForALinkBlamesNoGuard) {
+  FakeNetwork net(31);
+  net.AddNodes(12);
+  const size_t client = net.AddClient({0});
+  const NodeId point = NodeId::Random(net.rng());
+  const auto before = net.Operate(client, point);
+  ASSERT_OK(before.answer);
+  net.BreakLinks(100);
+  net.FillLinks(client, true);
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(net.Operate(client, point).opened.ok());
+  net.FillLinks(client, false);
+  const auto after = net.Operate(client, point);
+  ASSERT_OK(after.answer);
+  EXPECT_EQ(after.opened->path[0], before.opened->path[0]);
+}
+
 TEST(Network, ADeadGuardIsReplaced) {
   FakeNetwork net(9);
   net.AddNodes(8);

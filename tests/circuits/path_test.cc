@@ -320,6 +320,18 @@ TEST(PeerBook, ABlamedNodesDescriptorHasToBeHeardAgain) {
   EXPECT_FALSE(ring.book.Add(forged, kNow, kNow));
 }
 
+// Ring/State answers FAILED_PRECONDITION to whom the directory does not hold: a node that was looked up must not see that change.
+TEST(PeerBook, WhatCircuitsBringIsNotInTheRingsDirectory) {
+  Ring ring(3, 10);
+  overlay::Directory of_the_ring(ring.network);
+  PeerBook book(of_the_ring);
+  const overlay::Descriptor& learned = ring.descriptors[0];
+  EXPECT_TRUE(book.Add(learned.encoded, kNow, kNow));
+  EXPECT_TRUE(book.Find(learned.node_key, kNow, kNow).has_value());
+  EXPECT_EQ(of_the_ring.Find(learned.node_key, kNow), nullptr);
+  EXPECT_EQ(of_the_ring.size(), 0u);
+}
+
 TEST(CircuitPool, ACircuitServesOneIsolationKeyInItsLife) {
   CircuitPool pool;
   const auto any = [](uint64_t) { return true; };

@@ -140,7 +140,8 @@ TEST(PointLookup, NeverAsksWhoStandsOnTheCircuit) {
       return std::optional(ring.TableOf(who));
     });
     ASSERT_TRUE(std::holds_alternative<PointFailed>(step));
-    EXPECT_TRUE(absl::IsFailedPrecondition(std::get<PointFailed>(step).why)) << std::get<PointFailed>(step).why << lookup.fetches();
+    EXPECT_TRUE(absl::IsFailedPrecondition(std::get<PointFailed>(step).why))
+        << std::get<PointFailed>(step).why << lookup.fetches();
   }
 }
 
@@ -173,7 +174,8 @@ TEST(RelayPool, RetriesNeverChangeThePointAndEndAfterThree) {
   EXPECT_FALSE(pool.OnFound(draw.id, 0, 1, NewDescriptor(rng), false, kNow));
 }
 
-// Two pools with the same randomness: in one every first try is made to fail. The same relays are kept: the coin is drawn with the point.
+// Two pools with the same randomness: in one every first try is made to fail. The same relays are kept: the coin is drawn with
+// the point.
 TEST(RelayPool, ARefusalDoesNotBuyAnotherCoin) {
   support::SeededRng keys_rng(2);
   std::vector<bool> kept[2];
@@ -246,7 +248,8 @@ size_t LargestPrefixOf64(bool distinct_prefixes, uint64_t others) {
       const uint64_t prefix = rng.Below(2) == 0 ? 0 : 1 + rng.Below(others);
       const std::string address = absl::StrCat("127.", prefix, ".0.1:7");
       pool.OnFound(draw.id, 0, 1,
-                   overlay::SignDescriptor({}, keys::SigningKey::Generate(rng), {}, overlay::Role::kStoring, address, {}, kNow), false, kNow);
+                   overlay::SignDescriptor({}, keys::SigningKey::Generate(rng), {}, overlay::Role::kStoring, address, {}, kNow),
+                   false, kNow);
     }
     now = pool.NextTick();
   }
@@ -356,11 +359,41 @@ TEST(GuardSet, LivesTwentyToFortyDays) {
     shortest = std::min(shortest, days);
     longest = std::max(longest, days);
     guards.Choose(choices, {}, false, kNow, kNow + absl::Hours(24 * 41));
+    guards.Choose(choices, {}, false, kNow + kGuardOver, kNow + absl::Hours(24 * 41));
     EXPECT_GT(guards.guards()[0].until, kNow + absl::Hours(24 * 41));
   }
   EXPECT_GE(shortest, 20);
   EXPECT_LE(longest, 40);
   EXPECT_GT(longest - shortest, 15);
+}
+
+TEST(GuardSet, AClockThatIsWrongForAMomentCostsNoGuard) {
+  support::SeededRng rng(6);
+  const std::vector<Peer> choices = Peers(30, rng);
+  GuardSet guards(rng);
+  const Peer first = *guards.Choose(choices, {}, false, kNow, kNow);
+  for (const absl::Duration wrong : {absl::Hours(24 * 60), -absl::Hours(24 * 60), absl::Hours(24 * 9000)}) {
+    EXPECT_EQ(guards.Choose(choices, {}, false, kNow, kNow + wrong)->point, first.point);
+    EXPECT_EQ(guards.Choose(choices, {}, false, kNow + kGuardOver / 2, kNow + wrong)->point, first.point);
+    EXPECT_EQ(guards.Choose(choices, {}, false, kNow + kGuardOver, kNow)->point, first.point);
+  }
+}
+
+TEST(GuardSet, WhatAWrongClockDrewDoesNotOutliveTheOthers) {
+  support::SeededRng rng(7);
+  const std::vector<Peer> choices = Peers(30, rng);
+  GuardSet ahead(rng), guards(rng);
+  const absl::Time far = kNow + absl::Hours(24 * 4000);
+  const Peer first = *ahead.Choose(choices, {}, false, kNow, far);
+  for (int i = 0; i < kBiasBuildsMin; ++i) ahead.OnCircuit(first.node_key, /*stood=*/false, far);
+  EXPECT_TRUE(ahead.guards().empty()) << "dropped, at a time that is far off";
+  ahead.Choose(choices, {}, false, kNow, far);
+  ASSERT_OK(guards.Decode({}, ahead.Encode()));
+  guards.Choose(choices, {}, false, kNow, kNow);
+  const Peer second = *guards.Choose(choices, {}, false, kNow + kGuardOver, kNow);
+  EXPECT_LE(guards.guards()[0].until, kNow + kGuardLife + kGuardLifeJitter);
+  for (int i = 0; i < kBiasBuildsMin; ++i) guards.OnCircuit(second.node_key, /*stood=*/false, kNow);
+  EXPECT_TRUE(guards.guards().empty());
 }
 
 TEST(GuardSet, ABiasedGuardGoesButOneInTenDaysAtMost) {
@@ -402,7 +435,8 @@ TEST(GuardSet, ProvisionalOnesGoAndTheRestComesBackFromItsBytes) {
   read.DropProvisional();
   EXPECT_EQ(read.guards().size(), 1u);
   const base::Bytes bytes = guards.Encode();
-  for (size_t cut = 0; cut < bytes.size(); ++cut) EXPECT_TRUE(absl::IsDataLoss(read.Decode({}, base::ByteView(bytes).first(cut)))) << cut;
+  for (size_t cut = 0; cut < bytes.size(); ++cut)
+    EXPECT_TRUE(absl::IsDataLoss(read.Decode({}, base::ByteView(bytes).first(cut)))) << cut;
   EXPECT_EQ(read.guards().size(), 1u);
 }
 

@@ -72,7 +72,7 @@ TEST_F(LinkTest, ServesBothSidesWhoeverOpenedIt) {
 
 TEST_F(LinkTest, KeepsCellsThatAreSentBeforeItIsUp) {
   a_.On([&] {
-    const LinkId id = a_.links.Connect(b_.descriptor());
+    const LinkId id = a_.links.Connect(b_.descriptor(), LinkFor::kRelayed);
     EXPECT_EQ(a_.links.Find(id), nullptr);
     for (uint32_t i = 0; i < 40; ++i) EXPECT_TRUE(a_.links.Send(id, Numbered(1, i)));
   });
@@ -135,7 +135,7 @@ TEST_F(LinkTest, BatchesWhatArrivesCellByCell) {
   relay.to = b_to_c;
   b_.On([&] { b_.links.SetListener(&relay); });
   a_.On([&] {
-    const LinkId id = a_.links.Connect(b_.descriptor());
+    const LinkId id = a_.links.Connect(b_.descriptor(), LinkFor::kRelayed);
     for (uint32_t i = 0; i < 500; ++i) EXPECT_TRUE(a_.links.Send(id, Numbered(1, i)));
   });
   const std::vector<Cell> cells = c.recorder.WaitForCells(500);
@@ -148,7 +148,7 @@ TEST_F(LinkTest, BatchesWhatArrivesCellByCell) {
 
 TEST_F(LinkTest, AFullLinkCostsTheCircuitWithTheOldestCellAndNoOther) {
   a_.On([&] {
-    const LinkId id = a_.links.Connect(b_.descriptor());
+    const LinkId id = a_.links.Connect(b_.descriptor(), LinkFor::kRelayed);
     for (uint32_t i = 0; i < kLinkQueueMax; ++i) ASSERT_TRUE(a_.links.Send(id, Numbered(1 + i % 16, i)));
     EXPECT_TRUE(a_.links.Send(id, Numbered(99, 7)));
     EXPECT_EQ(a_.links.counters().evicted, 1u);
@@ -180,7 +180,7 @@ TEST_F(LinkTest, AllLinksTogetherAreBoundedToo) {
   }
   std::vector<LinkId> ids;
   a_.On([&] {
-    for (const Descriptor& descriptor : silent) ids.push_back(a_.links.Connect(descriptor));
+    for (const Descriptor& descriptor : silent) ids.push_back(a_.links.Connect(descriptor, LinkFor::kRelayed));
     const uint32_t each = 1900;  // fits every link by itself
     for (const LinkId id : ids) {
       for (uint32_t i = 0; i < each; ++i) EXPECT_TRUE(a_.links.Send(id, Numbered(1 + i % 8, i)));
@@ -202,7 +202,7 @@ TEST_F(LinkTest, AllLinksTogetherAreBoundedToo) {
 TEST_F(LinkTest, RefusesCellsBeyondItsQueue) {
   EXPECT_FALSE(SendOne(a_, 77, Numbered(1, 0)));  // no such link
   a_.On([&] {
-    const LinkId id = a_.links.Connect(b_.descriptor());
+    const LinkId id = a_.links.Connect(b_.descriptor(), LinkFor::kRelayed);
     uint32_t sent = 0;
     while (sent < 2 * kLinkQueueMax && a_.links.Send(id, Numbered(1 + sent % 16, sent))) ++sent;
     EXPECT_EQ(sent, kLinkQueueMax);
@@ -226,10 +226,7 @@ TEST_F(LinkTest, GoesDownWhereNobodyListens) {
   EXPECT_EQ(a_.recorder.WaitForDowns(1), (std::vector<LinkId>{id}));
 }
 
-TEST_F(LinkTest, NeverLeadsToOneself) {
-  const LinkId id = a_.Connect(a_.descriptor());
-  EXPECT_EQ(a_.recorder.WaitForDowns(1), (std::vector<LinkId>{id}));
-}
+TEST_F(LinkTest, NeverLeadsToOneself) { EXPECT_EQ(a_.Connect(a_.descriptor()), 0u); }
 
 TEST_F(LinkTest, EndsOnceAtBothEndsWhenOneClosesIt) {
   const auto [here, there] = LinkUp(a_, b_);
@@ -358,8 +355,8 @@ TEST_F(LinkTest, KeepsOneOfTwoStreamsThatCross) {
     ASSERT_OK(x.Start());
     ASSERT_OK(y.Start());
     const Descriptor to_x = x.descriptor(), to_y = y.descriptor();
-    x.loop.Post([&] { EXPECT_TRUE(x.links.Send(x.links.Connect(to_y), Numbered(1, 1))); });
-    y.loop.Post([&] { EXPECT_TRUE(y.links.Send(y.links.Connect(to_x), Numbered(2, 2))); });
+    x.loop.Post([&] { EXPECT_TRUE(x.links.Send(x.links.Connect(to_y, LinkFor::kRelayed), Numbered(1, 1))); });
+    y.loop.Post([&] { EXPECT_TRUE(y.links.Send(y.links.Connect(to_x, LinkFor::kRelayed), Numbered(2, 2))); });
     EXPECT_EQ(NumberOf(y.recorder.WaitForCells(1).at(0)), 1u);
     EXPECT_EQ(NumberOf(x.recorder.WaitForCells(1).at(0)), 2u);
     EXPECT_EQ(x.On([&] { return x.links.size(); }), 1u);
@@ -405,6 +402,47 @@ TEST_F(LinkTest, BoundsTheLinksOfClients) {
   EXPECT_EQ(clients.back()->recorder.WaitForDowns(1).size(), 1u);
   b_.Connect(to);  // a node still has room
   EXPECT_EQ(b_.recorder.WaitForUps(1).size(), 1u);
+  loop.Stop();
+  thread.join();
+}
+
+// Whoever fills a node's links must not decide which guards it can reach.
+TEST_F(LinkTest, KeepsRoomForOnesOwnCircuits) {
+  GrpcEventLoop loop({.serves = true});
+  support::SeededRng rng(5);
+  const keys::SigningKey key = keys::SigningKey::Generate(rng);
+  const keys::TlsIdentity identity = keys::MakeTlsIdentity(key, rng);
+  GrpcServer server(loop, {.address = "127.0.0.1:0", .identity = identity});
+  Directory directory(a_.network);
+  std::string address = "127.0.0.1:1";
+  const auto self = [&] {
+    return SignDescriptor(a_.network, key, keys::X25519KeyPair::Generate(rng).public_key, Role::kRelay, address, {}, absl::Now());
+  };
+  const Descriptor own = self();
+  GrpcLinks links(loop, rng, &directory, {.node = GrpcLinks::OwnNode{identity, [&] { return own.encoded; }}, .links_max = 4});
+  support::LinkRecorder recorder;
+  links.SetListener(&recorder);
+  links.ServeOn(server);
+  ASSERT_OK_AND_ASSIGN(const int port, server.Listen());
+  std::thread thread([&] { loop.Run(); });
+  address = absl::StrCat("127.0.0.1:", port);
+  const Descriptor to = self();
+  support::GrpcNode crowd(21), guard(22);
+  ASSERT_OK(crowd.Start());
+  ASSERT_OK(guard.Start());
+  a_.Connect(to);
+  b_.Connect(to);
+  EXPECT_EQ(recorder.WaitForUps(2).size(), 2u);
+  const LinkId refused = crowd.Connect(to);
+  EXPECT_EQ(crowd.recorder.WaitForDowns(1), (std::vector<LinkId>{refused}));
+  std::promise<std::pair<LinkId, LinkId>> connected;
+  loop.Post([&] {
+    const LinkId relayed = links.Connect(guard.descriptor(), LinkFor::kRelayed);
+    connected.set_value({relayed, links.Connect(guard.descriptor(), LinkFor::kOwnCircuit)});
+  });
+  const auto [relayed, for_own] = connected.get_future().get();
+  EXPECT_EQ(relayed, 0u);
+  EXPECT_EQ(recorder.WaitForUps(3).back().id, for_own);
   loop.Stop();
   thread.join();
 }

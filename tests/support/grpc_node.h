@@ -92,8 +92,9 @@ class GrpcNode {
     links.SetListener(&recorder);
     if (!options.serves) return;
     server = std::make_unique<overlay::GrpcServer>(
-        loop, overlay::GrpcServer::Options{
-                  .address = options.address, .socket_path = options.socket_path, .identity = identity, .is_known = options.is_known});
+        loop,
+        overlay::GrpcServer::Options{
+            .address = options.address, .socket_path = options.socket_path, .identity = identity, .is_known = options.is_known});
     links.ServeOn(*server);
   }
   ~GrpcNode() { Stop(); }
@@ -131,8 +132,8 @@ class GrpcNode {
     });
     return answer.get_future().get();
   }
-  overlay::LinkId Connect(const overlay::Descriptor& to) {
-    return On([&] { return links.Connect(to); });
+  overlay::LinkId Connect(const overlay::Descriptor& to, overlay::LinkFor whom = overlay::LinkFor::kRelayed) {
+    return On([&] { return links.Connect(to, whom); });
   }
 
   std::string address() const { return absl::StrCat("127.0.0.1:", port); }
