@@ -43,7 +43,7 @@ MailboxAnswer MakePage(const ListPlace& list, bool complete, const RecordSource&
   std::optional<Rank> first;
   dht::Record first_record;
   size_t left = 0;
-  envelopes([&](const dht::Record& record) {
+  const absl::Status read = envelopes([&](const dht::Record& record) {
     const Rank rank = RankOf(record);
     if (behind && !(*behind < rank)) return;
     ++left;
@@ -51,6 +51,7 @@ MailboxAnswer MakePage(const ListPlace& list, bool complete, const RecordSource&
     first = rank;
     first_record = record;
   });
+  if (!read.ok()) return MailboxAnswer{MailboxStatus::kUnavailable};
   MailboxAnswer answer;
   answer.status = MailboxStatus::kPage;
   answer.complete = complete;
@@ -65,8 +66,8 @@ MailboxAnswer MakePage(const ListPlace& list, bool complete, const RecordSource&
 MailboxAnswer MakeReading(bool complete, const RecordSource& records) {
   MailboxAnswer answer{MailboxStatus::kRecord};
   answer.complete = complete;
-  records([&](const dht::Record& record) { answer.record = record.body; });
-  return answer;
+  const absl::Status read = records([&](const dht::Record& record) { answer.record = record.body; });
+  return read.ok() ? answer : MailboxAnswer{MailboxStatus::kUnavailable};
 }
 
 MailboxAnswer AnswerOfPut(const absl::StatusOr<dht::PutReply>& outcome) {

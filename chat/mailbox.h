@@ -36,8 +36,8 @@ using MailboxDecision = std::variant<RefuseRequest, StoreRecord, ListPlace, Read
 MailboxDecision JudgeRequest(base::ByteView request, const ListContext& context, const dht::RecordKinds& kinds,
                              absl::Time wall_now);
 
-// Calls its argument for every record of one kind held at the place.
-using RecordSource = std::function<void(const std::function<void(const dht::Record&)>&)>;
+// Calls its argument for every record of one kind held at the place. Not OK: they cannot be read just now, which both answers say.
+using RecordSource = std::function<absl::Status(const std::function<void(const dht::Record&)>&)>;
 // The first envelope behind the cursor, in the order of Rank.
 MailboxAnswer MakePage(const ListPlace& list, bool complete, const RecordSource& envelopes);
 // The record that stays: the store keeps one of these kinds at a place.

@@ -98,7 +98,7 @@ void MailboxEndpoint::State::List(const ListPlace& list, Answer answer) {
     const auto state = weak.lock();
     if (!state || state->stopped) return;
     const RecordSource envelopes = [&](const std::function<void(const dht::Record&)>& visit) {
-      state->store.ForEach(list.point, dht::Kind::kEnvelope, visit);
+      return state->store.ForEach(list.point, dht::Kind::kEnvelope, visit);
     };
     const MailboxAnswer page = MakePage(list, complete, envelopes);
     const bool waits = list.waits && complete && page.status == MailboxStatus::kPage && !page.item;
@@ -119,7 +119,7 @@ void MailboxEndpoint::State::Wait(const ListPlace& list, Answer answer) {
     const auto state = weak.lock();
     if (!state || state->stopped) return;
     if (const auto ended = state->waiting.extract(*key)) {
-      state->Reply(ended.mapped().answer, MakePage(ended.mapped().list, /*complete=*/true, [](const auto&) {}));
+      state->Reply(ended.mapped().answer, MakePage(ended.mapped().list, /*complete=*/true, [](const auto&) { return absl::OkStatus(); }));
     }
   });
   waiting.emplace(*key, Waiting{list, std::move(answer)});
@@ -131,7 +131,10 @@ void MailboxEndpoint::State::OnRecord(const dht::Record& record) {
   while (next != waiting.end() && next->first.first == record.name.point) {
     const auto here = next++;
     const Waiting& one = here->second;
-    const MailboxAnswer page = MakePage(one.list, /*complete=*/true, [&](const auto& visit) { visit(record); });
+    const MailboxAnswer page = MakePage(one.list, /*complete=*/true, [&](const auto& visit) {
+      visit(record);
+      return absl::OkStatus();
+    });
     if (!page.item) continue;
     loop.Cancel(here->first.second);
     Reply(waiting.extract(here).mapped().answer, page);
@@ -143,7 +146,7 @@ void MailboxEndpoint::State::Read(const ReadPlace& read, Answer answer) {
     const auto state = weak.lock();
     if (!state || state->stopped) return;
     state->Reply(answer, MakeReading(complete, [&](const std::function<void(const dht::Record&)>& visit) {
-                   state->store.ForEach(read.point, read.kind, visit);
+                   return state->store.ForEach(read.point, read.kind, visit);
                  }));
   });
 }

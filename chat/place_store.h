@@ -21,9 +21,9 @@ class PlaceStore {
   // Brings in what another responsible replica holds at a place. False: no other one answered, or this node is not
   // responsible, so a listing would be incomplete.
   virtual void SyncPlace(const overlay::NodeId& point, std::function<void(bool complete)> done) = 0;
-  // The records of a kind held here at a point, in any order, those expired left out.
-  virtual void ForEach(const overlay::NodeId& point, dht::Kind kind,
-                       const std::function<void(const dht::Record&)>& visit) const = 0;
+  // The records of a kind held here at a point, in any order, those expired left out. Unavailable: they cannot be read just now.
+  virtual absl::Status ForEach(const overlay::NodeId& point, dht::Kind kind,
+                               const std::function<void(const dht::Record&)>& visit) const = 0;
 };
 
 }  // namespace chat

@@ -52,9 +52,9 @@ class DhtPlaceStore : public chat::PlaceStore {
   void SyncPlace(const overlay::NodeId& point, std::function<void(bool)> done) override {
     dht_.SyncPlace(point, std::move(done));
   }
-  void ForEach(const overlay::NodeId& point, dht::Kind kind,
-               const std::function<void(const dht::Record&)>& visit) const override {
-    dht_.store().ForEach(point, kind, loop_.WallNow(), visit);
+  absl::Status ForEach(const overlay::NodeId& point, dht::Kind kind,
+                       const std::function<void(const dht::Record&)>& visit) const override {
+    return dht_.store().ForEach(point, kind, loop_.WallNow(), visit);
   }
 
  private:

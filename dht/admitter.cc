@@ -20,13 +20,18 @@ struct Admitter::Batch : public PlaceView {
     }
   }
   void ForEachStored(Kind kind, const std::function<void(const Record&)>& visit) const {
-    store.ForEach(place, kind, moment.wall_now, [&](const Record& held) {
+    const absl::Status status = store.ForEach(place, kind, moment.wall_now, [&](const Record& held) {
       if (!changes.contains(held.name)) visit(held);
     });
+    is_blind |= !status.ok();
   }
   bool Holds(const RecordName& name) const override {
     const auto change = changes.find(name);
-    return change != changes.end() ? change->second.has_value() : MayHold() && store.Holds(name, moment.wall_now);
+    if (change != changes.end()) return change->second.has_value();
+    if (!MayHold()) return false;
+    const absl::Status held = store.Get(name, moment.wall_now).status();
+    is_blind |= absl::IsUnavailable(held);
+    return held.ok();
   }
 
   void Change(const RecordName& name, std::optional<Record> record) {
@@ -37,7 +42,8 @@ struct Admitter::Batch : public PlaceView {
   const RecordStore& store;
   const RangeIndex& index;
   const Moment moment;
-  overlay::NodeId place;  // of the record being decided
+  overlay::NodeId place;          // of the record being decided
+  mutable bool is_blind = false;  // what is held there could not be read
   std::map<RecordName, std::optional<Record>> changes;
   absl::flat_hash_set<overlay::NodeId> touched;  // places with changes
   uint64_t bytes = 0;
@@ -91,10 +97,12 @@ bool Admitter::HasRoom(uint64_t size, const Batch& batch) const {
 
 AdmitOutcome Admitter::Decide(Job& job, Batch& batch) {
   batch.place = job.name.point;
+  batch.is_blind = false;
   if (!job.record) return DecideRemoval(job, batch);
   const RecordKind* kind = kinds_.Find(job.name.kind);
   if (kind == nullptr) return {.result = AdmitResult::kFailed};
   const Admission admission = kind->Admit(*job.record, job.source, batch);
+  if (batch.is_blind) return {.result = AdmitResult::kFailed};
   if (admission.verdict == Admission::Verdict::kFull) return {.result = AdmitResult::kFull, .detail = admission.detail};
   if (admission.verdict == Admission::Verdict::kStore) {
     const uint64_t size = job.record->body.size() + kRecordHeaderSize;

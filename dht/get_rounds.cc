@@ -21,16 +21,20 @@ void GetRounds::Start(RequestId request, const RecordName& name, bool serving, b
   absl::StatusOr<Record> held = store_.Get(name, moment.wall_now);
   if (absl::IsDataLoss(held.status())) admitter_.Remove({{.name = name, .expiry = absl::InfinitePast()}}, moment);
   if (held.ok()) return out_.Reply(request, GetReply{.record = *std::move(held), .complete = true});
-  if (serving && replicas_.IsResponsible(name.point)) return StartHere(request, name, moment);
+  if (serving && replicas_.IsResponsible(name.point)) return StartHere(request, name, !absl::IsNotFound(held.status()), moment);
   if (pass_on) return PassOn(request, name, moment);
   GetReply reply;
   if (serving || !replicas_.IsStoring()) reply.responsible = replicas_.Responsible(name.point);
   out_.Reply(request, std::move(reply));
 }
 
-void GetRounds::StartHere(RequestId request, const RecordName& name, const Moment& moment) {
+bool GetRounds::HasWitnesses(const Round& round, absl::Time now) const {
+  return round.witnesses >= (round.is_blind ? kOthersWithoutSelf : witness_.OthersNeeded(round.name.point, now));
+}
+
+void GetRounds::StartHere(RequestId request, const RecordName& name, bool is_blind, const Moment& moment) {
   const uint64_t id = out_.NextId();
-  Round round{.request = request, .name = name, .responsible = replicas_.Responsible(name.point)};
+  Round round{.request = request, .name = name, .responsible = replicas_.Responsible(name.point), .is_blind = is_blind};
   round.deadline = moment.now + kRoundTimeout;
   for (const Peer& peer : round.responsible) {
     if (peer.SameProcess(*replicas_.self())) continue;
@@ -56,14 +60,13 @@ void GetRounds::OnFetched(uint64_t id, const Peer& holder, const FetchReply* rep
   }
   if (reply != nullptr && reply->records.empty()) ++round.witnesses;
   if (round.waiting.empty()) return Finish(id, std::nullopt, moment);
-  if (round.witnesses >= witness_.OthersNeeded(round.name.point, moment.now))
-    round.deadline = std::min(round.deadline, moment.now + kRoundGrace);
+  if (HasWitnesses(round, moment.now)) round.deadline = std::min(round.deadline, moment.now + kRoundGrace);
 }
 
 void GetRounds::Finish(uint64_t id, std::optional<Record> record, const Moment& moment) {
   auto node = rounds_.extract(id);
   Round& round = node.mapped();
-  const bool complete = record.has_value() || round.witnesses >= witness_.OthersNeeded(round.name.point, moment.now);
+  const bool complete = record.has_value() || HasWitnesses(round, moment.now);
   out_.Reply(round.request,
              GetReply{.record = std::move(record), .complete = complete, .responsible = std::move(round.responsible)});
 }

@@ -34,6 +34,7 @@ class GetRounds {
     RecordName name;
     std::vector<overlay::Peer> responsible;
     absl::flat_hash_set<keys::PublicKey> waiting;
+    bool is_blind;      // the own store could not say whether it holds the record: it is no witness that it does not
     int witnesses = 0;  // others that answered
     absl::Time deadline;
   };
@@ -43,7 +44,8 @@ class GetRounds {
     OwnerTrail trail = {};
   };
 
-  void StartHere(RequestId request, const RecordName& name, const Moment& moment);
+  void StartHere(RequestId request, const RecordName& name, bool is_blind, const Moment& moment);
+  bool HasWitnesses(const Round& round, absl::Time now) const;
   void OnFetched(uint64_t id, const overlay::Peer& holder, const FetchReply* reply, const Moment& moment);
   void Finish(uint64_t id, std::optional<Record> record, const Moment& moment);
   bool IsGood(const RecordName& name, const Record& record, const Moment& moment) const;

@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dht/memory_record_store.h"
 
+#include "base/status_macros.h"
+
 namespace dht {
 
+absl::Status MemoryRecordStore::Sight() const {
+  return is_blind_ ? absl::UnavailableError("the store does not see") : absl::OkStatus();
+}
+
 absl::StatusOr<Record> MemoryRecordStore::Get(const RecordName& name, absl::Time wall_now) const {
+  RETURN_IF_ERROR(Sight());
   const auto found = records_.find(name);
   if (found == records_.end() || found->second.expiry <= wall_now) return absl::NotFoundError("record");
   return found->second;
@@ -11,6 +18,7 @@ absl::StatusOr<Record> MemoryRecordStore::Get(const RecordName& name, absl::Time
 
 absl::Status MemoryRecordStore::Scan(const overlay::RingRange& range, const std::optional<RecordName>& cursor,
                                      absl::Time wall_now, const NameVisitor& visit) const {
+  RETURN_IF_ERROR(Sight());
   for (const Stretch& stretch : StretchesOf(range, cursor)) {
     auto it = stretch.inclusive ? records_.lower_bound(stretch.from) : records_.upper_bound(stretch.from);
     for (; it != records_.end() && it->first.point <= stretch.last; ++it) {
@@ -22,12 +30,14 @@ absl::Status MemoryRecordStore::Scan(const overlay::RingRange& range, const std:
   return absl::OkStatus();
 }
 
-void MemoryRecordStore::ForEach(const overlay::NodeId& point, Kind kind, absl::Time wall_now,
-                                const std::function<void(const Record&)>& visit) const {
+absl::Status MemoryRecordStore::ForEach(const overlay::NodeId& point, Kind kind, absl::Time wall_now,
+                                        const std::function<void(const Record&)>& visit) const {
+  RETURN_IF_ERROR(Sight());
   for (auto it = records_.lower_bound({.kind = kind, .point = point, .id = {}}); it != records_.end(); ++it) {
-    if (it->first.point != point || it->first.kind != kind) return;
+    if (it->first.point != point || it->first.kind != kind) break;
     if (it->second.expiry > wall_now) visit(it->second);
   }
+  return absl::OkStatus();
 }
 
 void MemoryRecordStore::Erase(const RecordName& name) {

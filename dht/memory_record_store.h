@@ -16,8 +16,8 @@ class MemoryRecordStore : public RecordStore {
   absl::StatusOr<Record> Get(const RecordName& name, absl::Time wall_now) const override;
   absl::Status Scan(const overlay::RingRange& range, const std::optional<RecordName>& cursor, absl::Time wall_now,
                     const NameVisitor& visit) const override;
-  void ForEach(const overlay::NodeId& point, Kind kind, absl::Time wall_now,
-               const std::function<void(const Record&)>& visit) const override;
+  absl::Status ForEach(const overlay::NodeId& point, Kind kind, absl::Time wall_now,
+                       const std::function<void(const Record&)>& visit) const override;
   absl::Status Apply(const WriteBatch& batch) override;
   StoreCounts counts() const override { return counts_; }
   StoreState state() const override { return state_; }
@@ -27,6 +27,8 @@ class MemoryRecordStore : public RecordStore {
   // The next `count` writes find no space.
   void FailNext(int count) { fail_next_ = count; }
   void SetSuspect(bool suspect) { suspect_ = suspect; }
+  // Reads find nothing out, as while a store is being mended.
+  void SetBlind(bool is_blind) { is_blind_ = is_blind; }
 
  private:
   struct Order {
@@ -34,6 +36,7 @@ class MemoryRecordStore : public RecordStore {
   };
   using Records = std::map<RecordName, Record, Order>;
 
+  absl::Status Sight() const;
   void Erase(const RecordName& name);
 
   Records records_;
@@ -41,6 +44,7 @@ class MemoryRecordStore : public RecordStore {
   int fail_next_ = 0;
   StoreState state_ = StoreState::kOk;
   bool suspect_ = false;
+  bool is_blind_ = false;
 };
 
 }  // namespace dht

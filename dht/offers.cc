@@ -86,6 +86,7 @@ void Offers::Fill(const Moment& moment) {
 
 void Offers::Begin(const RecordName& name, const Moment& moment) {
   absl::StatusOr<Record> held = store_.Get(name, moment.wall_now);
+  if (absl::IsUnavailable(held.status())) pass_is_clean_ = false;
   if (!held.ok()) return;
   const uint64_t id = out_.NextId();
   offers_.emplace(id, Offer{.record = *std::move(held)});

@@ -95,6 +95,7 @@ absl::StatusOr<DhtReply> RangeServer::Fetch(const std::vector<overlay::Peer>& ca
     if (!Contain(arcs, name.point)) continue;
     absl::StatusOr<Record> held = store_.Get(name, moment.wall_now);
     if (absl::IsDataLoss(held.status())) damaged.push_back({.name = name, .expiry = absl::InfinitePast()});
+    if (absl::IsUnavailable(held.status())) return held.status();
     if (!held.ok()) continue;
     const size_t size = held->body.size() + kRecordHeaderSize;
     if (bytes + size > kFetchBytesMax && !reply.records.empty()) break;

@@ -73,15 +73,16 @@ class RecordStore {
 
   virtual ~RecordStore() = default;
 
-  // NotFound, or DataLoss when the stored bytes fail their checksum: then a replica has to be asked.
+  // NotFound; DataLoss: the stored bytes fail their checksum, the record is lost here; Unavailable: it cannot be read just now (a
+  // disk that fails, a store being mended), which says nothing of the record. Either way a replica has to be asked.
   virtual absl::StatusOr<Record> Get(const RecordName& name, absl::Time wall_now) const = 0;
   // Visits the names of a range in ring order from range.after, or from behind `cursor`, around zero if need be.
-  // DataLoss when part of the store cannot be read: what was visited is not all there is.
+  // Unavailable: part of the store cannot be read just now, what was visited is not all there is.
   virtual absl::Status Scan(const overlay::RingRange& range, const std::optional<RecordName>& cursor, absl::Time wall_now,
                             const NameVisitor& visit) const = 0;
-  // Everything of one kind at one point. Damaged records are left out.
-  virtual void ForEach(const overlay::NodeId& point, Kind kind, absl::Time wall_now,
-                       const std::function<void(const Record&)>& visit) const = 0;
+  // Everything of one kind at one point. Damaged records are left out. Unavailable as Scan.
+  virtual absl::Status ForEach(const overlay::NodeId& point, Kind kind, absl::Time wall_now,
+                               const std::function<void(const Record&)>& visit) const = 0;
 
   // All or nothing, and durable when it returns OK. Puts replace. An empty batch is synced like any other, so that its time
   // tells nothing. ResourceExhausted: no space left, nothing changed, try again later. Runs on workers; blocks.

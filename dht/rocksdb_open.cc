@@ -251,7 +251,10 @@ absl::Status CheckFormat(OpenedRocksdb& opened) {
     return absl::UnimplementedError("node store was written by another version of this program");
   }
   if (format.ok()) return absl::OkStatus();
-  if (!format.IsNotFound()) return absl::DataLossError("node store cannot be read");
+  if (!format.IsNotFound()) {
+    return IsDamage(format) ? absl::DataLossError("node store is damaged")
+                            : absl::InternalError("the disk does not let the node store be read");
+  }
   rocksdb::WriteOptions synced;
   synced.sync = true;
   if (opened.db->Put(synced, opened.meta, kFormatKey, kFormatVersion).ok()) return absl::OkStatus();

@@ -140,7 +140,7 @@ class Reading {
   const bool holds_;
 };
 
-absl::Status BeingMended() { return absl::DataLossError("the store is being mended"); }
+absl::Status BeingMended() { return absl::UnavailableError("the store is being mended"); }
 
 }  // namespace
 
@@ -164,7 +164,9 @@ absl::Status RocksdbRecordStore::Impl::TryOpenAndCount(OpenEffort allowed) {
   }
   const std::unique_ptr<rocksdb::Iterator> it = NewIterator(*opened);
   for (it->SeekToFirst(); it->Valid(); it->Next()) Count(it->value(), 1);
-  return it->status().ok() ? absl::OkStatus() : absl::DataLossError("part of the store cannot be read");
+  if (it->status().ok()) return absl::OkStatus();
+  return IsDamage(it->status()) ? absl::DataLossError("part of the store is damaged")
+                                : absl::InternalError("the disk does not let the node store be read");
 }
 
 absl::Status RocksdbRecordStore::Impl::OpenAndCount(OpenEffort least) {
@@ -180,7 +182,7 @@ absl::Status RocksdbRecordStore::Impl::OpenAndCount(OpenEffort least) {
 
 absl::Status RocksdbRecordStore::Impl::Unreadable(const rocksdb::Status& status) {
   if (IsDamage(status)) StartMending(OpenEffort::kRepair);
-  return absl::DataLossError("part of the store cannot be read");
+  return absl::UnavailableError("part of the store cannot be read");
 }
 
 void RocksdbRecordStore::Impl::StartMending(OpenEffort least) {
@@ -256,19 +258,19 @@ absl::Status RocksdbRecordStore::Scan(const overlay::RingRange& range, const std
   return absl::OkStatus();
 }
 
-void RocksdbRecordStore::ForEach(const overlay::NodeId& point, Kind kind, absl::Time wall_now,
-                                 const std::function<void(const Record&)>& visit) const {
+absl::Status RocksdbRecordStore::ForEach(const overlay::NodeId& point, Kind kind, absl::Time wall_now,
+                                         const std::function<void(const Record&)>& visit) const {
   const base::Bytes prefix = base::ByteWriter().Append(point.view()).U8(static_cast<uint8_t>(kind)).Take();
   const Reading reading(*impl_);
   const std::unique_ptr<rocksdb::Iterator> it = reading.Iterate();
-  if (it == nullptr) return;
+  if (it == nullptr) return BeingMended();
   for (it->Seek(AsSlice(prefix)); it->Valid() && it->key().starts_with(AsSlice(prefix)); it->Next()) {
     const std::optional<RecordName> name = NameOf(it->key());
     if (!name) continue;
     const absl::StatusOr<Record> record = Unpack(*name, it->value());
     if (record.ok() && record->expiry > wall_now) visit(*record);
   }
-  if (!it->status().ok()) impl_->Unreadable(it->status()).IgnoreError();
+  return it->status().ok() ? absl::OkStatus() : impl_->Unreadable(it->status());
 }
 
 absl::Status RocksdbRecordStore::Impl::ResumeIfRefused() {

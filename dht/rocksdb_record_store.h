@@ -9,11 +9,10 @@
 // suspect (rocksdb_open.h); a directory without hope is moved aside (".damaged-N") and the store starts empty and suspect.
 // Every table is read when opening. A damaged one is set aside (in the directory's "lost"), and the rest is kept; damage that
 // shows later, when a block is read or rewritten, is mended the same way by a thread of its own: until then the store is suspect,
-// reads give DataLoss and writes wait. So DataLoss of Scan is over soon, and what is gone is fetched from replicas. Nothing is
-// deleted.
+// reads are Unavailable and writes wait. That is over soon, and what is gone is fetched from replicas. Nothing is deleted.
 // Expired records are never returned; the replicator sweeps them, and a compaction filter drops what it missed for a day.
 // A disk that refused a write: the store goes on reading, refuses further ones, and when there is space again (32 MiB) closes the
-// database and opens it, by the same thread; reads give DataLoss for that moment. RocksDB's own way of resuming is not taken:
+// database and opens it, by the same thread; reads are Unavailable for that moment. RocksDB's own way of resuming is not taken:
 // after a manifest that could not be written it deleted tables in use, or waited for ever.
 // RocksDB writes no log file of its own. About 20 MiB of memory when busy.
 #pragma once
@@ -48,8 +47,8 @@ class RocksdbRecordStore : public RecordStore {
   absl::StatusOr<Record> Get(const RecordName& name, absl::Time wall_now) const override;
   absl::Status Scan(const overlay::RingRange& range, const std::optional<RecordName>& cursor, absl::Time wall_now,
                     const NameVisitor& visit) const override;
-  void ForEach(const overlay::NodeId& point, Kind kind, absl::Time wall_now,
-               const std::function<void(const Record&)>& visit) const override;
+  absl::Status ForEach(const overlay::NodeId& point, Kind kind, absl::Time wall_now,
+                       const std::function<void(const Record&)>& visit) const override;
   absl::Status Apply(const WriteBatch& batch) override;
   StoreCounts counts() const override;
   StoreState state() const override;

@@ -22,6 +22,7 @@
 namespace dht {
 
 inline constexpr size_t kDoubtsMax = 64;                            // arcs: several deaths around, each seen in steps
+inline constexpr int kOthersWithoutSelf = 2;                        // R - W + 1
 inline const absl::Duration kDoubtFor = kTtlMax + kClockTolerance;  // whatever was acknowledged before has expired
 
 class Witness {
@@ -41,7 +42,9 @@ class Witness {
   // The parts of the range that are in doubt, or not held; all of it while the store is suspect. At most kDoubtsMax.
   std::vector<overlay::RingRange> DoubtsIn(const overlay::RingRange& range, absl::Time now) const;
   // How many other replicas have to answer before a record counts as absent: R - W + 1 in all, self among them if it may say so.
-  int OthersNeeded(const overlay::NodeId& point, absl::Time now) const { return Covers(point, now) ? 1 : 2; }
+  int OthersNeeded(const overlay::NodeId& point, absl::Time now) const {
+    return Covers(point, now) ? kOthersWithoutSelf - 1 : kOthersWithoutSelf;
+  }
   size_t doubts() const { return doubts_.size(); }
 
  private:

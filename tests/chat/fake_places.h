@@ -61,10 +61,11 @@ class StoringNode : public chat::PlaceStore {
 
   void Put(dht::Record record, std::function<void(absl::StatusOr<dht::PutReply>)> done) override;
   void SyncPlace(const overlay::NodeId& point, std::function<void(bool)> done) override;
-  void ForEach(const overlay::NodeId& point, dht::Kind kind,
-               const std::function<void(const dht::Record&)>& visit) const override {
+  absl::Status ForEach(const overlay::NodeId& point, dht::Kind kind,
+                       const std::function<void(const dht::Record&)>& visit) const override {
     const auto it = places.find(point);
     if (it != places.end()) it->second.ForEach(kind, visit);
+    return absl::OkStatus();
   }
 
   // What a put brings here.

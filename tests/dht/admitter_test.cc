@@ -136,7 +136,7 @@ TEST_F(AdmitterTest, TheLastPlaceIsGivenOnce) {
   for (int i = 0; i < 40; ++i) Admit(Note(1, "note " + std::to_string(i)));
   FinishAll();
   size_t held = 0;
-  store_.ForEach(Note(1, "x").name.point, Kind::kEnvelope, kNow, [&](const Record&) { ++held; });
+  EXPECT_OK(store_.ForEach(Note(1, "x").name.point, Kind::kEnvelope, kNow, [&](const Record&) { ++held; }));
   EXPECT_EQ(held, kNotesPerPlace);
 }
 
@@ -161,6 +161,23 @@ TEST_F(AdmitterTest, NoCopiesGoOutOfWhatIsRefusedThoughItsPlaceIsWritten) {
     EXPECT_EQ(results_[last], write_fails ? AdmitResult::kNoSpace : AdmitResult::kStored);
     EXPECT_EQ(results_[refused], AdmitResult::kFull);
   }
+}
+
+// What it cannot see there might outrank the newcomer, or be its equal.
+TEST_F(AdmitterTest, NothingIsDecidedWhileWhatIsHeldCannotBeRead) {
+  Admit(Note(1, "a"));
+  FinishAll();
+  store_.SetBlind(true);
+  const size_t same = Admit(Note(1, "a"), Source::kClient), other = Admit(Note(1, "b"), Source::kClient);
+  const size_t elsewhere = Admit(Note(2, "c"), Source::kClient);
+  FinishAll();
+  EXPECT_EQ(results_[same], AdmitResult::kFailed);
+  EXPECT_EQ(results_[other], AdmitResult::kFailed);
+  EXPECT_EQ(results_[elsewhere], AdmitResult::kStored) << "nothing is held there";
+  store_.SetBlind(false);
+  const size_t again = Admit(Note(1, "b"), Source::kClient);
+  FinishAll();
+  EXPECT_EQ(results_[again], AdmitResult::kStored);
 }
 
 TEST_F(AdmitterTest, AClientsKnownRecordTakesAWriteToo) {

@@ -100,7 +100,7 @@ TEST_P(RecordStoreTest, NeverReturnsExpiredRecords) {
   EXPECT_STATUS(store_->Get(record.name, after), kNotFound);
   EXPECT_TRUE(Names({PointAt(0), PointAt(0)}, std::nullopt, after).empty());
   int seen = 0;
-  store_->ForEach(record.name.point, Kind::kEnvelope, after, [&](const Record&) { ++seen; });
+  EXPECT_OK(store_->ForEach(record.name.point, Kind::kEnvelope, after, [&](const Record&) { ++seen; }));
   EXPECT_EQ(seen, 0);
   EXPECT_EQ(Names({PointAt(0), PointAt(0)}, std::nullopt, absl::InfinitePast()).size(), 1u);
 }
@@ -110,7 +110,7 @@ TEST_P(RecordStoreTest, ForEachVisitsOneKindAtOnePoint) {
   const Record tombstone = MakeTombstone({a}, kLater);
   ASSERT_OK(store_->Apply({.puts = {a, b, elsewhere, tombstone}}));
   std::vector<RecordName> seen;
-  store_->ForEach(PointAt(10), Kind::kEnvelope, kNow, [&](const Record& record) { seen.push_back(record.name); });
+  EXPECT_OK(store_->ForEach(PointAt(10), Kind::kEnvelope, kNow, [&](const Record& record) { seen.push_back(record.name); }));
   std::vector<RecordName> expected = {a.name, b.name};
   std::sort(expected.begin(), expected.end());
   EXPECT_EQ(seen, expected);

@@ -88,6 +88,25 @@ TEST_F(ReplicatorTest, ASuspectStoreIsNoWitnessButStillHelps) {
   EXPECT_FALSE(GetAt(Holder(absent.name.point, 1), absent.name).complete) << "the other that answered is suspect";
 }
 
+TEST_F(ReplicatorTest, AStoreThatCannotBeReadJustNowIsNoWitnessAndLosesNothing) {
+  StartRing(6);
+  const Record record = Blob("a");
+  PutAt(Holder(record.name.point, 0), record);
+  StoreWorld::Node& blind = Holder(record.name.point, 0);
+  blind.store->SetBlind(true);
+  Silence(Holder(record.name.point, 2));
+  EXPECT_EQ(GetAt(blind, record.name).record, record) << "from another one";
+  EXPECT_EQ(GetAt(Holder(record.name.point, 1), record.name).record, record);
+  const Record never = Blob("never");
+  Holder(never.name.point, 0).store->SetBlind(true);
+  Silence(Holder(never.name.point, 2));
+  EXPECT_FALSE(GetAt(Holder(never.name.point, 0), never.name).complete) << "only one other answered";
+  EXPECT_FALSE(GetAt(Holder(never.name.point, 1), never.name).complete) << "the other one could not look";
+  blind.store->SetBlind(false);
+  world_.RunFor(absl::Seconds(1));
+  EXPECT_TRUE(blind.store->Holds(record.name, world_.now()));
+}
+
 TEST_F(ReplicatorTest, AGetRepairsInPassing) {
   StartRing(6);
   const Record record = Blob("a");

@@ -107,9 +107,9 @@ void StoreRing::List(size_t node, const overlay::NodeId& point, Listed done) {
   listings_[++last_request_] = [this, node, life, point, done = std::move(done)](bool complete) {
     if (!Lives(node, life)) return;
     std::vector<dht::Record> records;
-    nodes_[node].disk->ForEach(point, dht::Kind::kEnvelope, world_.Clock(node),
-                               [&](const dht::Record& record) { records.push_back(record); });
-    done(complete, records);
+    const absl::Status read = nodes_[node].disk->ForEach(point, dht::Kind::kEnvelope, world_.Clock(node),
+                                                         [&](const dht::Record& record) { records.push_back(record); });
+    done(complete && read.ok(), records);
   };
   Run(node, [&, id = last_request_](const dht::Moment& m) { return nodes_[node].core->OnSyncPlace(id, point, m); });
 }

@@ -83,9 +83,9 @@ class CountingStore : public RecordStore {
                     const NameVisitor& visit) const override {
     return store_->Scan(range, cursor, wall_now, visit);
   }
-  void ForEach(const overlay::NodeId& point, Kind kind, absl::Time wall_now,
-               const std::function<void(const Record&)>& visit) const override {
-    store_->ForEach(point, kind, wall_now, visit);
+  absl::Status ForEach(const overlay::NodeId& point, Kind kind, absl::Time wall_now,
+                       const std::function<void(const Record&)>& visit) const override {
+    return store_->ForEach(point, kind, wall_now, visit);
   }
   absl::Status Apply(const WriteBatch& batch) override { return store_->Apply(batch); }
   StoreCounts counts() const override { return store_->counts(); }

@@ -64,10 +64,11 @@ class NodeStore : public chat::PlaceStore {
     const absl::Duration wait = absl::Milliseconds(1) + Exponential(absl::Milliseconds(1), network_.rng());
     network_.loop.At(network_.loop.Now() + wait, [done = std::move(done)] { done(true); });
   }
-  void ForEach(const overlay::NodeId& point, dht::Kind kind,
-               const std::function<void(const dht::Record&)>& visit) const override {
+  absl::Status ForEach(const overlay::NodeId& point, dht::Kind kind,
+                       const std::function<void(const dht::Record&)>& visit) const override {
     const auto place = store_.places.find(point);
     if (place != store_.places.end()) place->second.ForEach(kind, visit);
+    return absl::OkStatus();
   }
 
  private:
