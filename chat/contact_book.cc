@@ -61,18 +61,26 @@ const Conversation* ContactBook::FindConversation(const keys::PublicKey& key) co
   return it == conversations_.end() ? nullptr : &it->second;
 }
 
+absl::Status ContactBook::CheckUnnamed(const keys::PublicKey& key) const {
+  const auto known = contacts_.find(key);
+  return known == contacts_.end() || known->second.name.empty() ? absl::OkStatus() : absl::AlreadyExistsError(known->second.name);
+}
+
 absl::Status ContactBook::Add(const std::string& name, const keys::PublicKey& key) {
   RETURN_IF_ERROR(CheckName(name));
   if (key == self_.public_key()) return absl::InvalidArgumentError("this is your own address");
   if (const Contact* taken = FindName(name)) {
-    if (taken->key == key) return IsBlocked(key) ? absl::PermissionDeniedError("blocked") : absl::OkStatus();
+    if (taken->key == key && IsBlocked(key)) return absl::PermissionDeniedError("blocked");
+    if (taken->key != key) RETURN_IF_ERROR(CheckUnnamed(key));
     Contact& contact = contacts_.at(taken->key);
-    contact.changed_key = key;
-    Touch(contact.key);
-    return absl::FailedPreconditionError("the name stands for another key");
+    const std::optional<keys::PublicKey> mark = contact.key == key ? std::nullopt : std::optional(key);
+    if (contact.changed_key != mark) {
+      contact.changed_key = mark;
+      Touch(contact.key);
+    }
+    return mark ? absl::FailedPreconditionError("the name stands for another key") : absl::OkStatus();
   }
-  const auto known = contacts_.find(key);
-  if (known != contacts_.end() && !known->second.name.empty()) return absl::AlreadyExistsError(known->second.name);
+  RETURN_IF_ERROR(CheckUnnamed(key));
   if (contacts_.size() >= kContactsMax) return absl::ResourceExhaustedError("too many contacts");
   if (IsBlocked(key)) RETURN_IF_ERROR(Unblock(key));  // and let in below, which is told
   Contact& contact = contacts_[key];
@@ -160,6 +168,7 @@ absl::Status ContactBook::AcceptChangedKey(const std::string& name) {
   if (old == nullptr) return absl::NotFoundError("no such contact");
   if (!old->changed_key) return absl::FailedPreconditionError("its key has not changed");
   const keys::PublicKey key = *old->changed_key;
+  RETURN_IF_ERROR(CheckUnnamed(key));
   const uint8_t life = old->life;
   const bool acknowledge = old->acknowledge;
   RETURN_IF_ERROR(Remove(old->key));

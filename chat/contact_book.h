@@ -101,7 +101,7 @@ class ContactBook {
 
   // ---- what a person does. Names are unique, 1 to kContactNameMax bytes; InvalidArgument otherwise.
   // AlreadyExists if the address stands under another name. A name that stands for another key: FailedPrecondition, and the
-  // contact is marked (changed_key). PermissionDenied: there already, and blocked. ResourceExhausted beyond kContactsMax. A
+  // contact is marked (changed_key); its own key given again takes the mark back. PermissionDenied: there already, and blocked. ResourceExhausted beyond kContactsMax. A
   // waiting request of that key is accepted, also one that was blocked.
   absl::Status Add(const std::string& name, const keys::PublicKey& key);
   absl::Status AcceptKey(const keys::PublicKey& key, const std::string& name) { return Add(name, key); }
@@ -116,7 +116,7 @@ class ContactBook {
   void SetAcknowledge(const keys::PublicKey& key, bool acknowledge);
   // `code` of message_life.h: what is written from now on to that contact, or group, is deleted at both ends after that time.
   void SetLife(const keys::PublicKey& key, uint8_t code);
-  // The changed key takes the place of the old one, unverified.
+  // The changed key takes the place of the old one, unverified. AlreadyExists: it stands under another name by now.
   absl::Status AcceptChangedKey(const std::string& name);
   // FailedPrecondition if the key changed; PermissionDenied if blocked; NotFound; else as Conversation::Send.
   absl::StatusOr<MessageId> Send(const keys::PublicKey& key, base::Bytes text, absl::Time wall_now);
@@ -245,6 +245,7 @@ class ContactBook {
 
   Conversation& ConversationWith(const keys::PublicKey& key, Standing standing);
   absl::Status CheckName(const std::string& name) const;
+  absl::Status CheckUnnamed(const keys::PublicKey& key) const;
   // Whose it was, if it was somebody's. `effort`: of one without an invite.
   std::optional<keys::PublicKey> OpenHandshake(const keys::X25519KeyPair& prekey, const keys::X25519KeyPair* one_time,
                                                base::ByteView psk, base::ByteView handshake, const Invite* invite,

@@ -6,6 +6,7 @@
 
 #include "base/byte_reader.h"
 #include "base/byte_writer.h"
+#include "base/check.h"
 #include "base/status_macros.h"
 #include "chat/saved_time.h"
 #include "keys/aead.h"
@@ -299,6 +300,7 @@ absl::Status Inbox::ChangeFate(const NoteId& id, Fate fate, std::vector<InboxWri
 }
 
 void Inbox::AddBookEntry(const BookEntry& entry, std::vector<InboxWrite>& writes) {
+  CHECK(kBookTypes.find(static_cast<char>(entry.type)) != kBookTypes.npos);  // else it would never be read again
   if (!entry.value) return writes.push_back(Erase(entry.type, entry.name));
   base::Bytes value = base::ByteWriter().Long(entry.name).Append(*entry.value).Take();
   writes.push_back(Put(entry.type, entry.name, value));

@@ -113,8 +113,8 @@ struct InboxChange {
 
 // What the contact book keeps, by type: contact, conversation, outgoing message, parcel, id seen, prekeys, invite, publication,
 // waiting handshake, file that arrives or came, bytes of a file to be sent; group, feed of a member, outgoing message and parcel
-// of a group, chains not announced yet.
-inline constexpr std::string_view kBookTypes = "kcobdpivqtyghjle";
+// of a group, chains not announced yet, groups that were left.
+inline constexpr std::string_view kBookTypes = "kcobdpivqtyghjlea";
 
 class Inbox {
  public:

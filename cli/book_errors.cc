@@ -13,7 +13,9 @@ absl::Status KeyChanged(const std::string& name) {
   return Fail({.exit = Exit::kIdentity,
                .what = absl::StrCat("the key of ", name, " is not the one you know; nothing was changed or sent"),
                .fix = {absl::StrCat("ask ", name, " over another channel, then:  bulbil contacts verify ", ShellQuoted(name),
-                                    " --accept-new")}});
+                                    " --accept-new"),
+                       absl::StrCat("if the address was a mistake:  bulbil contacts add ", ShellQuoted(name),
+                                    " and the address that you know")}});
 }
 
 absl::Status NothingToVerify(const std::string& name) {

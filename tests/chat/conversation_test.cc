@@ -317,6 +317,27 @@ TEST_F(ConversationTest, AKnownNameWithAnotherKeyStopsTheSending) {
   EXPECT_TRUE(alice_.book().FindName("bob")->acknowledge);
 }
 
+TEST_F(ConversationTest, AMistypedAddressIsTakenBackByTheKnownOne) {
+  Befriend();
+  Person mallory(store_, 400);
+  EXPECT_STATUS(alice_.book().Add("bob", mallory.address()), kFailedPrecondition);
+  ASSERT_OK(alice_.book().Add("bob", bob_.address()));
+  EXPECT_FALSE(alice_.book().FindName("bob")->changed_key.has_value());
+  ASSERT_OK(alice_.Send(bob_.address(), "still you", now_));
+}
+
+TEST_F(ConversationTest, AKeyUnderAnotherNameReplacesNobody) {
+  Befriend();
+  Person carol(store_, 400);
+  EXPECT_STATUS(alice_.book().Add("bob", carol.address()), kFailedPrecondition);
+  ASSERT_OK(alice_.book().Add("carol", carol.address()));
+  EXPECT_STATUS(alice_.book().AcceptChangedKey("bob"), kAlreadyExists);
+  EXPECT_NE(alice_.book().FindName("bob"), nullptr) << "nobody is lost";
+  ASSERT_OK(alice_.book().Add("bob", bob_.address()));
+  EXPECT_STATUS(alice_.book().Add("bob", carol.address()), kAlreadyExists);
+  EXPECT_FALSE(alice_.book().FindName("bob")->changed_key.has_value());
+}
+
 TEST_F(ConversationTest, ABlockedPersonIsHeardNoMore) {
   Befriend();
   ASSERT_OK(bob_.book().Block(alice_.address()));
