@@ -87,7 +87,9 @@ absl::StatusOr<ChatReply> Verify(const Call& call) {
   }
   const keys::PublicKey& own = call.open.identity().key.public_key();
   const keys::PublicKey key = contact.changed_key.value_or(contact.key);
-  return ChatReply{absl::StrCat(contact.changed_key ? "THE KEY HAS CHANGED. These are the words of the new one.\n\n" : "", "  ",
+  return ChatReply{absl::StrCat(contact.changed_key ? "THE KEY HAS CHANGED. These are the words of the new one.\n" : "",
+                                contact.changed_key ? LostWithOldKey(call.open.book().FindConversation(contact.key)) : "",
+                                contact.changed_key ? "\n" : "", "  ",
                                 chat::SafetyWords(call.network, own, key), "\n  ", chat::SafetyNumber(call.network, own, key),
                                 "\n\nIf ", contact.name, " sees the same over another channel:  /verify yes"),
                    /*page=*/true};

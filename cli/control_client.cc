@@ -29,6 +29,7 @@ absl::StatusOr<std::string> ChosenNode(const std::string& chosen, const Home& ho
   std::error_code error;
   std::string path = port ? "" : std::filesystem::absolute(chosen, error).string();
   if (port) {
+    RETURN_IF_ERROR(home.CheckRuntimeDirectory());
     ASSIGN_OR_RETURN(path, home.SocketPath(*port));
   }
   if (!SocketAnswers(path)) return NotRunning(port ? absl::StrCat("port ", *port, " for this user and home") : ShownPath(path));
@@ -44,6 +45,7 @@ absl::StatusOr<std::optional<std::string>> FindNode(const Context& context) {
     ASSIGN_OR_RETURN(path, ChosenNode(chosen, context.home));
     return path;
   }
+  RETURN_IF_ERROR(context.home.CheckRuntimeDirectory());
   const std::vector<uint16_t> running = context.home.RunningNodes();
   if (running.empty()) return path;
   if (running.size() > 1)

@@ -94,6 +94,12 @@ absl::StatusOr<std::string> Home::SocketPath(uint16_t port) const {
                .fix = {"use a shorter --home, or a shorter XDG_RUNTIME_DIR"}});
 }
 
+absl::Status Home::CheckRuntimeDirectory() const {
+  struct stat info;
+  if (lstat(runtime_directory_.c_str(), &info) != 0 && errno == ENOENT) return absl::OkStatus();
+  return CheckPrivate(runtime_directory_);
+}
+
 std::vector<uint16_t> Home::RunningNodes() const {
   std::vector<uint16_t> ports;
   std::error_code error;

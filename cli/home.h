@@ -35,6 +35,9 @@ class Home {
   // kLocal with a hint if the path is longer than a socket's may be.
   absl::StatusOr<std::string> SocketPath(uint16_t port) const;
 
+  // kLocal, as EnsurePrivateDirectory, if sockets there may be somebody else's, who would be told what is written to whom. It may
+  // be missing: then no node runs.
+  absl::Status CheckRuntimeDirectory() const;
   // Ports whose control socket accepts a connection now, in rising order.
   std::vector<uint16_t> RunningNodes() const;
 

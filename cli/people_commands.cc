@@ -162,6 +162,7 @@ absl::Status VerifyContact(const Invocation& invocation, const Context& context)
   ASSIGN_OR_RETURN(chat::Contact contact, open->Find(flags.first));
   if (contact.reply) return NothingToVerify(contact.name);
   if (contact.changed_key && !flags.accept_new) return KeyChanged(contact.name);
+  const std::string lost = LostWithOldKey(open->book().FindConversation(contact.key));
   if (flags.accept_new) {
     if (!contact.changed_key)
       return Fail({.exit = Exit::kUsage, .what = absl::StrCat("the key of ", contact.name, " has not changed")});
@@ -181,6 +182,7 @@ absl::Status VerifyContact(const Invocation& invocation, const Context& context)
   } else {
     RETURN_IF_ERROR(WriteStdout(absl::StrCat("  ", words, "\n  ", number, "\n")));
   }
+  if (flags.accept_new) Say(context, lost);
   RETURN_IF_ERROR(
       Confirm(absl::StrCat("Does ", contact.name, " see the same words or the same number? [y/N] "), flags.yes, context));
   if (flags.accept_new) RETURN_IF_ERROR(ExplainBook(open->book().AcceptChangedKey(contact.name), contact.name));

@@ -109,6 +109,13 @@ std::string ContactLine(const chat::Contact& contact, const chat::Conversation* 
                       waiting > 0 ? absl::StrCat(", ", waiting, " queued") : "", "\n");
 }
 
+std::string LostWithOldKey(const chat::Conversation* conversation) {
+  const size_t waiting = Waiting(conversation);
+  if (waiting == 0) return "";
+  return absl::StrCat(waiting, waiting == 1 ? " message that waits goes" : " messages that wait go",
+                      " with the old key: write again\n");
+}
+
 std::string ContactJson(const chat::Contact& contact, const chat::Conversation* conversation) {
   return JsonObject()
       .Add("schema", 1)

@@ -14,6 +14,8 @@ inline constexpr size_t kShownNameMax = 24;  // characters
 
 // "bob ✔", "carol ?", "dave !" and what waits. `conversation` may be null.
 std::string ContactLine(const chat::Contact& contact, const chat::Conversation* conversation);
+// What accepting a changed key costs, a line; empty: nothing.
+std::string LostWithOldKey(const chat::Conversation* conversation);
 std::string ContactJson(const chat::Contact& contact, const chat::Conversation* conversation);
 std::string GroupLine(const chat::Group& group, const keys::PublicKey& self, const std::string& creator);
 std::string GroupJson(const chat::Group& group, const keys::PublicKey& self);

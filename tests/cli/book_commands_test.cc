@@ -113,6 +113,24 @@ TEST_F(BookCommandsTest, WhoLeavesAGroupLeavesNothingOfItInTheFiles) {
   EXPECT_FALSE(AnyFileHolds(sealed));
 }
 
+TEST_F(BookCommandsTest, AChangedKeySaysWhatItCostsAndAMistakeIsTakenBack) {
+  const Invocation with_other = About("bob", keys::FormatAddress(keys::SigningKey::Generate(rng_).public_key()));
+  EXPECT_EQ(ErrorOf(AddContact(with_other, context_)).fix.size(), 2u);
+  ASSERT_OK(AddContact(About("bob", keys::FormatAddress(bob_)), context_));
+  Invocation verify = About("bob");
+  verify.people.accept_new = true;
+  EXPECT_EQ(ErrorOf(VerifyContact(verify, context_)).exit, Exit::kUsage) << "it has not changed any more";
+  {
+    auto open = Open();
+    ASSERT_OK(open->book().Send(bob_, {'a'}, absl::Now()));
+    ASSERT_OK(open->Save());
+  }
+  EXPECT_EQ(ErrorOf(AddContact(with_other, context_)).exit, Exit::kIdentity);
+  testing::internal::CaptureStderr();
+  ASSERT_OK(VerifyContact(verify, context_));
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("1 message that waits goes with the old key"), std::string::npos);
+}
+
 TEST_F(BookCommandsTest, ABlockIsSaidInEveryWayAndTakenBack) {
   ASSERT_OK(BlockContact(About("bob"), context_));
   testing::internal::CaptureStdout();

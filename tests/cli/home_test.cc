@@ -103,6 +103,16 @@ TEST(Home, FindsTheNodesThatRun) {
   EXPECT_EQ(home.RunningNodes(), (std::vector<uint16_t>{10002, 10003}));
 }
 
+TEST(Home, TrustsNoSocketsWhereOthersMayPutThem) {
+  const Folder folder;
+  const Home home(folder.path());
+  EXPECT_OK(home.CheckRuntimeDirectory()) << "no directory yet";
+  ASSERT_OK(EnsurePrivateDirectory(home.RuntimeDirectory()));
+  EXPECT_OK(home.CheckRuntimeDirectory());
+  ASSERT_EQ(chmod(home.RuntimeDirectory().c_str(), 0777), 0);
+  EXPECT_EQ(ErrorOf(home.CheckRuntimeDirectory()).exit, Exit::kLocal);
+}
+
 TEST(PrivateDirectory, IsMadeForItsOwnerOnly) {
   const Folder folder;
   const std::string path = folder.path() + "/a/b";
