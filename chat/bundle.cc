@@ -69,10 +69,28 @@ Seniority SeniorityOf(const dht::Record& record) {
 bool Bundle::operator==(const Bundle& other) const { return EncodeBundle(*this) == EncodeBundle(other); }
 
 uint64_t VersionAt(const keys::SigningKey& identity, Day day, uint8_t place, uint64_t made) {
-  constexpr uint64_t kAgeMax = 3600;  // seconds; what clocks may be off anyway
-  const keys::Digest digest =
-      keys::Hasher("bundle-age", identity.seed().view()).AddU64(day).Add(base::ByteView(&place, 1)).Finish();
-  return made - std::min(made, base::ByteReader(digest).U64() % kAgeMax);
+  constexpr uint64_t kHour = 3600, kMicros = 1'000'000;
+  constexpr uint8_t kBits = 12;  // of the second within an hour; 30 minutes at least, quartered so often, leave each second its own
+  const auto below = [&](uint64_t end, uint64_t start, uint8_t bits) {  // pseudo-random, for the stretch of 2^bits seconds at `start`
+    const keys::Digest digest = keys::Hasher("bundle-age", identity.seed().view())
+                                    .AddU64(day)
+                                    .Add(base::ByteView(&place, 1))
+                                    .AddU64(start)
+                                    .Add(base::ByteView(&bits, 1))
+                                    .Finish();
+    return base::ByteReader(digest).U64() % end;
+  };
+  const auto begin = [&](uint64_t hour) { return (hour - 2) * kHour * kMicros + below(kHour / 2 * kMicros, hour * kHour, kBits + 1); };
+  const uint64_t hour = std::max<uint64_t>(made / kHour, 2);
+  uint64_t low = begin(hour), high = begin(hour + 1), start = hour * kHour;
+  for (uint8_t bits = kBits; bits > 0; --bits) {
+    const uint64_t middle = low + (high - low) / 4 + below((high - low) / 2, start, bits);
+    const uint64_t half = uint64_t{1} << (bits - 1);
+    const bool later = made >= start + half;
+    (later ? low : high) = middle;
+    if (later) start += half;
+  }
+  return low;
 }
 
 overlay::NodeId BundlePoint(const Door& door, uint8_t place) {
@@ -159,8 +177,8 @@ absl::Status BundleKind::Acceptable(const dht::Record& record, dht::Source, absl
   if (bundle.door.day > DayOf(wall_now + dht::kClockTolerance) + kBundleDaysAhead + 1) {
     return absl::InvalidArgumentError("bundle of a day to come");
   }
-  const absl::Time made = absl::FromUnixSeconds(static_cast<int64_t>(bundle.version & INT64_MAX));
-  if (made > wall_now + dht::kClockTolerance) return absl::InvalidArgumentError("bundle made in the future");
+  const absl::Time made = absl::FromUnixMicros(static_cast<int64_t>(bundle.version));
+  if (bundle.version > INT64_MAX || made > wall_now + dht::kClockTolerance) return absl::InvalidArgumentError("bundle made in the future");
   if (!keys::Verify(bundle.door.blinded, RecordDigest(bundle, network_), bundle.signature)) {
     return absl::UnauthenticatedError("bundle with a wrong signature");
   }

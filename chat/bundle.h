@@ -8,7 +8,7 @@
 //        0   32 A_e          blinded key of the day
 //       32    4 day e
 //       36    1 place j
-//       37    8 version      seconds since 1970 when the contents were made, less up to an hour (VersionAt); the greatest wins
+//       37    8 version      microseconds since 1970 when the contents were made, less half an hour to three (VersionAt); the greatest wins
 //       45   24 nonce        random
 //       69  629 contents under XChaCha20-Poly1305, key H("bundle", network, A, e), associated data = the 45 bytes before
 //      698   64 signature    by a_e over H("bundle-rec", network, the 698 bytes before)
@@ -53,8 +53,10 @@ struct Bundle {
   bool operator==(const Bundle& other) const;
 };
 
-// The version of contents made at `made` as one place shows it: less H("bundle-age", seed of the identity, day, place) mod 3,600.
-// The same moment in the doors of many days would say whose they are; a place sees it rise all the same.
+// The version, in microseconds, of contents made `made` seconds after 1970 as one place shows it: half an hour to three earlier. It
+// rises with every second of `made`, on whatever machine. The same moment in the doors of many days would say whose they are, and so
+// would the same time between two versions: each place has pseudo-random times of its own for the hours, and each half of a stretch
+// gets a quarter to three quarters of what the stretch has (a key of the identity's seed, "bundle-age").
 uint64_t VersionAt(const keys::SigningKey& identity, Day day, uint8_t place, uint64_t made);
 overlay::NodeId BundlePoint(const Door& door, uint8_t place);
 

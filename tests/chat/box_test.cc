@@ -151,17 +151,19 @@ class BundleKindTest : public testing::Test {
   support::SeededRng rng_{4};
   const keys::SigningKey owner_ = keys::SigningKey::Generate(rng_);
   BundleKind kind_{"local"};
-  const uint64_t made_ = static_cast<uint64_t>(absl::ToUnixSeconds(kNow));
+  const uint64_t version_ = static_cast<uint64_t>(absl::ToUnixMicros(kNow));
 };
 
 TEST_F(BundleKindTest, OnlyItsOwnersBundleOfTheseDaysIsAccepted) {
-  EXPECT_OK(Check(Record(20780, made_, owner_)));
-  EXPECT_OK(Check(Record(20779, made_, owner_)));
-  EXPECT_OK(Check(Record(20795, made_, owner_)));
-  EXPECT_STATUS(Check(Record(20778, made_, owner_)), kInvalidArgument);
-  EXPECT_STATUS(Check(Record(20796, made_, owner_)), kInvalidArgument);
-  EXPECT_STATUS(Check(Record(20780, made_ + 7200, owner_)), kInvalidArgument);
-  const dht::Record good = Record(20780, made_, owner_);
+  EXPECT_OK(Check(Record(20780, version_, owner_)));
+  EXPECT_OK(Check(Record(20779, version_, owner_)));
+  EXPECT_OK(Check(Record(20795, version_, owner_)));
+  EXPECT_STATUS(Check(Record(20778, version_, owner_)), kInvalidArgument);
+  EXPECT_STATUS(Check(Record(20796, version_, owner_)), kInvalidArgument);
+  EXPECT_OK(Check(Record(20780, version_ + 1'800'000'000, owner_))) << "clocks may be off";
+  EXPECT_STATUS(Check(Record(20780, version_ + 7'200'000'000, owner_)), kInvalidArgument);
+  EXPECT_STATUS(Check(Record(20780, version_ | uint64_t{1} << 63, owner_)), kInvalidArgument);
+  const dht::Record good = Record(20780, version_, owner_);
   for (size_t at = 0; at < good.body.size(); at += 3) {
     dht::Record bad = good;
     bad.body[at] ^= 4;
@@ -193,22 +195,40 @@ TEST_F(BundleKindTest, TheGreatestVersionStaysWhateverTheOrder) {
 }
 
 TEST_F(BundleKindTest, VersionsRiseAtEachPlaceAndDifferBetweenDoors) {
+  const uint64_t hour = static_cast<uint64_t>(absl::ToUnixSeconds(kNow)) / 3600 * 3600;
+  uint64_t last = 0;
+  for (uint64_t made = hour; made < hour + 7300; ++made) {
+    const uint64_t version = VersionAt(owner_, 20780, 1, made);
+    ASSERT_GT(version, last) << "the newer contents win, were they made a second later: " << made;
+    ASSERT_LE(version, (made - 1800) * 1'000'000);
+    ASSERT_GE(version, (made - 3 * 3600) * 1'000'000);
+    last = version;
+  }
+  const auto between = [&](const keys::SigningKey& owner, Day day, uint8_t place, uint64_t from, uint64_t to) {
+    return VersionAt(owner, day, place, to) - VersionAt(owner, day, place, from);
+  };
   std::set<uint64_t> versions;
+  std::array<double, 3> least{}, most{};
+  const std::array<uint64_t, 3> apart = {60, 1200, 3600};
   for (Day day = 20780; day < 20795; ++day) {
     for (uint8_t place = 0; place < kPlaceCount; ++place) {
-      const uint64_t version = VersionAt(owner_, day, place, made_);
-      EXPECT_LE(version, made_);
-      EXPECT_GT(version + 3600, made_);
-      EXPECT_EQ(VersionAt(owner_, day, place, made_ + 1), version + 1) << "the newer contents win";
-      versions.insert(version);
+      versions.insert(VersionAt(owner_, day, place, hour + 100));
+      for (size_t i = 0; i < apart.size(); ++i) {
+        const double one = static_cast<double>(between(owner_, day, place, hour + 100, hour + 100 + apart[i]));
+        least[i] = least[i] == 0 ? one : std::min(least[i], one);
+        most[i] = std::max(most[i], one);
+      }
     }
   }
-  EXPECT_GE(versions.size(), 40u) << "of 45: one poll made them all, and that is not to be seen";
-  EXPECT_EQ(VersionAt(owner_, 20780, 0, 0), 0u);
+  EXPECT_EQ(versions.size(), 45u) << "one poll made them all, and that is not to be seen";
+  for (size_t i = 0; i < apart.size(); ++i) {
+    EXPECT_GT(most[i], 1.5 * least[i]) << "the time between two polls is not to be seen either: " << apart[i];
+  }
+  EXPECT_EQ(VersionAt(owner_.Clone(), 20780, 1, hour), VersionAt(owner_, 20780, 1, hour));
 }
 
 TEST_F(BundleKindTest, IsReadOnlyByWhoKnowsTheAddress) {
-  ASSERT_OK_AND_ASSIGN(const Bundle bundle, ReadBundleRecord(Record(20780, made_, owner_)));
+  ASSERT_OK_AND_ASSIGN(const Bundle bundle, ReadBundleRecord(Record(20780, version_, owner_)));
   EXPECT_OK(OpenBundle(owner_.public_key(), "local", bundle));
   EXPECT_STATUS(OpenBundle(keys::SigningKey::Generate(rng_).public_key(), "local", bundle), kUnauthenticated);
   EXPECT_STATUS(OpenBundle(owner_.public_key(), "other", bundle), kUnauthenticated);

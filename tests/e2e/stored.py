@@ -74,14 +74,24 @@ def repeated(groups):
     return pairs
 
 
-def same_versions(records):
-    """Doors whose bundles have two versions or more in common: made by one poll. One alone may be chance."""
+def same_times(records):
+    """Doors whose bundles have a version in common, or the same time between two versions of a place: made by the same polls.
+
+    Versions count microseconds, and places have times of their own, some hours wide: chance gives one of a million dumps a link.
+    """
     versions = collections.defaultdict(set)
     for record in records:
         if record.kind == BUNDLE:
-            versions[record.body[:32]].add(record.body[37:45])
-    doors = sorted(versions)
-    return [(a, b) for i, a in enumerate(doors) for b in doors[:i] if len(versions[a] & versions[b]) > 1]
+            versions[record.body[:32], record.body[36]].add(int.from_bytes(record.body[37:45], "big"))
+    seen, pairs = {}, set()
+    for (door, _), found in versions.items():
+        times = {("at", version) for version in found}
+        times |= {("between", later - earlier) for later in found for earlier in found if later > earlier}
+        for time in times:
+            other = seen.setdefault(time, door)
+            if other != door:
+                pairs.add((other, door))
+    return pairs
 
 
 def links(records):
@@ -90,7 +100,7 @@ def links(records):
     found += [f"a box expires within a day: {r.expiry}" for r in records if r.kind == BOX and r.expiry % DAY]
     for what, kinds in (("boxes", {BOX}), ("doors", {ENVELOPE, BUNDLE, TOMBSTONE})):
         found += [f"{what} {a.hex()[:8]} and {b.hex()[:8]} share bytes" for a, b in repeated(groups_of(records, kinds))]
-    found += [f"doors {a.hex()[:8]} and {b.hex()[:8]} have bundles of one poll" for a, b in same_versions(records)]
+    found += [f"doors {a.hex()[:8]} and {b.hex()[:8]} have bundles of one poll" for a, b in same_times(records)]
     return found
 
 
@@ -110,8 +120,12 @@ def check_controls(records):
     for what, control in changed.items():
         check(links(rest | {control}), "a repeated or telling", what, "was not noticed")
     bundles = sorted((r for r in records if r.kind == BUNDLE), key=lambda r: r.body)
-    same = {change(bundle, 37, bytes([0] * 7 + [bundle.body[36]])) for bundle in bundles}
-    check(same_versions(same), "versions that all doors share were not noticed")
+    one = bundles[0]
+    other = next(bundle for bundle in bundles if bundle.body[:32] != one.body[:32])
+    check(same_times({one, change(other, 37, one.body[37:45])}), "a version that two doors share was not noticed")
+    earlier = {bundle: int.from_bytes(bundle.body[37:45], "big") - 90_000_001 for bundle in (one, other)}
+    spread = {one, other} | {change(bundle, 37, at.to_bytes(8, "big")) for bundle, at in earlier.items()}
+    check(same_times(spread), "the same time between two versions was not noticed")
 
 
 def main():
